@@ -1,1 +1,12 @@
-//! Being written.
+//! Promises: what has been accepted, what has become of it, and when to try again.
+//!
+//! A message is ours exactly when its record is durable. This crate knows envelopes, attempts,
+//! outcomes, schedules and the format of the spool; it does not know why a message was accepted or
+//! how it is delivered, and it has no clock, no thread and no file but through [`disk::Disk`].
+
+mod envelope;
+
+pub use envelope::{
+    Content, Diagnosis, Ending, Envelope, Kind, MessageId, NotAMessageId, Notify, Original, Outcome, Recipient, Ret,
+    State,
+};
