@@ -40,7 +40,9 @@ impl<V> Decision<V> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing(pub Query);
 
-/// What trying one rule showed.
+/// What trying one rule showed. A permission that is not given, such as `relay.authenticated = false`,
+/// does not match; a switch that speaks about the client either way, such as
+/// `authentication.anonymous` about one that has not authenticated, matches and decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finding {
     /// What the rule speaks about is the case here.
