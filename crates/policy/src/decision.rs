@@ -93,9 +93,9 @@ impl Trace {
         self.0.push(Step { rule, finding: Finding::Unavailable });
     }
 
-    /// Several rules that showed the same.
-    pub(crate) fn all(&mut self, rules: &[RuleId], finding: Finding) {
-        self.0.extend(rules.iter().map(|&rule| Step { rule, finding }));
+    /// Several steps at once.
+    pub(crate) fn all(&mut self, steps: &[Step]) {
+        self.0.extend_from_slice(steps);
     }
 
     /// The steps, in the order in which the rules were tried.
