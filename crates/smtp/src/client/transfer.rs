@@ -294,7 +294,8 @@ impl Transfer {
     /// The end of a transaction that cannot go on: who has no verdict is deferred. `reused`: the
     /// connection had carried another transaction before.
     pub(super) fn cut(self, why: &Response, reused: bool) -> Finished {
-        let stale = reused && self.answered == self.start && !self.ended;
+        let gone = why.local || why.code == 421;
+        let stale = reused && gone && self.answered == self.start && !self.ended;
         let verdict = |fate| match fate {
             Fate::Settled(verdict) => verdict,
             Fate::Open | Fate::Accepted => Verdict::Deferred(why.clone()),
