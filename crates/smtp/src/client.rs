@@ -359,8 +359,12 @@ impl Client {
 
     fn finish(&mut self) -> Option<Output> {
         let State::Mail(transfer) = std::mem::replace(&mut self.state, State::ReadyDue) else { return None };
-        let (finished, reset_owed) = transfer.finish();
+        let (mut finished, reset_owed) = transfer.finish();
         self.reset_owed = reset_owed;
+        if self.peer_closed {
+            finished.usable = false;
+            self.state = State::Over;
+        }
         Some(Output::Done(finished))
     }
 
