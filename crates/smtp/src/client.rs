@@ -95,7 +95,6 @@ pub enum Output {
 
 /// What the connection is at. The states named `…Due` have something to say.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each connection, and a box would be one for each mail")]
 enum State {
     Greeting,
     HelloDue { extended: bool },
