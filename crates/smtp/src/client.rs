@@ -29,7 +29,7 @@ pub use outcome::{Finished, Response, Verdict};
 use crate::reply::{Heard, Read, Reader, Severity};
 use ::mail::Host;
 use std::time::Duration;
-use transfer::{Need, Transfer, Trouble};
+use transfer::{Transfer, Trouble};
 
 /// Whether the connection is to be secured by STARTTLS (RFC 3207).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -159,6 +159,11 @@ impl Client {
                 State::Mail(transfer) if transfer.is_sending_body() && !self.peer_closed => {
                     return (taken, Output::Wait);
                 }
+                // A verdict does not wait for whatever else the peer may be saying.
+                State::Mail(transfer) if transfer.is_over() => {
+                    let tidy = rest.is_empty() && !self.reader.is_midway() && !self.peer_closed;
+                    return (taken, Output::Done(self.finish(tidy)));
+                }
                 // CVE-2021-38371: what was said in clear must not be believed after the handshake.
                 State::SecureDue | State::Securing if !rest.is_empty() => {
                     self.conclude(protocol_error("input behind the answer to STARTTLS"));
@@ -168,32 +173,36 @@ impl Client {
             }
             // What we have not asked for is heard before we say anything more.
             let unasked = !self.is_awaiting() && (!rest.is_empty() || self.reader.is_midway());
-            if !unasked {
-                if let Some(output) = self.speak(out) {
-                    return (taken, output);
-                }
-                if matches!(self.state, State::Over) {
-                    continue;
-                }
+            if !unasked && let Some(output) = self.speak(out) {
+                return (taken, output);
             }
-            let (octets, read) = self.reader.line(rest);
+            let (octets, all_read) = self.listen(rest, unasked, out);
             taken += octets;
-            match read {
-                Read::More if self.peer_closed => self.conclude(self.lost("closed by the peer")),
-                Read::More => return (taken, Output::Wait),
-                Read::Malformed(why) => self.conclude(protocol_error(&why.to_string())),
-                Read::Line(line) => {
-                    if matches!(self.state, State::Hello { extended: true }) && !line.first {
-                        self.offers.learn(line.text);
-                    }
-                    match line.complete {
-                        None => {}
-                        Some(heard) if unasked => self.hear_unasked(heard),
-                        Some(heard) => self.hear(heard, out),
-                    }
+            if all_read {
+                return (taken, Output::Wait);
+            }
+        }
+    }
+
+    /// Takes one line and acts on it. The second value says that there was none and more may come.
+    fn listen(&mut self, rest: &[u8], unasked: bool, out: &mut Vec<u8>) -> (usize, bool) {
+        let (octets, read) = self.reader.line(rest);
+        match read {
+            Read::More if self.peer_closed => self.conclude(self.lost("closed by the peer")),
+            Read::More => return (octets, true),
+            Read::Malformed(why) => self.conclude(protocol_error(&why.to_string())),
+            Read::Line(line) => {
+                if matches!(self.state, State::Hello { extended: true }) && !line.first {
+                    self.offers.learn(line.text);
+                }
+                match line.complete {
+                    None => {}
+                    Some(heard) if unasked => self.hear_unasked(heard),
+                    Some(heard) => self.hear(heard, out),
                 }
             }
         }
+        (octets, false)
     }
 
     /// Begins a transaction. Legal after [`Output::Ready`].
@@ -341,11 +350,7 @@ impl Client {
                 output = Some(Output::Ready);
                 self.state = State::Idle;
             }
-            State::Mail(transfer) => match transfer.advance(&usable, out) {
-                Need::Reply => {}
-                Need::Body(encoding) => output = Some(Output::SendBody(encoding)),
-                Need::Nothing => output = self.finish(),
-            },
+            State::Mail(transfer) => output = transfer.advance(&usable, out).map(Output::SendBody),
             State::QuitDue => {
                 out.extend_from_slice(b"QUIT\r\n");
                 self.state = State::Quitting;
@@ -356,15 +361,14 @@ impl Client {
         output
     }
 
-    fn finish(&mut self) -> Option<Output> {
-        let State::Mail(transfer) = std::mem::replace(&mut self.state, State::ReadyDue) else { return None };
-        let (mut finished, reset_owed) = transfer.finish();
-        self.reset_owed = reset_owed;
-        if self.peer_closed {
-            finished.usable = false;
-            self.state = State::Over;
-        }
-        Some(Output::Done(finished))
+    /// Ends the transaction, which is over. `tidy`: the peer is still there, and silent.
+    fn finish(&mut self, tidy: bool) -> Finished {
+        let next = if tidy { State::ReadyDue } else { State::Over };
+        let State::Mail(transfer) = std::mem::replace(&mut self.state, next) else {
+            unreachable!("only a transaction is finished");
+        };
+        self.reset_owed = transfer.owes_reset();
+        transfer.finish(tidy)
     }
 
     /// Takes a reply that was waited for.

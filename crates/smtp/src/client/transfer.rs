@@ -21,16 +21,6 @@ const WINDOW: usize = 500;
 /// with more it is worth knowing first that somebody wants it.
 const EAGER_CHUNK_OCTETS: u64 = 256 * 1024;
 
-/// What the transaction needs now.
-pub(super) enum Need {
-    /// A reply.
-    Reply,
-    /// The content is to be sent.
-    Body(Encoding),
-    /// Nothing: it is over.
-    Nothing,
-}
-
 /// Why the connection cannot go on.
 pub(super) enum Trouble {
     /// The peer is leaving, or is in a state we do not know; in its words.
@@ -112,13 +102,13 @@ impl Transfer {
         transfer
     }
 
-    /// Writes all that may be written now.
-    pub(super) fn advance(&mut self, offers: &Offers, out: &mut Vec<u8>) -> Need {
+    /// Writes all that may be written now; says how the content is to be sent when it is due.
+    pub(super) fn advance(&mut self, offers: &Offers, out: &mut Vec<u8>) -> Option<Encoding> {
         match self.body {
-            Body::Sending => return Need::Reply,
+            Body::Sending => return None,
             Body::Due if self.accepted > 0 => {
                 self.body = Body::Sending;
-                return Need::Body(Encoding::Dots);
+                return Some(Encoding::Dots);
             }
             // DATA went out before the last recipient was refused. RFC 2920 §3.1: the dot alone.
             Body::Due => {
@@ -135,10 +125,10 @@ impl Transfer {
             self.clean = false;
             if step == Step::Body && self.encoding == Encoding::Chunk {
                 self.body = Body::Sending;
-                return Need::Body(Encoding::Chunk);
+                return Some(Encoding::Chunk);
             }
         }
-        if self.is_over() { Need::Nothing } else { Need::Reply }
+        None
     }
 
     fn step(&self, index: usize) -> Step {
@@ -164,9 +154,10 @@ impl Transfer {
         }
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether everything is decided and nothing is left to be said or heard.
+    pub(super) fn is_over(&self) -> bool {
         let nobody = self.refused || (self.accepted == 0 && self.answered >= self.fates.len() + 2);
-        self.ended || (nobody && !self.is_awaiting())
+        self.ended || (nobody && !self.is_awaiting() && self.body != Body::Due)
     }
 
     fn write(&self, step: Step, offers: &Offers, out: &mut Vec<u8>) {
@@ -283,12 +274,15 @@ impl Transfer {
         self.accepted = 0;
     }
 
-    /// The end of a transaction that is over; with it, whether the peer may still hold some of it, so
-    /// that RSET must go before the next MAIL.
-    pub(super) fn finish(self) -> (Finished, bool) {
-        let dirty = !self.clean;
+    /// Whether the peer may still hold some of it, so that RSET must go before the next MAIL.
+    pub(super) fn owes_reset(&self) -> bool {
+        !self.clean
+    }
+
+    /// The end of a transaction that is over.
+    pub(super) fn finish(self, usable: bool) -> Finished {
         let finished = self.cut(&protocol_error("the transaction ended without an answer"), false);
-        (Finished { usable: true, stale: false, ..finished }, dirty)
+        Finished { usable, ..finished }
     }
 
     /// The end of a transaction that cannot go on: who has no verdict is deferred. `reused`: the

@@ -23,6 +23,7 @@ transcripts! {
     greeting_lost
     greeting_of_several_lines
     greeting_refused_for_good
+    half_a_reply_behind_the_last_one
     helo_after_ehlo_refused
     helo_offers_nothing
     helo_refused
@@ -32,6 +33,7 @@ transcripts! {
     last_421
     last_reply_then_closed
     long_lines_go_by_data_folded
+    lost_after_an_answer_is_not_stale
     lost_in_the_middle_of_a_reply
     lost_waiting_for_the_last_reply
     lost_while_sending
@@ -67,6 +69,7 @@ transcripts! {
     row07_starttls_and_everything_forgotten
     row07_starttls_then_mail
     row10_binary
+    row10_binary_without_8bitmime
     row10_binary_without_binarymime
     row10_binary_without_chunking
     row23_addresses_are_quoted_again
