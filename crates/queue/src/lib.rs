@@ -6,13 +6,14 @@
 
 mod destination;
 mod envelope;
-pub mod retry;
+pub mod report;
+mod retry;
 pub mod schedule;
 
+pub use destination::{DestinationId, DestinationState, Terms};
 pub use envelope::{
     Content, Diagnosis, Ending, Envelope, Kind, MessageId, NotAMessageId, Notify, Original, Outcome, Recipient, Ret,
     State,
 };
-pub use destination::{DestinationId, DestinationState, Terms};
 pub use retry::Retry;
 pub use schedule::Schedule;
