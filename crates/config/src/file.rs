@@ -11,7 +11,9 @@ pub use server::{
     AppliesTo, Authentication, BareNewline, ConnectionControl, EarlyTalk, Limits, Mode, OutboundTls, Protocol, Relay,
     ServerDelivery, Tls, VirtualServer,
 };
-pub use value::{AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, PathText, Size};
+pub use value::{
+    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, PathText, Size,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -173,7 +173,11 @@ fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
 /// Text of the file as it may be shown: control characters escaped.
 fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        if c.is_control() {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
         out
     })
 }

@@ -149,8 +149,14 @@ impl Walk<'_> {
 
     fn number(&mut self, path: &str, value: i128, place: Place, schema: &Value) -> bool {
         let bound = |name: &str| schema.get(name).and_then(Value::as_u64).map(i128::from);
-        let allowed: Vec<i128> =
-            schema.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).map(i128::from).collect();
+        let allowed: Vec<i128> = schema
+            .get("enum")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .map(i128::from)
+            .collect();
         let expected = match (bound("minimum"), bound("maximum")) {
             _ if !allowed.is_empty() => {
                 if allowed.contains(&value) {

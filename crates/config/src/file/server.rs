@@ -137,10 +137,12 @@ pub struct Limits {
     /// Received fields a message may have; one more, and it goes in circles.
     #[schemars(range(min = 1, max = 1000))]
     pub hop_count: u32,
-    /// How long a session may be silent.
+    /// How long a session may be silent when nothing is under way.
     pub idle_timeout: DurationText,
-    /// How long one command may take to arrive, from its first octet to its last.
-    pub command_time: DurationText,
+    /// How long a session may be silent while a command, an exchange or a transaction is half done.
+    pub command_timeout: DurationText,
+    /// How long a session may be silent in the middle of a message.
+    pub data_timeout: DurationText,
     /// How long a session may last.
     pub session_time: DurationText,
     /// Errors in one session before it is ended.
@@ -164,7 +166,8 @@ impl Default for Limits {
             connections_per_address: Count::AtMost(100),
             hop_count: 30,
             idle_timeout: DurationText::new("10 min"),
-            command_time: DurationText::new("60 s"),
+            command_timeout: DurationText::new("5 min"),
+            data_timeout: DurationText::new("5 min"),
             session_time: DurationText::new("30 min"),
             errors: 20,
             command_line: Size::new("2 KiB"),
@@ -221,8 +224,10 @@ pub struct Protocol {
     pub binarymime: bool,
     /// Whether DSN is offered (RFC 3461).
     pub dsn: bool,
-    /// Whether SMTPUTF8 is offered (RFC 6531).
+    /// Whether SMTPUTF8 is offered (RFC 6531); it needs 8BITMIME.
     pub smtputf8: bool,
+    /// Whether LIMITS is offered (RFC 9422).
+    pub limits: bool,
     /// Whether STARTTLS is offered (RFC 3207). Without a certificate it is not, whatever stands here.
     pub starttls: bool,
 }
@@ -239,6 +244,7 @@ impl Default for Protocol {
             binarymime: true,
             dsn: true,
             smtputf8: true,
+            limits: true,
             starttls: true,
         }
     }
