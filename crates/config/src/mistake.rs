@@ -3,7 +3,7 @@
 //! Mistakes are collected and shown together, each under its line of the file. A warning is a
 //! mistake that does not keep the server from starting.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 
@@ -130,7 +130,11 @@ impl Mistake {
             Severity::Warning => Level::WARNING,
         };
         let found = printable(&self.found);
-        let mut group = level.primary_title(found).elements(self.snippet(name, text));
+        let title = level.primary_title(found);
+        let mut group = match self.snippet(name, text) {
+            Some(snippet) => title.element(snippet),
+            None => title.element(Origin::path(name)),
+        };
         if !self.key.is_empty() {
             group = group.element(Level::NOTE.message(format!("the key is {}", printable(&self.key))));
         }
@@ -145,7 +149,7 @@ impl Mistake {
         renderer.render(report)
     }
 
-    /// The source lines of the mistake; without a place, only the name of the file.
+    /// The source lines of the mistake, if it has a place.
     fn snippet<'a>(&'a self, name: &'a str, text: &'a str) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
         let place = self.place.as_ref()?;
         let mut primary = AnnotationKind::Primary.span(visible(text, &place.span));

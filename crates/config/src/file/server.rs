@@ -289,8 +289,9 @@ pub struct ServerDelivery {
     /// Whether mail is spread over the smart hosts. Otherwise a later one is tried only when those
     /// before it cannot be reached.
     pub spread: bool,
-    /// Where mail for the organization is put when `organization.route` is absent. Absent: `drop`
-    /// in `state_dir`.
+    /// Where mail for the organization is put when `organization.route` is absent. It is one
+    /// directory for all virtual servers, so all that name one name the same. Absent: `drop` in
+    /// `state_dir`.
     #[schemars(example = "/var/lib/bridgehead/drop")]
     pub drop_directory: Option<PathText>,
     /// The address that outgoing connections come from. Absent: the operating system chooses.
