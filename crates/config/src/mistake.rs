@@ -178,9 +178,9 @@ fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
 fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if c.is_control() {
-            out.extend(c.escape_default())
+            out.extend(c.escape_default());
         } else {
-            out.push(c)
+            out.push(c);
         }
         out
     })
@@ -234,5 +234,9 @@ impl std::error::Error for Mistakes {}
 /// A list of mistakes (or of warnings) under their source lines, with a blank line behind each.
 #[must_use]
 pub fn render(name: &str, text: &str, list: &[Mistake], colour: bool) -> String {
-    list.iter().map(|mistake| mistake.render(name, text, colour) + "\n\n").collect()
+    list.iter().fold(String::new(), |mut out, mistake| {
+        out.push_str(&mistake.render(name, text, colour));
+        out.push_str("\n\n");
+        out
+    })
 }

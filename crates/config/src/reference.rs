@@ -23,8 +23,9 @@ pub fn json_schema() -> String {
     if let Some(object) = schema.as_object_mut() {
         object.insert("title".into(), "Bridgehead settings".into());
     }
-    let text = serde_json::to_string_pretty(&schema).expect("invariant: a schema is JSON");
-    text + "\n"
+    let mut text = serde_json::to_string_pretty(&schema).expect("invariant: a schema is JSON");
+    text.push('\n');
+    text
 }
 
 /// A settings file with every key: those that must be given stand there, all others are comments

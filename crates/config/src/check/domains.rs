@@ -156,7 +156,6 @@ impl Check<'_> {
     }
 
     /// By exact name, and by the suffix of `*.suffix`.
-    #[expect(clippy::type_complexity, reason = "two maps of one kind, taken apart by the only caller")]
     fn remote_domains(
         &mut self,
         file: &File,
@@ -176,6 +175,12 @@ impl Check<'_> {
             };
             if suffix.is_none() && !self.is_broken(&below(&key, "route")) {
                 self.remote_inside(&key, &domain, remote, organization, aliases);
+            }
+            if suffix.is_some() && domain.parent().is_none() && remote.allow_relay {
+                let found = format!("everyone may relay to every domain below `{domain}`");
+                let mistake = Mistake::warning(&key, self.places.key_of(&key), found)
+                    .expected("a whole top-level domain; name the domains that are meant");
+                self.mistakes.push(mistake);
             }
             let map = if suffix.is_some() { &mut wild } else { &mut exact };
             if let Some((other, _)) = map.insert(domain, (key.clone(), value)) {

@@ -86,6 +86,9 @@ impl Check<'_> {
     fn relay(&mut self, key: &str, table: &file::Relay) -> Option<(policy::Relay, Vec<Net>)> {
         let (list, nets) = self.clients(key, &table.list)?;
         self.mode_with_list(key, table.mode, !table.list.is_empty());
+        if table.mode == Mode::Only {
+            self.wide_names(&below(key, "list"), &list);
+        }
         let relay = policy::Relay {
             mode: mode(table.mode),
             mode_rule: self.rule(&below(key, "mode")),
@@ -94,6 +97,21 @@ impl Check<'_> {
             authenticated_rule: self.rule(&below(key, "authenticated")),
         };
         Some((relay, nets))
+    }
+
+    /// Names under which very many hosts are found, which can all relay.
+    fn wide_names(&mut self, key: &str, list: &List) {
+        for (index, one) in list.entries().iter().enumerate() {
+            if let Match::Domain(domain) = &one.what
+                && domain.parent().is_none()
+            {
+                let key = entry(key, index);
+                let found = format!("every host with a name below `{domain}` may relay");
+                let mistake = Mistake::warning(&key, self.places.value_of(&key), found)
+                    .expected("a whole top-level domain; name the domains that are meant");
+                self.mistakes.push(mistake);
+            }
+        }
     }
 
     /// The list of a table, and the networks in it.
@@ -153,10 +171,13 @@ impl Check<'_> {
             return;
         }
         let (Some((_, connect)), Some((_, relay))) = (connection, relay) else { return };
-        let anonymous_key = below(key, "authentication.anonymous");
-        let anonymous = server.authentication.anonymous || self.is_broken(&anonymous_key);
+        // Judged only when all that it depends on could be read.
+        let parts = ["connection_control", "relay", "authentication", "authentication.anonymous"];
+        if parts.iter().any(|part| self.is_broken(&format!("{key}.{part}"))) {
+            return;
+        }
         let control = (server.connection_control.mode, connect.as_slice());
-        let open = anonymous && open_relay::is_open(control, (server.relay.mode, relay));
+        let open = server.authentication.anonymous && open_relay::is_open(control, (server.relay.mode, relay));
         let mistake = match (open, insists) {
             (true, None) => {
                 let at =

@@ -131,8 +131,7 @@ pub struct Limits {
     pub recipients_per_message: u32,
     /// Sessions at one time. `"unlimited"` is possible.
     pub connections: Count,
-    /// Sessions at one time from one address; the networks around it (/24, /64) are counted too.
-    /// `"unlimited"` is possible.
+    /// Sessions at one time from one address. `"unlimited"` is possible.
     pub connections_per_address: Count,
     /// Received fields a message may have; one more, and it goes in circles.
     #[schemars(range(min = 1, max = 1000))]

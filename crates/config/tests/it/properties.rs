@@ -2,7 +2,7 @@
 
 use crate::dump::probe;
 use crate::golden::files;
-use config::{Config, Server};
+use config::{Config, Mistake, Mistakes, Server, Severity};
 use proptest::prelude::*;
 
 /// Clients: a stranger, one of each list of the good files, and this machine.
@@ -65,6 +65,12 @@ fn a_lost_line_never_makes_an_open_relay() {
     }
 }
 
+/// Whether every mistake was found here, and none was left for serde to stumble over.
+fn is_told_well(mistakes: &Mistakes) -> bool {
+    let told = |m: &Mistake| !m.key.is_empty() || m.found.starts_with("not TOML");
+    mistakes.list().iter().all(told) && mistakes.list().iter().any(|m| m.severity == Severity::Error)
+}
+
 /// A value of some kind, for keys that want another.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -102,7 +108,7 @@ proptest! {
         let changed = format!("{}{rest}{}", &text[..place], &text[place..]);
         match Config::from_text(name, &changed) {
             Ok((_, warnings)) => drop(config::render(name, &changed, &warnings, true)),
-            Err(mistakes) => prop_assert!(!mistakes.render(false).is_empty()),
+            Err(mistakes) => prop_assert!(is_told_well(&mistakes), "{mistakes}"),
         }
     }
 
@@ -121,7 +127,7 @@ proptest! {
             })
             .collect();
         if let Err(mistakes) = Config::from_text("changed", &changed) {
-            prop_assert!(!mistakes.to_string().is_empty());
+            prop_assert!(is_told_well(&mistakes), "{mistakes}");
         }
     }
 }
