@@ -40,7 +40,9 @@ impl<V> Decision<V> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing(pub Query);
 
-/// What trying one rule showed.
+/// What trying one rule showed. A permission that is not given, such as `relay.authenticated = false`,
+/// does not match; a switch that speaks about the client either way, such as
+/// `authentication.anonymous` about one that has not authenticated, matches and decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finding {
     /// What the rule speaks about is the case here.
@@ -91,9 +93,9 @@ impl Trace {
         self.0.push(Step { rule, finding: Finding::Unavailable });
     }
 
-    /// Several rules that showed the same.
-    pub(crate) fn all(&mut self, rules: &[RuleId], finding: Finding) {
-        self.0.extend(rules.iter().map(|&rule| Step { rule, finding }));
+    /// Several steps at once.
+    pub(crate) fn all(&mut self, steps: &[Step]) {
+        self.0.extend_from_slice(steps);
     }
 
     /// The steps, in the order in which the rules were tried.

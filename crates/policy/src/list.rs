@@ -6,7 +6,7 @@
 //! of the client. Address entries are searched sorted, so that a thousand of them cost no more than a
 //! few; what is found is what a scan in their order would find.
 
-use crate::decision::{Finding, Missing, Trace};
+use crate::decision::{Finding, Missing, Step, Trace};
 use crate::rule_book::RuleId;
 use mail::{Domain, Found, Ledger, Net, Query, canonical};
 use std::net::IpAddr;
@@ -34,14 +34,13 @@ pub enum Match {
 pub struct List {
     rule: RuleId,
     entries: Vec<Entry>,
-    /// Address entries, sorted by prefix, each prefix once and with its first place in `entries`.
-    nets: Vec<(Net, usize)>,
-    /// The prefix lengths that occur, for IPv4 and IPv6: one search each.
-    lengths: [Vec<u8>; 2],
-    /// Name entries, sorted by name, each name once and with its first place in `name_rules`.
+    /// Address entries, of IPv4 and of IPv6: where in the address space the answer changes, in order,
+    /// and the first entry that matches from there on.
+    spans: [Vec<(u128, Option<usize>)>; 2],
+    /// Name entries, sorted by name, each name once and with its first place in `misses`.
     names: Vec<(Domain, usize)>,
-    /// The rules of the name entries, in their order.
-    name_rules: Vec<RuleId>,
+    /// The steps of name entries that do not match, in their order.
+    misses: Vec<Step>,
 }
 
 /// Whether a client is on a list.
@@ -59,37 +58,23 @@ impl List {
     /// The list that `rule` stands for, with its entries in their order.
     #[must_use]
     pub fn new(rule: RuleId, entries: Vec<Entry>) -> List {
-        let mut list = List {
-            rule,
-            nets: Vec::new(),
-            lengths: Default::default(),
-            names: Vec::new(),
-            name_rules: Vec::new(),
-            entries,
-        };
-        for (at, entry) in list.entries.iter().enumerate() {
+        let (mut ranges, mut names, mut misses) = ([Vec::new(), Vec::new()], Vec::new(), Vec::new());
+        for (at, entry) in entries.iter().enumerate() {
             match &entry.what {
                 Match::Net(net) => {
-                    let (family, length) = prefix_length(*net);
-                    list.lengths[family].push(length);
-                    list.nets.push((*net, at));
+                    let (family, first, last) = range(*net);
+                    ranges[family].push(Range { first, last, at });
                 }
                 Match::Domain(domain) => {
-                    list.names.push((domain.clone(), list.name_rules.len()));
-                    list.name_rules.push(entry.rule);
+                    names.push((domain.clone(), misses.len()));
+                    misses.push(Step { rule: entry.rule, finding: Finding::NoMatch });
                 }
             }
         }
         // The place is part of what is sorted, so the first of equals is the one that is kept.
-        list.nets.sort_unstable();
-        list.nets.dedup_by_key(|(net, _)| *net);
-        list.names.sort_unstable();
-        list.names.dedup_by(|later, first| later.0 == first.0);
-        for lengths in &mut list.lengths {
-            lengths.sort_unstable();
-            lengths.dedup();
-        }
-        list
+        names.sort_unstable();
+        names.dedup_by(|later, first| later.0 == first.0);
+        List { rule, entries, spans: ranges.map(spans), names, misses }
     }
 
     /// The rule of the list as a whole.
@@ -111,7 +96,7 @@ impl List {
             trace.matched(entry.rule);
             return Ok(Listed::Yes);
         }
-        if self.name_rules.is_empty() {
+        if self.misses.is_empty() {
             trace.no_match(self.rule);
             return Ok(Listed::No);
         }
@@ -122,19 +107,19 @@ impl List {
             Some(Found::Absent) => &[],
             // Addresses do not answer a question for names: nothing has been found out.
             Some(Found::Unavailable | Found::Addresses(_)) => {
-                trace.all(&self.name_rules, Finding::Unavailable);
+                self.misses.iter().for_each(|step| trace.unavailable(step.rule));
                 trace.unavailable(self.rule);
                 return Ok(Listed::Unavailable);
             }
         };
         match confirmed.iter().filter_map(|name| self.first_name(name)).min() {
             Some(at) => {
-                trace.all(&self.name_rules[..at], Finding::NoMatch);
-                trace.matched(self.name_rules[at]);
+                trace.all(&self.misses[..at]);
+                trace.matched(self.misses[at].rule);
                 Ok(Listed::Yes)
             }
             None => {
-                trace.all(&self.name_rules, Finding::NoMatch);
+                trace.all(&self.misses);
                 trace.no_match(self.rule);
                 Ok(Listed::No)
             }
@@ -143,16 +128,14 @@ impl List {
 
     /// The first address entry that `client` lies in.
     fn first_net(&self, client: IpAddr) -> Option<&Entry> {
-        let client = canonical(client);
-        let place = |&length: &u8| {
-            let around = Net::around(client, length, length);
-            self.nets.binary_search_by(|(net, _)| net.cmp(&around)).ok().map(|at| self.nets[at].1)
-        };
-        let first = self.lengths[usize::from(client.is_ipv6())].iter().filter_map(place).min()?;
-        Some(&self.entries[first])
+        let (family, address) = number(canonical(client));
+        let spans = &self.spans[family];
+        let after = spans.partition_point(|(start, _)| *start <= address);
+        let (_, found) = spans[..after].last()?;
+        found.map(|at| &self.entries[at])
     }
 
-    /// The place in `name_rules` of the first entry that is `name` or above it.
+    /// The place in `misses` of the first entry that is `name` or above it.
     fn first_name(&self, name: &Domain) -> Option<usize> {
         let place = |suffix: &str| {
             self.names.binary_search_by(|(entry, _)| entry.as_str().cmp(suffix)).ok().map(|at| self.names[at].1)
@@ -163,13 +146,58 @@ impl List {
     }
 }
 
-/// The family of a prefix, 0 for IPv4 and 1 for IPv6, and its length: read from its text, which
-/// leaves out the length of a single address.
-fn prefix_length(net: Net) -> (usize, u8) {
+/// The addresses of one entry.
+struct Range {
+    first: u128,
+    last: u128,
+    /// The place of the entry in its list.
+    at: usize,
+}
+
+/// Where the answer changes. Prefixes lie inside one another or apart, never across, hence a stack of
+/// those that are open is enough.
+fn spans(mut ranges: Vec<Range>) -> Vec<(u128, Option<usize>)> {
+    ranges.sort_unstable_by_key(|range| (range.first, std::cmp::Reverse(range.last)));
+    let mut spans: Vec<(u128, Option<usize>)> = Vec::new();
+    let mut open: Vec<Range> = Vec::new();
+    for range in ranges {
+        close(&mut open, &mut spans, Some(range.first));
+        // Inside one that stands before it in the list, an entry is never the first to match.
+        let at = open.last().map_or(range.at, |outer| outer.at.min(range.at));
+        spans.push((range.first, Some(at)));
+        open.push(Range { at, ..range });
+    }
+    close(&mut open, &mut spans, None);
+    spans
+}
+
+/// Ends the open ranges that end before `next`, all if there is no next; behind each, the one around
+/// it speaks again.
+fn close(open: &mut Vec<Range>, spans: &mut Vec<(u128, Option<usize>)>, next: Option<u128>) {
+    while let Some(ended) = open.pop_if(|inner| next.is_none_or(|next| inner.last < next)) {
+        if let Some(behind) = ended.last.checked_add(1) {
+            spans.push((behind, open.last().map(|outer| outer.at)));
+        }
+    }
+}
+
+/// The family of an address, 0 for IPv4 and 1 for IPv6, and the address as a number.
+fn number(address: IpAddr) -> (usize, u128) {
+    match address {
+        IpAddr::V4(v4) => (0, u128::from(v4.to_bits())),
+        IpAddr::V6(v6) => (1, v6.to_bits()),
+    }
+}
+
+/// The family of a prefix, its first address and its last, read from its text: `10.0.0.0/8`, or an
+/// address alone.
+fn range(net: Net) -> (usize, u128, u128) {
     let text = net.to_string();
-    let family = usize::from(text.contains(':'));
-    let full = if family == 0 { 32 } else { 128 };
-    let length =
-        text.split_once('/').map_or(full, |(_, length)| length.parse().expect("invariant: a prefix prints its length"));
-    (family, length)
+    let (address, length) = text.split_once('/').map_or((&*text, None), |(address, length)| (address, Some(length)));
+    let (family, first) = number(address.parse().expect("invariant: a prefix prints its address"));
+    let bits: u32 = if family == 0 { 32 } else { 128 };
+    let length = length.map_or(bits, |length| length.parse().expect("invariant: a prefix prints its length"));
+    // A shift by all 128 bits is `::/0`, all of whose bits are free.
+    let free = 1_u128.checked_shl(bits - length).map_or(u128::MAX, |size| size - 1);
+    (family, first, first | free)
 }

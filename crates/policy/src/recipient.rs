@@ -54,10 +54,12 @@ pub fn recipient(rules: &Rules, facts: &RecipientFacts<'_>, ledger: &Ledger) -> 
             return Ok(Decision::refused(Refusal::AddressLiteral { recipient: recipient.clone() }, trace));
         }
     };
+    trace.no_match(RuleId::ADDRESS_LITERAL);
     if recipient.local.looks_routed() && !is_known(&rules.domains, recipient, domain, &mut trace) {
         trace.matched(RuleId::ROUTED_LOCAL_PART);
         return Ok(Decision::refused(Refusal::RoutedLocalPart { recipient: recipient.clone() }, trace));
     }
+    trace.no_match(RuleId::ROUTED_LOCAL_PART);
     match rules.domains.try_local(domain, &mut trace) {
         Some(stamp) => Ok(submit(&rules.domains, stamped(recipient, stamp), trace)),
         None => relay(rules, facts, domain, ledger, trace),
@@ -71,7 +73,7 @@ fn is_known(domains: &Domains, recipient: &Mailbox, domain: &Domain, trace: &mut
     };
     let known = recipients.contains(&stamped(recipient, stamp));
     if known {
-        trace.no_match(RuleId::ROUTED_LOCAL_PART);
+        trace.matched(recipients.rule());
     } else {
         trace.no_match(recipients.rule());
     }
@@ -90,6 +92,7 @@ fn submit(domains: &Domains, to: Mailbox, mut trace: Trace) -> Decision<Acceptan
         trace.matched(RuleId::POSTMASTER);
         return Decision::granted(Acceptance::Submitted { to }, trace);
     }
+    trace.no_match(RuleId::POSTMASTER);
     match &domains.recipients {
         Some(recipients) if !recipients.contains(&to) => {
             trace.no_match(recipients.rule());
@@ -118,11 +121,15 @@ fn relay(
         }
         trace.no_match(remote.allow_relay_rule);
     }
-    if let Identity::Account(account) = facts.identity
-        && account_relays(rules, account, &mut trace)
-    {
+    let account = match facts.identity {
+        Identity::Anonymous => false,
+        Identity::Account(account) => account_relays(rules, account),
+    };
+    if account {
+        trace.matched(rules.relay.authenticated_rule);
         return Ok(Decision::granted(Acceptance::Relayed { by: Grant::Authenticated }, trace));
     }
+    trace.no_match(rules.relay.authenticated_rule);
     let refusal = match rules.relay.permits(facts.client, ledger, &mut trace)? {
         Permit::Yes => return Ok(Decision::granted(Acceptance::Relayed { by: Grant::List }, trace)),
         Permit::No => Refusal::RelayDenied { recipient: facts.recipient.clone() },
@@ -133,11 +140,6 @@ fn relay(
 
 /// Whether an account may relay regardless of the list. All may, or none: rights of users and groups
 /// are asked here, and nowhere else, once a virtual server can have them.
-fn account_relays(rules: &Rules, _account: &str, trace: &mut Trace) -> bool {
-    if rules.relay.authenticated {
-        trace.matched(rules.relay.authenticated_rule);
-    } else {
-        trace.no_match(rules.relay.authenticated_rule);
-    }
+fn account_relays(rules: &Rules, _account: &str) -> bool {
     rules.relay.authenticated
 }

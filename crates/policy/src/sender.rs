@@ -23,12 +23,9 @@ pub fn sender(rules: &Rules, facts: &SenderFacts<'_>, ledger: &Ledger) -> Result
     let mut trace = Trace::new();
     let control = &rules.connection;
     if let Identity::Account(account) = facts.identity {
-        if control.applies_to == AppliesTo::Anonymous {
-            trace.no_match(control.applies_rule);
-        }
-        trace.no_match(rules.authentication.anonymous_rule);
         return Ok(account_submits(rules, account, trace));
     }
+    trace.no_match(RuleId::ACCOUNT_SUBMITS);
     match facts.admission {
         Admission::Admitted if control.applies_to == AppliesTo::Anonymous => trace.no_match(control.applies_rule),
         Admission::Admitted => {}
