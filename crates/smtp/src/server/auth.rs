@@ -56,7 +56,7 @@ impl Session {
         }
         match Response::read(line) {
             Response::Octets(octets) => State::asking(About::Credentials(progress, Secret(Some(octets)))),
-            Response::Cancel => self.refuse(State::Ready, Note::SyntaxError, say::cancelled()),
+            Response::Cancel => self.mistaken(State::Ready, say::cancelled()),
             Response::Malformed => self.refuse(State::Ready, Note::SyntaxError, say::not_base64()),
         }
     }
@@ -70,8 +70,7 @@ impl Session {
             Answer::Challenge(octets) => self.challenge(progress, &octets),
             Answer::Refuse(reply) | Answer::Dismiss(reply) => {
                 self.delay_guessing();
-                self.say_mistake(reply);
-                State::Ready
+                self.mistaken(State::Ready, reply)
             }
             // Neither says who it is.
             Answer::Proceed | Answer::Taken(_) => self.plainly(State::Ready, say::cannot_authenticate()),

@@ -190,6 +190,12 @@ impl Session {
         state
     }
 
+    /// A mistake that is no fact for the log by itself.
+    pub(super) fn mistaken(&mut self, state: State, reply: mail::Reply) -> State {
+        self.say_mistake(reply);
+        state
+    }
+
     pub(super) fn disorder(&mut self, state: State, text: &'static str) -> State {
         self.refuse(state, Note::BadSequence, say::out_of_order(text))
     }

@@ -109,8 +109,9 @@ impl Script {
                 rest = later;
                 player.run();
             }
+            // A line that is not in the file cannot be expected: an answer nobody asked for fails.
             for unused in std::mem::take(&mut player.answers) {
-                let _ = writeln!(player.seen, "unused answer: {unused}");
+                let _ = writeln!(player.seen, "nobody asked for: {unused}");
             }
         }
         player.seen
@@ -259,7 +260,8 @@ fn octets(text: &str) -> Vec<u8> {
                 skip = 3;
             }
             Some(b'(') => {
-                let (count, what) = rest[1..].split_once(')').and_then(|(in_it, _)| in_it.split_once('*')).expect("(N*text)");
+                let (count, what) =
+                    rest[1..].split_once(')').and_then(|(in_it, _)| in_it.split_once('*')).expect("(N*text)");
                 octets.extend(what.repeat(count.parse().expect("a count")).into_bytes());
                 skip = rest.find(')').expect("found above") + 1;
             }
