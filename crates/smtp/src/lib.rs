@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod command;
+pub mod envelope;
 pub mod extensions;
 pub mod line;
 pub mod sasl;
