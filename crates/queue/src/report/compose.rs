@@ -34,7 +34,8 @@ pub struct Case<'a> {
 pub enum Returned<'a> {
     /// At least the header; what follows it is ignored.
     Headers(&'a [u8]),
-    /// All of it. Where it cannot stand inside another message unchanged, its header is returned.
+    /// All of it. Where it is too large or cannot stand inside another message unchanged, its header
+    /// is returned.
     Full(&'a [u8]),
 }
 
@@ -202,13 +203,13 @@ impl Plan<'_> {
 
     /// What is returned of the message.
     fn returned_part(&self) -> mime::Part {
-        let Plan { subject, global, .. } = self;
+        let Plan { subject, settings, global, .. } = self;
         let global = *global;
         let trace = &subject.envelope.trace;
         let stored = match subject.returned {
             Returned::Full(body) => {
                 let whole = [trace, body].concat();
-                if mime::can_be_enclosed(&whole) {
+                if body.len() as u64 <= settings.returned_bytes && mime::can_be_enclosed(&whole) {
                     let kind = if global { "message/global" } else { "message/rfc822" };
                     return mime::Part {
                         kind,
@@ -224,7 +225,7 @@ impl Plan<'_> {
         if global && !header.is_ascii() && std::str::from_utf8(&header).is_ok() && mime::can_be_enclosed(&header) {
             return mime::Part { kind: "message/global-headers", encoding: "8bit", content: header };
         }
-        mime::Part::header(header)
+        mime::Part::header(&header)
     }
 }
 

@@ -95,13 +95,25 @@ impl Part {
     }
 
     /// A header of a message. RFC 3462 §3 allows quoted-printable where it cannot stand as it is.
-    pub(super) fn header(header: Vec<u8>) -> Part {
-        let kind = "text/rfc822-headers";
+    pub(super) fn header(header: &[u8]) -> Part {
+        let (kind, header) = ("text/rfc822-headers", clean(header));
         if header.is_ascii() && can_be_enclosed(&header) {
             return Part { kind, encoding: "7bit", content: header };
         }
         Part { kind, encoding: "quoted-printable", content: quoted_printable(&header) }
     }
+}
+
+/// The same lines, all of which end in CRLF, with a question mark for each control character.
+fn clean(header: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(header.len() + 2);
+    for line in header.split_inclusive(|b| *b == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        out.extend(line.iter().map(|&b| if b.is_ascii_control() && b != b'\t' { b'?' } else { b }));
+        out.extend_from_slice(b"\r\n");
+    }
+    out
 }
 
 fn quoted_printable(content: &[u8]) -> Vec<u8> {

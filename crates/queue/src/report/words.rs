@@ -95,9 +95,7 @@ fn consequence(event: Event) -> String {
 /// What a status means and what its receiver can do (RFC 3463 §3). The detail first, else the subject.
 fn explain(status: EnhancedStatus) -> (&'static str, &'static str) {
     match (status.subject, status.detail) {
-        (1, 1 | 6) | (2, 0) => {
-            ("There is no such mailbox.", "Check the address, and ask the person for the right one.")
-        }
+        (1, 1 | 6) => ("There is no such mailbox.", "Check the address, and ask the person for the right one."),
         (1, 2) | (4, 0 | 4) => ("No way to the domain behind the @ is known.", "Check the domain for misspellings."),
         (1, 3) => ("The address is not written correctly.", "Check it for misspellings."),
         (1, 7 | 8) => ("Your own address was not accepted.", "Check the sender address of your mail program."),
@@ -111,7 +109,10 @@ fn explain(status: EnhancedStatus) -> (&'static str, &'static str) {
         (4, 6 | 8) => {
             ("The message went round in circles.", "Tell the postmaster below: a mail server is set up wrongly.")
         }
-        (4, 7) => ("It could not be delivered for too long.", "Try again later, or reach the person in another way."),
+        (4, 7) => (
+            "It could not be delivered in the time that is allowed.",
+            "Try again later, or reach the person in another way.",
+        ),
         (6, 7..=10) => {
             ("The mail server cannot take international addresses.", "Ask the person for an address in plain letters.")
         }
