@@ -8,6 +8,7 @@ mod body;
 pub mod disk;
 mod envelope;
 mod log;
+mod record;
 pub mod spool;
 
 pub use body::{Bodies, Body, BodyFile, Draft, Glance, glance};
