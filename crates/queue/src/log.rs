@@ -6,7 +6,7 @@
 //! so at every moment the disk shows either the old life or the new one.
 
 use crate::disk::{Disk, DiskFile};
-use crate::record::{BLOCK_BYTES, u32_at, u64_at};
+use crate::record::{BLOCK, BLOCK_BYTES, u32_at, u64_at};
 use crate::spool::{Error, Settings};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
@@ -52,7 +52,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut to = vec![0; BLOCK_BYTES as usize];
+        let mut to = vec![0; BLOCK];
         to[0..8].copy_from_slice(&MAGIC);
         to[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         to[12..16].copy_from_slice(&self.incarnation.to_le_bytes());

@@ -8,9 +8,12 @@
 use crate::envelope::MessageId;
 
 /// Octets of a head.
-pub(crate) const HEAD_BYTES: u64 = 56;
+pub(crate) const HEAD_BYTES: u64 = HEAD as u64;
+const HEAD: usize = 56;
 /// Batches begin and end at multiples of this, so that writing one never touches an older one.
-pub(crate) const BLOCK_BYTES: u64 = 4096;
+pub(crate) const BLOCK_BYTES: u64 = BLOCK as u64;
+/// The same, for what is in memory.
+pub(crate) const BLOCK: usize = 4096;
 /// Records begin at multiples of this.
 const ALIGNMENT: u64 = 8;
 /// What a head begins with.
@@ -85,8 +88,8 @@ impl Head {
         record_bytes(u64::from(self.meta_bytes), u64::from(self.body_bytes))
     }
 
-    pub(crate) fn encode(&self, salt: u64) -> [u8; HEAD_BYTES as usize] {
-        let mut to = [0; HEAD_BYTES as usize];
+    pub(crate) fn encode(&self, salt: u64) -> [u8; HEAD] {
+        let mut to = [0; HEAD];
         to[0..4].copy_from_slice(&MAGIC);
         to[4] = self.kind.code();
         to[8..16].copy_from_slice(&self.segment.to_le_bytes());
@@ -104,7 +107,7 @@ impl Head {
 
     /// The head at the beginning of `from`, if one is there that was written with this salt.
     pub(crate) fn decode(from: &[u8], salt: u64) -> Option<Head> {
-        let from = from.get(..HEAD_BYTES as usize)?;
+        let from = from.get(..HEAD)?;
         if from[..4] != MAGIC || checksum(salt, &from[..52]) != u32_at(from, 52) {
             return None;
         }

@@ -1,7 +1,7 @@
 //! What is staged, and how it becomes one write.
 
 use crate::log::Segment;
-use crate::record::{BLOCK_BYTES, Head, Kind, record_bytes};
+use crate::record::{BLOCK, BLOCK_BYTES, Head, Kind, record_bytes};
 use crate::{disk::DiskFile, envelope::MessageId};
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -97,7 +97,7 @@ impl Piece<'_> {
 
 fn layout<'a, F>(staged: &'a [Staged], number: u64, segment: &Segment<F>) -> (Vec<u8>, Vec<Piece<'a>>) {
     let batch = u32::try_from(segment.position / BLOCK_BYTES).expect("invariant: a segment has fewer blocks");
-    let mut encoded = Vec::with_capacity(BLOCK_BYTES as usize);
+    let mut encoded = Vec::with_capacity(BLOCK);
     let mut pieces = Vec::new();
     let mut begun = 0;
     let mut total = 0;

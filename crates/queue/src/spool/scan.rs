@@ -118,7 +118,7 @@ impl<F: DiskFile> Scan<F> {
         let mut at = from;
         while at + HEAD_BYTES <= self.end {
             let octets = self.window.get(at, HEAD_BYTES)?;
-            if octets.len() < HEAD_BYTES as usize {
+            if (octets.len() as u64) < HEAD_BYTES {
                 return Ok(None);
             }
             let octets = self.window.rest(at);

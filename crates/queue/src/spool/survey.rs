@@ -11,7 +11,7 @@ use super::{Attempt, Damage, Error, Flaw};
 use crate::disk::{Disk, DiskFile};
 use crate::envelope::{Envelope, MessageId};
 use crate::log::{Copy, HEADER_BYTES, Header, Health, Segment, slot_name, slot_of};
-use crate::record::{BLOCK_BYTES, HEAD_BYTES, Head, Kind};
+use crate::record::{BLOCK, BLOCK_BYTES, HEAD_BYTES, Head, Kind};
 use mail::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -395,7 +395,7 @@ fn has_body<D: Disk>(disk: &D, id: MessageId, size: u64) -> bool {
 fn read_copies<D: Disk>(disk: &D, slot: u32) -> std::io::Result<(D::File, u64, [Copy; 2])> {
     let file = disk.open(&slot_name(slot))?;
     let length = file.length()?;
-    let mut octets = vec![0; HEADER_BYTES as usize];
+    let mut octets = vec![0; 2 * BLOCK];
     let mut done = 0;
     while done < octets.len() {
         match file.read_at(done as u64, &mut octets[done..])? {
@@ -403,6 +403,6 @@ fn read_copies<D: Disk>(disk: &D, slot: u32) -> std::io::Result<(D::File, u64, [
             count => done += count,
         }
     }
-    let (first, second) = octets.split_at(BLOCK_BYTES as usize);
+    let (first, second) = octets.split_at(BLOCK);
     Ok((file, length, [Copy::decode(first), Copy::decode(second)]))
 }
