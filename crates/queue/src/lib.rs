@@ -9,6 +9,7 @@ mod destination;
 pub mod disk;
 mod envelope;
 mod log;
+mod record;
 pub mod report;
 mod retry;
 pub mod schedule;
