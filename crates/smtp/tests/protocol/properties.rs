@@ -434,3 +434,12 @@ fn credentials_are_never_printed() {
         assert!(!printed.contains(secret), "{printed}");
     }
 }
+
+#[test]
+fn row09_a_chunk_is_measured_before_it_is_read() {
+    let mut driver = Driver::new(settings(false), 1);
+    driver.send(b"EHLO there.test\r\nMAIL FROM:<>\r\nRCPT TO:<a@corp.example>\r\nBDAT 401 LAST\r\n");
+    assert_eq!(driver.seen[driver.seen.len() - 2..], [Seen::Abandon, Seen::Note(Note::TooBig { declared: false })]);
+    driver.send(&[b'a'; 401]);
+    assert_eq!(driver.seen.last(), Some(&Seen::Reply("552 5.3.4 Message size exceeds limit".to_owned())));
+}
