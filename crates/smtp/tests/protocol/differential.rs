@@ -15,7 +15,7 @@ fn theirs(line: &str) -> Result<Request<String>, smtp_proto::Error> {
 }
 
 fn with_terms<T>(use_them: impl FnOnce(&Terms<'_>) -> T) -> T {
-    let default_domain = "corp.example".parse().unwrap();
+    let default_domain = "corp.example".parse().expect("a domain");
     use_them(&Terms { offers: Offers::default(), extended: true, auth: true, default_domain: &default_domain })
 }
 
