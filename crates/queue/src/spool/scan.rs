@@ -6,11 +6,13 @@
 use super::Flaw;
 use crate::disk::DiskFile;
 use crate::log::HEADER_BYTES;
-use crate::record::{BLOCK_BYTES, HEAD_BYTES, Head, Kind, MAGIC};
+use crate::record::{BLOCK, BLOCK_BYTES, HEAD_BYTES, Head, Kind, MAGIC};
 use std::io;
 
 /// Octets read at once.
 const WINDOW_BYTES: usize = 1 << 20;
+
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// What stands at a place of a segment.
 pub(crate) enum Found<'a> {
@@ -97,7 +99,7 @@ impl<F: DiskFile> Scan<F> {
             return Ok(false);
         }
         let octets = self.window.get(self.at, boundary - self.at)?;
-        let padding = octets.iter().all(|octet| *octet == 0);
+        let padding = *octets == ZEROS[..octets.len()];
         if padding {
             self.at = boundary;
         }
