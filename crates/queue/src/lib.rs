@@ -6,6 +6,7 @@
 
 mod body;
 pub mod disk;
+pub mod dump;
 mod envelope;
 mod log;
 mod record;

@@ -294,6 +294,9 @@ fn sectors(offset: usize, octets: &[u8]) -> impl Iterator<Item = (usize, &[u8])>
 
 fn put(content: &mut Vec<u8>, offset: usize, octets: &[u8]) {
     let end = offset + octets.len();
+    if content.len() == offset {
+        return content.extend_from_slice(octets);
+    }
     if content.len() < end {
         content.resize(end, 0);
     }

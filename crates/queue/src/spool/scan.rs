@@ -36,7 +36,7 @@ pub(crate) struct Scan<F> {
 
 impl<F: DiskFile> Scan<F> {
     pub(crate) fn new(file: F, number: u64, salt: u64, end: u64) -> Scan<F> {
-        let window = Window { file, base: 0, octets: Vec::new() };
+        let window = Window { file, end, base: 0, octets: Vec::new() };
         Scan { window, number, salt, end, at: HEADER_BYTES, batch: 0 }
     }
 
@@ -142,17 +142,19 @@ impl<F: DiskFile> Scan<F> {
 /// The part of the file that is in memory.
 struct Window<F> {
     file: F,
+    end: u64,
     base: u64,
     octets: Vec<u8>,
 }
 
 impl<F: DiskFile> Window<F> {
-    /// Octets of the file; fewer than asked for only at its end.
+    /// Octets of the file; fewer than asked for only at the end.
     fn get(&mut self, at: u64, count: u64) -> io::Result<&[u8]> {
         let count = usize::try_from(count).map_err(io::Error::other)?;
         let inside = at >= self.base && at + count as u64 <= self.base + self.octets.len() as u64;
         if !inside {
-            self.fill(at, count.max(WINDOW_BYTES))?;
+            let left = usize::try_from(self.end.saturating_sub(at)).map_err(io::Error::other)?;
+            self.fill(at, count.max(WINDOW_BYTES).min(left))?;
         }
         let from = usize::try_from(at - self.base).map_err(io::Error::other)?;
         let to = (from + count).min(self.octets.len());
