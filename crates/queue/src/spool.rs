@@ -26,7 +26,7 @@ use crate::disk::Disk;
 use crate::envelope::{Envelope, MessageId, Outcome};
 use crate::log::{Health, Log};
 use crate::record::{HEAD_BYTES, Kind};
-use batch::Staged;
+use batch::{Stage, Staged};
 use codec::{Closed, Place};
 use index::Entry;
 use mail::Timestamp;
@@ -41,7 +41,7 @@ pub struct Spool<D: Disk> {
     settings: Settings,
     log: Log<D>,
     index: BTreeMap<MessageId, Entry>,
-    staged: Vec<Staged>,
+    staged: Stage,
     ids: Ids,
     incarnation: u32,
     /// Body files of finished messages.
@@ -299,7 +299,9 @@ impl<D: Disk> Spool<D> {
         let turn = entry.take_turn();
         // A copy that has not been written yet is not needed, and must not appear in a segment that
         // the record does not name.
-        self.staged.retain(|record| record.id != id || record.from.is_none() || record.kind == Kind::Closed);
+        if self.staged.has_copies() {
+            self.staged.remove(|record| record.id == id && record.from.is_some() && record.kind != Kind::Closed);
+        }
         let mut staged = Staged::fact(Kind::Finished, id, turn, codec::write_finished(&homes));
         staged.speaks_of = homes;
         self.staged.push(staged);
@@ -314,7 +316,7 @@ impl<D: Disk> Spool<D> {
     /// Whether something is staged and nobody waits for it: the flush may wait up to 5 ms for company.
     #[must_use]
     pub fn staged_only_outcomes(&self) -> bool {
-        self.needs_flush() && !self.staged.iter().any(Staged::is_new_message)
+        self.needs_flush() && !self.staged.has_messages()
     }
 
     /// Makes everything that is staged durable: one write and one flush of the disk, and one more of
@@ -337,11 +339,11 @@ impl<D: Disk> Spool<D> {
         if self.log.active.is_none() {
             self.restore()?;
         }
-        let count = batch::fitting(&self.staged, self.log.room());
+        let count = self.staged.fitting(self.log.room());
         if count > 0 {
             return self.write(count, flush);
         }
-        if self.touches_reserve() && self.staged.iter().any(Staged::is_new_message) {
+        if self.touches_reserve() && self.staged.has_messages() {
             // The last empty segment is for outcomes.
             self.refuse(flush);
             flush.error = Some(Error::NoRoom);
@@ -366,21 +368,21 @@ impl<D: Disk> Spool<D> {
     fn stage_closed(&mut self, closed: Closed) {
         let mut staged = Staged::fact(Kind::Closed, MessageId(0), 0, codec::write_closed(closed));
         staged.speaks_of = vec![closed.segment];
-        self.staged.insert(0, staged);
+        self.staged.push_front(staged);
     }
 
     fn write(&mut self, count: usize, flush: &mut Flush) -> Result<(), Error> {
         let number = self.log.active.expect("invariant: there is room only in an active segment");
         let segment = self.log.segments.get_mut(&number).expect("invariant: the active segment is in the log");
         let begin = segment.position;
-        match batch::write(&self.staged[..count], number, segment) {
+        match batch::write(self.staged.front(count), number, segment) {
             Ok(end) => {
                 segment.position = end;
                 self.written_bytes += end - begin;
                 let mut at = begin;
-                for record in self.staged.drain(..count).collect::<Vec<_>>() {
+                for record in self.staged.take(count) {
                     let length = record.record_bytes();
-                    self.durable(record, number, at, flush);
+                    self.durable(&record, number, at, flush);
                     at += length;
                 }
                 Ok(())
@@ -397,7 +399,7 @@ impl<D: Disk> Spool<D> {
     }
 
     /// A record is durable at its place: it counts from now on.
-    fn durable(&mut self, record: Staged, number: u64, at: u64, flush: &mut Flush) {
+    fn durable(&mut self, record: &Staged, number: u64, at: u64, flush: &mut Flush) {
         let length = record.record_bytes();
         if record.from.is_some() {
             self.copied_bytes += length;
@@ -405,7 +407,7 @@ impl<D: Disk> Spool<D> {
         let segments = &mut self.log.segments;
         match (record.kind, record.from) {
             (Kind::Message, None) => {
-                let location = self.locate(&record, number, at);
+                let location = self.locate(record, number, at);
                 let entry = Entry::new(location.clone(), number, length);
                 entry.settled(&mut self.log.segments);
                 self.index.insert(record.id, entry);
@@ -455,7 +457,7 @@ impl<D: Disk> Spool<D> {
     fn give_up(&mut self, flush: &mut Flush, error: Error) {
         self.refuse(flush);
         // Copies are made again when there is a segment for them.
-        self.staged.retain(|record| record.from.is_none());
+        self.staged.remove(|record| record.from.is_some());
         self.cleaning = None;
         self.emptied.clear();
         flush.error = Some(error);
@@ -463,10 +465,7 @@ impl<D: Disk> Spool<D> {
 
     /// Forgets the messages that are staged.
     fn refuse(&mut self, flush: &mut Flush) {
-        let (refused, rest) = std::mem::take(&mut self.staged).into_iter().partition(Staged::is_new_message);
-        self.staged = rest;
-        let refused: Vec<Staged> = refused;
-        for record in refused {
+        for record in self.staged.remove(Staged::is_new_message) {
             if record.file.is_some() {
                 self.doomed.push(record.id);
             }

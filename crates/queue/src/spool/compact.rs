@@ -32,7 +32,7 @@ impl<D: Disk> Spool<D> {
             return Ok(false);
         }
         // The result of the last step is known when it has been flushed.
-        if self.staged.iter().any(|record| record.from.is_some()) {
+        if self.staged.has_copies() {
             return Ok(true);
         }
         let mut cleaning = match self.cleaning.take() {

@@ -38,7 +38,7 @@ impl<D: Disk> Spool<D> {
             disk,
             settings,
             index: BTreeMap::new(),
-            staged: Vec::new(),
+            staged: super::batch::Stage::default(),
             ids: Ids(Arc::new(AtomicU64::new(u64::from(incarnation) << 32 | 1))),
             incarnation,
             doomed: Vec::new(),
