@@ -245,6 +245,7 @@ impl<D: Disk> Spool<D> {
         if self.log.active.is_none() {
             return Err(Error::Broken);
         }
+        assert!(!self.index.contains_key(&envelope.id), "an identifier is used once");
         let (place, chunks) = match &body.kept {
             Kept::Memory(chunks) => (Place::Inline, chunks.clone()),
             Kept::File(id) => {
