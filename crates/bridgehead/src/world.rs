@@ -10,7 +10,7 @@ mod stream;
 mod tls;
 
 use disk::RealDisk;
-use gateway::keeper::Keeper;
+use gateway::Keeper;
 use gateway::world::{Pieces, Verify, World};
 use mail::{Found, Query, Timestamp};
 use smtp::server::TlsFacts;

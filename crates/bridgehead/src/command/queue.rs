@@ -71,7 +71,10 @@ fn filter(which: &Which) -> Filter {
 fn print(view: &QueueView) {
     for destination in &view.destinations {
         let held = if destination.held > 0 { format!(" ({} held)", destination.held) } else { String::new() };
-        println!("{}: {}, {} messages{held}, {} octets", destination.name, destination.state, destination.messages, destination.bytes);
+        println!(
+            "{}: {}, {} messages{held}, {} octets",
+            destination.name, destination.state, destination.messages, destination.bytes
+        );
         if let Some(at) = &destination.next_retry {
             println!("    next retry {at}");
         }
@@ -81,7 +84,10 @@ fn print(view: &QueueView) {
     }
     for message in &view.messages {
         let held = if message.held { " held" } else { "" };
-        println!("{} {} {} <{}> {} octets{held}", message.id, message.received, message.server, message.from, message.bytes);
+        println!(
+            "{} {} {} <{}> {} octets{held}",
+            message.id, message.received, message.server, message.from, message.bytes
+        );
         for recipient in &message.recipients {
             println!("    {} <{}> after {} attempts", recipient.state, recipient.to, recipient.attempts);
             if let Some(last) = &recipient.last {

@@ -23,11 +23,8 @@ pub fn run(send: &cli::Send) -> Result<ExitCode> {
     } else {
         ReversePath::Mailbox(from.parse().with_context(|| format!("--from {}", send.from))?)
     };
-    let recipients: Vec<Mailbox> = send
-        .to
-        .iter()
-        .map(|to| to.parse().with_context(|| format!("--to {to}")))
-        .collect::<Result<_>>()?;
+    let recipients: Vec<Mailbox> =
+        send.to.iter().map(|to| to.parse().with_context(|| format!("--to {to}"))).collect::<Result<_>>()?;
     let submission = Submission {
         server: send.server,
         hello: Host::Literal(std::net::Ipv4Addr::LOCALHOST.into()),

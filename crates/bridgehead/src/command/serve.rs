@@ -159,9 +159,7 @@ async fn reload(serve: &cli::Serve, handle: &mut Handle<Machine>, running: &Conf
 }
 
 fn needs_restart(running: &Config, new: &Config) -> bool {
-    running.state_dir != new.state_dir
-        || running.metrics != new.metrics
-        || running.control_socket != new.control_socket
+    running.state_dir != new.state_dir || running.metrics != new.metrics || running.control_socket != new.control_socket
 }
 
 /// Half of the time systemd waits for a sign of life, if it does.
