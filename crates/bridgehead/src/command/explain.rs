@@ -16,7 +16,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// The settings have mistakes, or the command line names what is not there.
-pub fn run(explain: &cli::Explain) -> Result<ExitCode> {
+pub(super) fn run(explain: &cli::Explain) -> Result<ExitCode> {
     let loaded = settings::load(&explain.settings)?;
     let server = loaded.config.server(&explain.server).with_context(|| {
         let names: Vec<&str> = loaded.config.servers.iter().map(|server| &*server.name).collect();

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// No gateway answers, or a command that changes something names no messages.
-pub fn run(queue: &cli::Queue) -> Result<ExitCode> {
+pub(super) fn run(queue: &cli::Queue) -> Result<ExitCode> {
     let from = SettingsFrom { config: queue.config.clone(), smart_host: None, state_dir: queue.state_dir.clone() };
     let socket = settings::load(&from)?.config.control_socket;
     let (verb, command) = command(&queue.action)?;

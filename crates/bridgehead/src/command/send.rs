@@ -16,7 +16,7 @@ const MESSAGE_OCTETS: u64 = 256 * 1024 * 1024;
 ///
 /// # Errors
 /// An address is none, or the server cannot be reached or refuses us.
-pub fn run(send: &cli::Send) -> Result<ExitCode> {
+pub(super) fn run(send: &cli::Send) -> Result<ExitCode> {
     let from = send.from.trim_start_matches('<').trim_end_matches('>');
     let reverse_path = if from.is_empty() {
         ReversePath::Null
