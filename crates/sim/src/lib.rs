@@ -4,5 +4,8 @@
 //! has something to do. Nothing here knows how the product is supposed to cope.
 
 pub mod mood;
+pub mod names;
 pub mod net;
+pub mod pattern;
 pub mod peers;
+pub mod script;
