@@ -341,7 +341,7 @@ impl Conversation {
     async fn line(&mut self) -> Result<String, Over> {
         let mut line = self.octets_of_line(COMMAND_OCTETS).await?;
         line.truncate(line.len() - 2);
-        if line.iter().any(|octet| octet.is_ascii_control()) {
+        if line.iter().any(u8::is_ascii_control) {
             self.complain(format!("control octets in {:?}", String::from_utf8_lossy(&line)));
         }
         String::from_utf8(line).map_err(|_| {
@@ -367,10 +367,7 @@ impl Conversation {
     }
 
     async fn more(&mut self) -> Result<(), Over> {
-        let mut buffer = [0; 8192];
-        let count = self.stream.read(&mut buffer).await?;
-        self.unread.extend_from_slice(&buffer[..count]);
-        if count == 0 {
+        if self.stream.read_buf(&mut self.unread).await? == 0 {
             if !self.unread.is_empty() {
                 self.complain("the connection ended within a line".to_owned());
             }

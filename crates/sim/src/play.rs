@@ -146,7 +146,10 @@ impl<'a> Player<'a> {
         }
         match &step.what {
             What::World(change) => self.change(change),
-            What::Settings(file) => Ok(self.file.clone_from(file)),
+            What::Settings(file) => {
+                self.file.clone_from(file);
+                Ok(())
+            }
             What::Start => self.start().await,
             What::Session { name, open } => self.session(name, open.as_ref()).await,
             What::Say { octets, more } => self.say(octets, *more).await,
@@ -155,8 +158,14 @@ impl<'a> Player<'a> {
             What::Tls => self.secure().await,
             What::Ended => self.ended().await,
             What::Refused => self.refused(),
-            What::Close => Ok(self.here().stream = None),
-            What::Wait(span) => Ok(sleep(*span).await),
+            What::Close => {
+                self.here().stream = None;
+                Ok(())
+            }
+            What::Wait(span) => {
+                sleep(*span).await;
+                Ok(())
+            }
             What::Reload(file) => self.reload(file).await,
             What::Stop(server) => self.stop(server.as_deref()).await,
             What::Restart => self.restart().await,
@@ -504,13 +513,11 @@ impl Session {
     }
 
     async fn more(&mut self) {
-        let mut buffer = [0; 8192];
         let count = match &mut self.stream {
             // A connection that breaks has ended as far as a transcript is concerned.
-            Some(stream) => stream.read(&mut buffer).await.unwrap_or(0),
+            Some(stream) => stream.read_buf(&mut self.unread).await.unwrap_or(0),
             None => 0,
         };
-        self.unread.extend_from_slice(&buffer[..count]);
         self.ended |= count == 0;
     }
 

@@ -209,9 +209,9 @@ fn block(lines: &[String]) -> usize {
 
 /// The key of an expecting step (`S:`, `S* 3`), and whether its further lines repeat it.
 fn key_of(line: &str) -> (&str, bool) {
-    if line.starts_with("S* ") {
-        let digits = line[3..].find(' ').unwrap_or(line.len() - 3);
-        return (&line[..3 + digits], false);
+    if let Some(rest) = line.strip_prefix("S* ") {
+        let behind = rest.find(' ').map_or("", |end| &rest[end..]);
+        return (&line[..line.len() - behind.len()], false);
     }
     let key = line.find(':').map_or(line, |at| &line[..=at]);
     (key, REPEATING.contains(&key))
