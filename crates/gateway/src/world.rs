@@ -49,20 +49,13 @@ pub trait World: Send + Sync + 'static {
     ///
     /// # Errors
     /// A connection that died before it was taken, or no descriptor left; the caller waits and goes on.
-    fn accept(
-        &self,
-        listener: &Self::Listener,
-    ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
     /// Opens a connection, from `source` if one is given.
     ///
     /// # Errors
     /// Whatever the system says; there is no time limit here, the caller sets one.
-    fn connect(
-        &self,
-        to: SocketAddr,
-        source: Option<IpAddr>,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn connect(&self, to: SocketAddr, source: Option<IpAddr>) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     /// Whether connecting to `address` would reach this host itself.
     fn is_own_address(&self, address: IpAddr) -> bool;
@@ -111,14 +104,14 @@ pub trait World: Send + Sync + 'static {
     fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Does something that may wait for a disk, away from the tasks that must not.
-    fn blocking<R: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> impl Future<Output = R> + Send;
+    fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> impl Future<Output = R> + Send;
 
     /// Gives the keeper of the spool a place to run until it is done: a thread of its own, or a
     /// task where there is only one thread.
     fn run_keeper(&self, keeper: crate::keeper::Keeper<Self::Disk>);
+
+    /// Whether a person is looking at the log.
+    fn has_terminal(&self) -> bool;
 
     /// Writes lines to the log. Does not wait; `false` when the log cannot keep up and the lines are lost.
     fn write_log(&self, lines: Vec<u8>) -> bool;
