@@ -8,4 +8,7 @@ pub mod names;
 pub mod net;
 pub mod pattern;
 pub mod peers;
+pub mod play;
+pub mod running;
 pub mod script;
+pub mod world;

@@ -220,7 +220,7 @@ impl<'a> Player<'a> {
     async fn start(&mut self) -> Shown {
         let text = (self.settings)(&self.file)?;
         match Running::start(Arc::clone(&self.world), &self.file, &text).await {
-            Ok(running) => self.running = Some(running),
+            Ok((running, warnings)) => (self.running, self.answer) = (Some(running), warnings),
             Err(mistakes) => self.mistakes = mistakes,
         }
         sleep(MOMENT).await;
@@ -234,8 +234,9 @@ impl<'a> Player<'a> {
     async fn reload(&mut self, file: &str) -> Shown {
         let text = (self.settings)(file)?;
         file.clone_into(&mut self.file);
-        if let Err(mistakes) = self.running()?.reload(file, &text).await {
-            self.mistakes = mistakes;
+        match self.running()?.reload(file, &text).await {
+            Ok(warnings) => self.answer = warnings,
+            Err(mistakes) => self.mistakes = mistakes,
         }
         sleep(MOMENT).await;
         Ok(())
@@ -243,7 +244,7 @@ impl<'a> Player<'a> {
 
     async fn stop(&mut self, server: Option<&str>) -> Shown {
         match server {
-            Some(server) => self.running()?.stop_server(server).await?,
+            Some(server) => self.running()?.stop_server(server)?,
             None => self.running.take().ok_or("the gateway is not running")?.stop().await,
         }
         sleep(MOMENT).await;
@@ -362,7 +363,9 @@ impl<'a> Player<'a> {
 
     async fn expect(&mut self, step: &Step, expect: Expect) -> Shown {
         match expect {
-            Expect::Why => self.compare_soon(step, async |player: &Player<'a>| crate::running::last_trace(&player.world)).await,
+            Expect::Why => {
+                self.compare_soon(step, async |player: &Player<'a>| crate::running::last_trace(&player.world)).await
+            }
             Expect::Delivery => self.delivery(step).await,
             Expect::Queue => {
                 self.compare_soon(step, async |player: &Player<'a>| match &player.running {

@@ -177,7 +177,11 @@ impl World for SimWorld {
             return answer;
         }
         let state = self.state();
-        if state.sockets.is_own(to.ip()) { state.sockets.connect(from, to) } else { Err(io::ErrorKind::HostUnreachable.into()) }
+        if state.sockets.is_own(to.ip()) {
+            state.sockets.connect(from, to)
+        } else {
+            Err(io::ErrorKind::HostUnreachable.into())
+        }
     }
 
     fn is_own_address(&self, address: IpAddr) -> bool {
@@ -246,6 +250,10 @@ impl World for SimWorld {
 
     fn run_keeper(&self, keeper: Keeper<MemoryDisk>) {
         tokio::spawn(keeper.run());
+    }
+
+    fn has_terminal(&self) -> bool {
+        false
     }
 
     fn write_log(&self, lines: Vec<u8>) -> bool {
