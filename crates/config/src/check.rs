@@ -9,7 +9,10 @@ mod hosts;
 mod listen;
 mod open_relay;
 mod queue;
+mod routing;
+mod rules;
 mod server;
+mod session;
 mod value;
 
 use crate::file::File;
@@ -149,9 +152,10 @@ impl Check<'_> {
         self.broken.contains(key)
     }
 
-    /// A key that must be there and is not. One that is there with a wrong shape has its mistake.
+    /// A key that must be there and is not. One that is there with a wrong shape, or misspelt, has
+    /// its mistake already.
     fn missing<T>(&mut self, key: &str, example: &str) -> Option<T> {
-        if !self.places.has(key) {
+        if !self.places.has(key) && !self.is_broken(key) {
             let table = key.rsplit_once('.').map(|(table, _)| table);
             let place = table.and_then(|table| self.places.key_of(table));
             let found = format!("`{}` is missing", shape::last(key));

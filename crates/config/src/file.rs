@@ -70,7 +70,7 @@ pub struct Organization {
     #[schemars(extend("examples" = [["alice@corp.example"]]))]
     pub recipients: Option<Vec<MailboxText>>,
     /// The smart host, or hosts, that take mail for the organization. Absent: it is put into the
-    /// drop directory of the virtual server that received it.
+    /// drop directory, see `delivery.drop_directory` of the virtual servers.
     #[schemars(example = "[10.0.0.20]")]
     pub route: Option<Hosts>,
     /// Who answers for the mail here: the person behind the reports that are sent. Absent:

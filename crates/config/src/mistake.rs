@@ -3,7 +3,7 @@
 //! Mistakes are collected and shown together, each under its line of the file. A warning is a
 //! mistake that does not keep the server from starting.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 
@@ -130,7 +130,11 @@ impl Mistake {
             Severity::Warning => Level::WARNING,
         };
         let found = printable(&self.found);
-        let mut group = level.primary_title(found).elements(self.snippet(name, text));
+        let title = level.primary_title(found);
+        let mut group = match self.snippet(name, text) {
+            Some(snippet) => title.element(snippet),
+            None => title.element(Origin::path(name)),
+        };
         if !self.key.is_empty() {
             group = group.element(Level::NOTE.message(format!("the key is {}", printable(&self.key))));
         }
@@ -145,7 +149,7 @@ impl Mistake {
         renderer.render(report)
     }
 
-    /// The source lines of the mistake; without a place, only the name of the file.
+    /// The source lines of the mistake, if it has a place.
     fn snippet<'a>(&'a self, name: &'a str, text: &'a str) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
         let place = self.place.as_ref()?;
         let mut primary = AnnotationKind::Primary.span(visible(text, &place.span));
@@ -174,9 +178,9 @@ fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
 fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if c.is_control() {
-            out.extend(c.escape_default())
+            out.extend(c.escape_default());
         } else {
-            out.push(c)
+            out.push(c);
         }
         out
     })
@@ -230,5 +234,9 @@ impl std::error::Error for Mistakes {}
 /// A list of mistakes (or of warnings) under their source lines, with a blank line behind each.
 #[must_use]
 pub fn render(name: &str, text: &str, list: &[Mistake], colour: bool) -> String {
-    list.iter().map(|mistake| mistake.render(name, text, colour) + "\n\n").collect()
+    list.iter().fold(String::new(), |mut out, mistake| {
+        out.push_str(&mistake.render(name, text, colour));
+        out.push_str("\n\n");
+        out
+    })
 }

@@ -10,15 +10,19 @@ use crate::places::{below, entry};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The schema of the settings file: no references, nothing that a TOML file cannot say.
-pub(crate) fn schema() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
-    let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
-    tidy(&mut schema);
-    schema
+pub(crate) fn schema() -> &'static Value {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+        let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+        let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
+        tidy(&mut schema);
+        schema
+    });
+    &SCHEMA
 }
 
 /// TOML has no null: an optional key is one that may be left out. And the default of a table is
@@ -55,7 +59,7 @@ pub(crate) struct Shape {
 /// Walks `table` and takes out of it whatever has the wrong shape.
 pub(crate) fn check(text: &str, table: &mut DeTable<'_>) -> Shape {
     let mut walk = Walk { text, shape: Shape { mistakes: Vec::new(), broken: BTreeSet::new() } };
-    walk.table("", table, &schema());
+    walk.table("", table, schema());
     walk.shape
 }
 
@@ -65,10 +69,10 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn table(&mut self, path: &str, table: &mut DeTable<'_>, schema: &Value) {
+    fn table(&mut self, parent: &str, table: &mut DeTable<'_>, schema: &Value) {
         let names: Vec<String> = table.keys().map(|key| key.get_ref().to_string()).collect();
         for name in names {
-            let path = below(path, &name);
+            let path = below(parent, &name);
             let keep = match key_schema(schema, &name) {
                 Some(schema) => {
                     let value = table.get_mut(name.as_str()).expect("invariant: the name comes from this table");
@@ -77,7 +81,7 @@ impl Walk<'_> {
                 None => {
                     let (key, _) = table.get_key_value(name.as_str()).expect("invariant: as above");
                     let place = Place::new(self.text, key.span());
-                    self.unknown_key(&path, &name, place, schema);
+                    self.unknown_key((parent, &path), &name, place, schema);
                     false
                 }
             };
@@ -88,9 +92,11 @@ impl Walk<'_> {
         }
     }
 
-    fn unknown_key(&mut self, path: &str, name: &str, place: Place, schema: &Value) {
+    fn unknown_key(&mut self, (parent, path): (&str, &str), name: &str, place: Place, schema: &Value) {
         let known: Vec<&str> = properties(schema).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default();
         let near = nearest(name, known.iter().copied());
+        // The key that was meant is there, only misspelt: it shall not be called missing, too.
+        self.shape.broken.extend(near.map(|near| below(parent, near)));
         let elsewhere = if near.is_none() { elsewhere(name) } else { Vec::new() };
         let mut mistake = Mistake::error(path, Some(place), format!("unknown key `{name}`"))
             .expected(format!("expected one of {}", listed(&known)))
@@ -223,7 +229,8 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a number",
         DeValue::Float(_) => "a fraction",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Boolean(true) => "`true`",
+        DeValue::Boolean(false) => "`false`",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
@@ -294,7 +301,7 @@ pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> O
 /// The tables in which a key of this very name exists, as they are written in the manual.
 fn elsewhere(name: &str) -> Vec<String> {
     let mut found = Vec::new();
-    find(&schema(), "", name, &mut found);
+    find(schema(), "", name, &mut found);
     found
 }
 

@@ -200,6 +200,8 @@ impl Destination {
         if self.failures > 0 {
             self.failures = 0;
             self.rests_until = None;
+        }
+        if self.rests_until.is_none() {
             self.last_error = None;
         }
     }

@@ -21,4 +21,4 @@ pub use envelope::{
     State,
 };
 pub use retry::Retry;
-pub use schedule::Schedule;
+pub use schedule::{ConnectionEnd, ConnectionId, Disposition, Item, Next, Places, Schedule, Summary};

@@ -10,52 +10,31 @@
 //! [`Schedule::more`], may offer itself as [`Schedule::idle`] when there is none, and ends with
 //! [`Schedule::closed`]. Outcomes are recorded in the spool before the schedule is told.
 
+mod connection;
 mod control;
+mod item;
 mod lanes;
 mod places;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub use connection::{ConnectionEnd, ConnectionId, Disposition};
 pub use control::Removed;
+pub use item::Item;
 pub use places::Places;
 pub use view::Summary;
 
 use crate::destination::{Destination, DestinationId, Terms};
 use crate::envelope::MessageId;
+use connection::Connection;
+use item::Entry;
 use lanes::Lanes;
 use mail::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Connections all destinations may have together unless the settings say otherwise (reference 1.4).
 const TOTAL_CONNECTIONS: u32 = 1000;
-
-/// A message, or the part of it that goes to one destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// The message.
-    pub message: MessageId,
-    /// Where this part goes.
-    pub destination: DestinationId,
-    /// For which of its recipients.
-    pub recipients: Places,
-    /// Not before this; a new message is due when it was received.
-    pub due: Timestamp,
-    /// When the message was received; its age decides about telling and giving up.
-    pub received: Timestamp,
-    /// Octets of the body, for the queue view.
-    pub size_bytes: u64,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// The sender knows that the message is late.
-    pub warned: bool,
-    /// An administrator holds it back.
-    pub held: bool,
-}
-
-/// A connection, by the number the schedule gave it. Numbers are never used again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ConnectionId(u64);
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,32 +77,6 @@ pub enum Next {
     Idle,
 }
 
-/// What became of an item that was carried by a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// Nothing is left to do for it.
-    Done,
-    /// Some recipients are to be attempted again.
-    Retry {
-        /// Which.
-        recipients: Places,
-        /// When; see [`crate::Retry::next_attempt`].
-        at: Timestamp,
-    },
-}
-
-/// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectionEnd {
-    /// It was of use, or was ended by us.
-    Closed,
-    /// It could not be made, was refused, or was lost before any transaction: the destination rests.
-    Failed {
-        /// Why, in words, for the queue view and for reports.
-        error: Box<str>,
-    },
-}
-
 /// The schedule.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -140,36 +93,6 @@ pub struct Schedule {
     last_connection: u64,
     /// Whether the latest word was about telling; work and telling take turns.
     spoke: bool,
-}
-
-/// What is kept of an item; its key has the rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    recipients: Places,
-    due: Timestamp,
-    received: Timestamp,
-    size_bytes: u64,
-    attempts: u32,
-    warned: bool,
-    held: bool,
-    /// A connection carries it.
-    carried: bool,
-    /// It was too old when admitted, and gets one attempt before it is given up.
-    grace: bool,
-}
-
-const _: () = assert!(size_of::<Entry>() <= 48);
-
-#[derive(Clone, Debug)]
-struct Connection {
-    destination: DestinationId,
-    /// Messages it may still take.
-    room: u32,
-    /// Messages it finished.
-    finished: u32,
-    carries: Option<MessageId>,
-    /// It must take nothing more.
-    ending: bool,
 }
 
 impl Default for Schedule {
@@ -228,22 +151,13 @@ impl Schedule {
             return false;
         }
         self.take_out(key);
-        let destination = &mut self.destinations[item.destination.0 as usize];
-        let entry = Entry {
-            recipients: item.recipients,
-            due: item.due,
-            received: item.received,
-            size_bytes: item.size_bytes,
-            attempts: item.attempts,
-            warned: item.warned,
-            held: item.held,
-            carried: false,
-            grace: destination.terms.retry.is_expired(item.received, now),
-        };
+        let destination = &mut self.destinations[key.1.0 as usize];
+        let grace = destination.terms.retry.is_expired(item.received, now);
+        let entry = Entry::new(item, grace);
         destination.size_bytes = destination.size_bytes.saturating_add(entry.size_bytes);
-        destination.enter(item.message, &entry);
+        destination.enter(key.0, &entry);
         self.items.insert(key, entry);
-        self.lanes.mark(item.destination);
+        self.lanes.mark(key.1);
         true
     }
 
@@ -457,7 +371,7 @@ impl Schedule {
         assert!(known.room > 0 && known.carries.is_none(), "a connection carries one item, and not too many");
         known.room -= 1;
         known.carries = Some(message);
-        let item = item(message, id, entry);
+        let item = entry.item(message, id);
         self.idle.remove(&(id, connection));
         self.lanes.served(id);
         item
@@ -480,60 +394,12 @@ impl Schedule {
         destination.leave(key.0, &entry);
         destination.size_bytes = destination.size_bytes.saturating_sub(entry.size_bytes);
         self.lanes.mark(key.1);
-        Some(item(key.0, key.1, &entry))
+        Some(entry.item(key.0, key.1))
     }
 
     /// The parts of a message.
     fn keys(&self, message: MessageId) -> impl Iterator<Item = (MessageId, DestinationId)> + '_ {
         let range = (message, DestinationId(0))..=(message, DestinationId(u32::MAX));
         self.items.range(range).map(|(key, _)| *key)
-    }
-}
-
-impl Destination {
-    /// Writes an item into the books it belongs in.
-    fn enter(&mut self, message: MessageId, entry: &Entry) {
-        let aged = (entry.received, message);
-        if entry.carried {
-            self.carried.insert(aged);
-        } else if entry.held {
-            self.held.insert(aged);
-        } else {
-            // Whether it is due yet is seen when the destination is next looked at.
-            self.later.insert((entry.due, message));
-            match (entry.grace, entry.warned) {
-                (true, _) => self.grace.insert(aged),
-                (false, true) => self.told.insert(aged),
-                (false, false) => self.fresh.insert(aged),
-            };
-        }
-    }
-
-    /// Strikes an item out of all books.
-    fn leave(&mut self, message: MessageId, entry: &Entry) {
-        let aged = (entry.received, message);
-        if entry.carried {
-            self.carried.remove(&aged);
-        } else if entry.held {
-            self.held.remove(&aged);
-        } else {
-            let at = (entry.due, message);
-            let _ = self.due.remove(&at) || self.later.remove(&at);
-            let _ = self.fresh.remove(&aged) || self.told.remove(&aged) || self.grace.remove(&aged);
-        }
-    }
-}
-
-fn item(message: MessageId, destination: DestinationId, entry: &Entry) -> Item {
-    Item {
-        message,
-        destination,
-        recipients: entry.recipients.clone(),
-        due: entry.due,
-        received: entry.received,
-        size_bytes: entry.size_bytes,
-        attempts: entry.attempts,
-        warned: entry.warned,
-        held: entry.held,
     }
 }

@@ -6,16 +6,15 @@ use crate::file::{File, RemoteDomain};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
 use mail::{Domain, Mailbox};
-use policy::{Alias, Domains, Local, Recipients, Remote, Route, Routing, RuleId, ServerRouting};
+use policy::{Alias, Domains, Local, Recipients, Remote, Route, RuleId};
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 
 /// What the file says about domains, the same for every virtual server.
 pub(super) struct Names {
     /// The organization's domains in the order of the file.
     pub(super) organization: Vec<Domain>,
-    shared: Domains,
+    /// The domains without a default one.
+    pub(super) shared: Domains,
 }
 
 impl Names {
@@ -86,14 +85,23 @@ impl Check<'_> {
             if let Some(mistake) = self.bad_alias(&key, &alias, &target, ours) {
                 self.mistakes.push(mistake);
                 complete = false;
-            } else if aliases.insert(alias.clone(), Alias { rule, target }).is_some() {
-                let mistake =
-                    Mistake::error(&key, self.places.key_of(&key), format!("the alias `{alias}` is there twice"));
-                self.mistakes.push(mistake.expected("the same domain, written differently"));
+            } else if let Some((other, _)) = aliases.insert(alias.clone(), (key.clone(), Alias { rule, target })) {
+                self.same_name(&key, &other, &format!("the alias `{alias}`"));
                 complete = false;
             }
         }
-        complete.then_some(aliases)
+        complete.then(|| aliases.into_iter().map(|(domain, (_, alias))| (domain, alias)).collect())
+    }
+
+    /// Two keys that are the same domain in two spellings.
+    fn same_name(&mut self, one: &str, other: &str, what: &str) {
+        let at = |key: &str| self.places.key_of(key);
+        let start = |key: &str| at(key).map(|place| place.span.start);
+        let (first, second) = if start(one) < start(other) { (one, other) } else { (other, one) };
+        let mistake = Mistake::error(second, at(second), format!("{what} is there twice"))
+            .expected("the same domain, written differently")
+            .related(at(first), "here it is first");
+        self.mistakes.push(mistake);
     }
 
     fn bad_alias(&self, key: &str, alias: &Domain, target: &Domain, ours: &[(Domain, RuleId)]) -> Option<Mistake> {
@@ -148,7 +156,6 @@ impl Check<'_> {
     }
 
     /// By exact name, and by the suffix of `*.suffix`.
-    #[expect(clippy::type_complexity, reason = "two maps of one kind, taken apart by the only caller")]
     fn remote_domains(
         &mut self,
         file: &File,
@@ -169,15 +176,22 @@ impl Check<'_> {
             if suffix.is_none() && !self.is_broken(&below(&key, "route")) {
                 self.remote_inside(&key, &domain, remote, organization, aliases);
             }
+            if suffix.is_some() && domain.parent().is_none() && remote.allow_relay {
+                let found = format!("everyone may relay to every domain below `{domain}`");
+                let mistake = Mistake::warning(&key, self.places.key_of(&key), found)
+                    .expected("a whole top-level domain; name the domains that are meant");
+                self.mistakes.push(mistake);
+            }
             let map = if suffix.is_some() { &mut wild } else { &mut exact };
-            if map.insert(domain, value).is_some() {
-                let mistake =
-                    Mistake::error(&key, self.places.key_of(&key), format!("remote domain `{name}` is there twice"));
-                self.mistakes.push(mistake.expected("the same domain, written differently"));
+            if let Some((other, _)) = map.insert(domain, (key.clone(), value)) {
+                self.same_name(&key, &other, &format!("the remote domain `{name}`"));
                 complete = false;
             }
         }
-        complete.then_some((exact, wild))
+        let plain = |map: BTreeMap<Domain, (String, Remote)>| {
+            map.into_iter().map(|(domain, (_, remote))| (domain, remote)).collect()
+        };
+        complete.then(|| (plain(exact), plain(wild)))
     }
 
     fn remote_name(&mut self, key: &str, name: &str, domain: &str) -> Option<Domain> {
@@ -213,7 +227,8 @@ impl Check<'_> {
         let rule = self.rule(key);
         let allow_relay_rule = self.rule(&below(key, "allow_relay"));
         let route_key = below(key, "route");
-        if !remote.allow_relay && remote.route.is_none() && !self.is_broken(&route_key) {
+        let is_whole = !self.is_broken(&route_key) && !self.is_broken(&below(key, "allow_relay"));
+        if !remote.allow_relay && remote.route.is_none() && is_whole {
             let found = format!("{key} changes nothing");
             let mistake = Mistake::warning(key, self.places.key_of(key), found)
                 .expected("it has neither allow_relay = true nor a route");
@@ -253,40 +268,6 @@ impl Check<'_> {
             .related(self.places.value_of(&inside), "here it is inside")
             .advice("mail for the organization needs no permission to relay; remove one of the two, or add a route for this domain alone");
         self.mistakes.push(mistake);
-    }
-
-    pub(super) fn routing(
-        &mut self,
-        file: &File,
-        names: Option<&Names>,
-        state_dir: Option<&Path>,
-        servers: Option<&[crate::Server]>,
-    ) -> Option<Routing> {
-        let organization = match &file.organization.route {
-            Some(hosts) => Some(Route::SmartHosts(self.smart_hosts("organization.route", hosts, false)?)),
-            None if self.is_broken("organization.route") => return None,
-            None => None,
-        };
-        let drop_directory = self.drop_directory(file, organization.is_some(), state_dir);
-        let mut by_server = BTreeMap::new();
-        let mut complete = true;
-        for (name, server) in &file.virtual_server {
-            let key = format!("{}.delivery.smart_hosts", below("virtual_server", name));
-            let hosts = match &server.delivery.smart_hosts {
-                Some(hosts) => self.smart_hosts(&key, hosts, server.delivery.spread).map(Some),
-                None if self.is_broken(&key) => None,
-                None => Some(None),
-            };
-            let rules = servers.and_then(|all| all.iter().find(|s| *s.name == **name)).map(|s| &s.rules);
-            let (Some(smart_hosts), Some(rules)) = (hosts, rules) else {
-                complete = false;
-                continue;
-            };
-            by_server.insert(name.as_str().into(), ServerRouting { domains: Arc::clone(&rules.domains), smart_hosts });
-        }
-        let domains = Arc::new(names?.shared.clone());
-        let drop_directory = Some(drop_directory?);
-        complete.then_some(Routing { domains, organization, drop_directory, servers: by_server })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Smart hosts and the drop directory: where mail is sent when it leaves a virtual server.
+//! Smart hosts: the servers that take our mail.
 //!
 //! Brackets mean "this is an address, look nothing up" (reference 1.4). An address without them was
 //! the classic mistake of old systems, which took it for a name; here it is taken for what it is, and
@@ -9,9 +9,8 @@ use crate::file::{File, Hosts};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
 use mail::Domain;
-use policy::{DropDirectory, Route, SmartHost, SmartHosts, Target};
+use policy::{SmartHost, SmartHosts, Target};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 
 /// The port of a smart host that names none.
@@ -43,6 +42,9 @@ impl HostError {
 
 /// Reads a smart host. The second value is the spelling with brackets, if they were missing.
 fn target(text: &str) -> Result<(Target, Option<String>), HostError> {
+    if text.contains([';', ',', ' ']) {
+        return Err(HostError::Several);
+    }
     if let Some(rest) = text.strip_prefix('[') {
         let (inside, behind) = rest.split_once(']').ok_or(HostError::Bracket)?;
         let port = match behind.strip_prefix(':') {
@@ -51,9 +53,6 @@ fn target(text: &str) -> Result<(Target, Option<String>), HostError> {
             None => return Err(HostError::Bracket),
         };
         return Ok((literal(address_in_brackets(inside)?, port)?, None));
-    }
-    if text.contains([';', ',', ' ']) {
-        return Err(HostError::Several);
     }
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok((literal(address, SMTP_PORT)?, Some(format!("[{address}]"))));
@@ -129,10 +128,7 @@ impl Check<'_> {
             }
             Err(error) => {
                 let nearest = match error {
-                    HostError::Several => {
-                        let split = text.split([';', ',', ' ']).filter(|part| !part.is_empty());
-                        Some(format!("[{}]", split.map(|part| format!("{part:?}")).collect::<Vec<_>>().join(", ")))
-                    }
+                    HostError::Several => Some(as_list(text)),
                     _ => None,
                 };
                 let expected = "expected \"[10.0.0.20]\", \"[IPv6:2001:db8::20]\" or \"relay.example.net\", with or without a port";
@@ -172,43 +168,16 @@ impl Check<'_> {
             }
         }
     }
+}
 
-    /// Where mail for the organization is put when it has no route. One directory for all virtual
-    /// servers: a message in the queue is for the organization, whichever way it came in.
-    pub(super) fn drop_directory(&mut self, file: &File, has_route: bool, state_dir: Option<&Path>) -> Option<Route> {
-        let mut chosen: Option<(String, Option<std::path::PathBuf>)> = None;
-        for (name, server) in &file.virtual_server {
-            let key = format!("{}.delivery.drop_directory", below("virtual_server", name));
-            let Some(text) = &server.delivery.drop_directory else { continue };
-            let path = self.path(&key, text);
-            if has_route {
-                let mistake = Mistake::warning(&key, self.places.key_of(&key), "the drop directory is not used")
-                    .expected("mail for the organization goes to its route")
-                    .related(self.places.key_of("organization.route"), "this is the route");
-                self.mistakes.push(mistake);
-            }
-            match &chosen {
-                Some((first, other)) if *other != path && other.is_some() && path.is_some() => {
-                    let mistake = Mistake::error(
-                        &key,
-                        self.places.value_of(&key),
-                        "two virtual servers have different drop directories",
-                    )
-                    .expected("mail for the organization has one place, whichever way it came in")
-                    .related(self.places.value_of(first), "this is the other");
-                    self.mistakes.push(mistake);
-                    return None;
-                }
-                Some(_) => {}
-                None => chosen = Some((key, path)),
-            }
-        }
-        let (key, directory) = match chosen {
-            Some((key, path)) => (key, path?),
-            None => ("state_dir".to_owned(), state_dir?.join("drop")),
-        };
-        Some(Route::Drop(Arc::new(DropDirectory { rule: self.rule(&key), directory })))
-    }
+/// Several hosts in one text, as the list that was meant.
+fn as_list(text: &str) -> String {
+    let parts = text.split([';', ',', ' ']).filter(|part| !part.is_empty());
+    let spelt = parts.map(|part| match target(part) {
+        Ok((_, Some(spelling))) => format!("{spelling:?}"),
+        _ => format!("{part:?}"),
+    });
+    format!("[{}]", spelt.collect::<Vec<_>>().join(", "))
 }
 
 /// Every list of smart hosts in the file, with its key.
@@ -260,7 +229,7 @@ mod tests {
             ("[relay.example.net]", "Err(Address)"),
             ("[IPv6:10.0.0.20]", "Err(Address)"),
             ("[0.0.0.0]", "Err(NoAddress)"),
-            ("[10.0.0.20];[10.0.0.21]", "Err(Bracket)"),
+            ("[10.0.0.20];[10.0.0.21]", "Err(Several)"),
             ("a.example;b.example", "Err(Several)"),
             ("relay.example.net:smtp", "Err(Port)"),
             ("relay_.-example", "Err(Name)"),

@@ -1,25 +1,19 @@
-//! One virtual server: its rules, its session, its way out.
+//! One virtual server: its name, its addresses, its certificate, its way out. What it permits is in
+//! `rules`, what its sessions bear in `session`.
 
 use super::Check;
 use super::domains::Names;
-use super::open_relay;
-use crate::file::{self, File, Limits, Mode, Protocol, VirtualServer};
+use crate::file::{File, PathText, VirtualServer};
 use crate::mistake::Mistake;
-use crate::places::{below, entry};
+use crate::places::below;
 use crate::{Server, ServerDelivery, TlsFiles};
-use mail::{Domain, Net};
-use policy::{Entry, List, Local, Match, Rules};
-use smtp::server::{BareNewline, EarlyTalk, Offers, Settings};
+use mail::Domain;
+use policy::Local;
 use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-
-/// The word of somebody who wants an open relay.
-const INSISTENCE: &str = "i-know-this-is-an-open-relay";
 
 impl Check<'_> {
     pub(super) fn servers(
@@ -128,7 +122,7 @@ impl Check<'_> {
         if self.is_broken(&certificate_key) || self.is_broken(&key_key) {
             return None;
         }
-        let read = |check: &mut Self, key: &str, text: &Option<file::PathText>| match text {
+        let read = |check: &mut Self, key: &str, text: &Option<PathText>| match text {
             Some(text) => check.path(key, text).map(Some),
             None => Some(None),
         };
@@ -170,302 +164,6 @@ impl Check<'_> {
         None
     }
 
-    fn rules(
-        &mut self,
-        key: &str,
-        name: &str,
-        server: &VirtualServer,
-        names: Option<&Names>,
-        default_domain: Option<&Local>,
-    ) -> Option<Rules> {
-        let connection = self.connection_control(&below(key, "connection_control"), &server.connection_control);
-        let authentication = self.authentication(&below(key, "authentication"), &server.authentication);
-        let relay = self.relay(&below(key, "relay"), &server.relay);
-        self.open_relay(key, server, connection.as_ref(), relay.as_ref());
-        let limits = self.policy_limits(&below(key, "limits"), &server.limits);
-        Some(Rules {
-            server: name.into(),
-            connection: connection?.0,
-            authentication,
-            relay: relay?.0,
-            domains: Arc::new(names?.of_server(default_domain?.clone())),
-            limits: limits?,
-        })
-    }
-
-    /// The rules, and the networks of the list.
-    fn connection_control(
-        &mut self,
-        key: &str,
-        table: &file::ConnectionControl,
-    ) -> Option<(policy::ConnectionControl, Vec<Net>)> {
-        let rule = self.rule(key);
-        let (list, nets) = self.clients(key, &table.list)?;
-        let list_key = below(key, "list");
-        self.mode_with_list(key, !table.list.is_empty());
-        let (mode_key, applies_key) = (below(key, "mode"), below(key, "applies_to"));
-        if table.mode == Mode::Only && !self.places.has(&list_key) {
-            let mistake = Mistake::error(
-                &mode_key,
-                self.places.value_of(&mode_key),
-                "only the clients of a list may connect, and there is no list",
-            )
-            .expected("this needs `list`")
-            .advice("if nobody may connect, write list = []");
-            self.mistakes.push(mistake);
-        }
-        if self.places.has(&applies_key) && !self.places.has(&list_key) {
-            let mistake = Mistake::error(
-                &applies_key,
-                self.places.key_of(&applies_key),
-                "`applies_to` says whom a list is for, and there is no list",
-            )
-            .expected("this needs `mode` and `list`");
-            self.mistakes.push(mistake);
-        }
-        let control = policy::ConnectionControl {
-            rule,
-            mode: mode(table.mode),
-            mode_rule: self.rule(&mode_key),
-            list,
-            applies_to: match table.applies_to {
-                file::AppliesTo::Everyone => policy::AppliesTo::Everyone,
-                file::AppliesTo::Anonymous => policy::AppliesTo::Anonymous,
-            },
-            applies_rule: self.rule(&applies_key),
-        };
-        Some((control, nets))
-    }
-
-    fn authentication(&mut self, key: &str, table: &file::Authentication) -> policy::Authentication {
-        let key = below(key, "anonymous");
-        if !table.anonymous {
-            let mistake =
-                Mistake::warning(&key, self.places.value_of(&key), "no client can send mail to this virtual server")
-                    .expected("no way to authenticate is offered yet");
-            self.mistakes.push(mistake);
-        }
-        policy::Authentication { anonymous: table.anonymous, anonymous_rule: self.rule(&key) }
-    }
-
-    fn relay(&mut self, key: &str, table: &file::Relay) -> Option<(policy::Relay, Vec<Net>)> {
-        let (list, nets) = self.clients(key, &table.list)?;
-        self.mode_with_list(key, !table.list.is_empty());
-        let relay = policy::Relay {
-            mode: mode(table.mode),
-            mode_rule: self.rule(&below(key, "mode")),
-            list,
-            authenticated: table.authenticated,
-            authenticated_rule: self.rule(&below(key, "authenticated")),
-        };
-        Some((relay, nets))
-    }
-
-    /// The list of a table, and the networks in it.
-    fn clients(&mut self, table: &str, list: &[file::ClientText]) -> Option<(List, Vec<Net>)> {
-        let key = below(table, "list");
-        if self.is_broken(&below(table, "mode")) {
-            return None;
-        }
-        let matches = self.all(list, &key, Self::client)?;
-        let rule = self.rule(&key);
-        let nets = matches.iter().filter_map(|what| match what {
-            Match::Net(net) => Some(*net),
-            Match::Domain(_) => None,
-        });
-        let nets = nets.collect();
-        let entries = matches.into_iter().enumerate();
-        let entries = entries.map(|(index, what)| Entry { rule: self.rule(&entry(&key, index)), what }).collect();
-        Some((List::new(rule, entries), nets))
-    }
-
-    /// A list alone could be read in two ways, and one of them is the opposite of the other; half a
-    /// file must not be read in the wrong one.
-    fn mode_with_list(&mut self, table: &str, is_listed: bool) {
-        let (mode_key, list_key) = (below(table, "mode"), below(table, "list"));
-        if is_listed && !self.places.has(&mode_key) {
-            let mistake = Mistake::error(&list_key, self.places.key_of(&list_key), "a list without a mode")
-                .expected("this needs mode = \"only\" or mode = \"all-except\"");
-            self.mistakes.push(mistake);
-        }
-    }
-
-    fn open_relay(
-        &mut self,
-        key: &str,
-        server: &VirtualServer,
-        connection: Option<&(policy::ConnectionControl, Vec<Net>)>,
-        relay: Option<&(policy::Relay, Vec<Net>)>,
-    ) {
-        let relay_key = below(key, "relay");
-        let word_key = below(&relay_key, "open_relay");
-        let insists = server.relay.open_relay.as_deref();
-        if insists.is_some_and(|word| word != INSISTENCE) {
-            self.bad(
-                &word_key,
-                "is not the sentence",
-                "expected the sentence in the manual, or no such key",
-                Some(format!("{INSISTENCE:?}")),
-            );
-            return;
-        }
-        let (Some((_, connect)), Some((_, relay))) = (connection, relay) else { return };
-        let anonymous_key = below(key, "authentication.anonymous");
-        let anonymous = server.authentication.anonymous || self.is_broken(&anonymous_key);
-        let control = (server.connection_control.mode, connect.as_slice());
-        let open = anonymous && open_relay::is_open(control, (server.relay.mode, relay));
-        let mistake = match (open, insists) {
-            (true, None) => {
-                let at =
-                    ["mode", "list"].map(|name| below(&relay_key, name)).into_iter().find(|key| self.places.has(key));
-                let at = at.unwrap_or_else(|| relay_key.clone());
-                Mistake::error(
-                    &at,
-                    self.places.value_of(&at),
-                    "everyone in the Internet could relay through this virtual server",
-                )
-                .expected("this permits strangers to send mail to anywhere")
-                .advice(format!("list those who may, with mode = \"only\"; or insist with open_relay = {INSISTENCE:?}"))
-            }
-            (false, Some(_)) => Mistake::warning(&word_key, self.places.key_of(&word_key), "this is no open relay")
-                .expected("not needed; remove it before it is"),
-            _ => return,
-        };
-        self.mistakes.push(mistake);
-    }
-
-    fn policy_limits(&mut self, key: &str, table: &Limits) -> Option<policy::Limits> {
-        let [all, each, hops] = ["connections", "connections_per_address", "hop_count"].map(|name| below(key, name));
-        let connections = self.count(&all, &table.connections);
-        let connections_per_address = self.count(&each, &table.connections_per_address);
-        Some(policy::Limits {
-            connections: connections?,
-            connections_rule: self.rule(&all),
-            connections_per_address: connections_per_address?,
-            connections_per_address_rule: self.rule(&each),
-            hop_count: table.hop_count,
-            hop_count_rule: self.rule(&hops),
-        })
-    }
-
-    fn session(
-        &mut self,
-        key: &str,
-        server: &VirtualServer,
-        hostname: Option<&Domain>,
-        default_domain: Option<&Local>,
-        has_certificate: bool,
-    ) -> Option<Settings> {
-        let offers = self.offers(&below(key, "protocol"), &server.protocol, has_certificate);
-        let base = hostname.cloned().map(Settings::new);
-        let limited = self.session_limits(&below(key, "limits"), &server.limits, base);
-        Some(Settings {
-            default_domain: default_domain?.domain.clone(),
-            offers: offers?,
-            tls_required: server.tls.required,
-            bare_newline: match server.protocol.bare_newline {
-                file::BareNewline::Reject => BareNewline::Reject,
-                file::BareNewline::Normalise => BareNewline::Normalise,
-            },
-            early_talk: match server.protocol.pipelining_violation {
-                file::EarlyTalk::Count => EarlyTalk::Count,
-                file::EarlyTalk::Close => EarlyTalk::Close,
-            },
-            ..limited?
-        })
-    }
-
-    /// `base` with the limits of the file.
-    fn session_limits(&mut self, key: &str, table: &Limits, base: Option<Settings>) -> Option<Settings> {
-        let at = |name: &str| below(key, name);
-        let message = self.size_limit(&at("message_size"), &table.message_size, KIB..=1 << 40);
-        let session = self.size_limit(&at("session_size"), &table.session_size, KIB..=1 << 50);
-        let command_line = self.size(&at("command_line"), &table.command_line, 512..=64 * KIB);
-        let text_line = self.size(&at("text_line"), &table.text_line, 1000..=64 * MIB);
-        let header = self.size(&at("header_size"), &table.header_size, KIB..=64 * MIB);
-        let idle = self.duration(&at("idle_timeout"), &table.idle_timeout, SECOND..=DAY);
-        let command = self.duration(&at("command_timeout"), &table.command_timeout, SECOND..=DAY);
-        let data = self.duration(&at("data_timeout"), &table.data_timeout, SECOND..=DAY);
-        self.small_limits(key, table, message, session);
-        let fits = |octets: u64| usize::try_from(octets).ok();
-        Some(Settings {
-            message_size_bytes: message?,
-            session_size_bytes: session?,
-            recipients_per_message: usize::try_from(table.recipients_per_message).ok()?,
-            command_line_octets: fits(command_line?)?,
-            text_line_octets: fits(text_line?)?,
-            header_size_bytes: fits(header?)?,
-            errors_limit: table.errors,
-            idle_limit: idle?,
-            command_limit: command?,
-            data_limit: data?,
-            ..base?
-        })
-    }
-
-    /// Limits below what the standard or another limit wants.
-    fn small_limits(&mut self, key: &str, table: &Limits, message: Option<Option<u64>>, session: Option<Option<u64>>) {
-        let [message_key, session_key, recipients_key] =
-            ["message_size", "session_size", "recipients_per_message"].map(|name| below(key, name));
-        // Unlimited is the largest.
-        let octets = |size: Option<u64>| size.unwrap_or(u64::MAX);
-        if let (Some(message), Some(session)) = (message, session)
-            && octets(session) < octets(message)
-        {
-            let mistake = Mistake::error(
-                &session_key,
-                self.places.value_of(&session_key),
-                "a session may be smaller than one message",
-            )
-            .expected("expected at least message_size")
-            .related(self.places.value_of(&message_key), "this is message_size");
-            self.mistakes.push(mistake);
-        }
-        if let Some(Some(message)) = message
-            && message < 64 * KIB
-        {
-            let mistake =
-                Mistake::warning(&message_key, self.places.value_of(&message_key), "a very small message size")
-                    .expected("RFC 5321 wants at least 64 KiB");
-            self.mistakes.push(mistake);
-        }
-        if table.recipients_per_message < 100 {
-            let mistake =
-                Mistake::warning(&recipients_key, self.places.value_of(&recipients_key), "few recipients per message")
-                    .expected("RFC 5321 wants at least 100");
-            self.mistakes.push(mistake);
-        }
-    }
-
-    /// What is offered: an extension that needs another is offered only with it. Asking for it
-    /// without is a mistake; a default gives way.
-    fn offers(&mut self, key: &str, table: &Protocol, has_certificate: bool) -> Option<Offers> {
-        let mut complete = true;
-        for (name, on, needed, is_there) in [
-            ("binarymime", table.binarymime, "chunking", table.chunking),
-            ("smtputf8", table.smtputf8, "8bitmime", table.eight_bit),
-        ] {
-            let (own, other) = (below(key, name), below(key, needed));
-            if on && !is_there && self.places.has(&own) {
-                let found = format!("{} needs {}", name.to_uppercase(), needed.to_uppercase());
-                let mistake = Mistake::error(&own, self.places.value_of(&own), found)
-                    .related(self.places.value_of(&other), "it is switched off here");
-                self.mistakes.push(mistake);
-                complete = false;
-            }
-        }
-        complete.then_some(Offers {
-            pipelining: table.pipelining,
-            eight_bit: table.eight_bit,
-            chunking: table.chunking,
-            binary: table.binarymime && table.chunking,
-            dsn: table.dsn,
-            smtputf8: table.smtputf8 && table.eight_bit,
-            starttls: table.starttls && has_certificate,
-            limits: table.limits,
-        })
-    }
-
     fn server_delivery(
         &mut self,
         key: &str,
@@ -488,12 +186,5 @@ impl Check<'_> {
             pipelining: table.pipelining,
             chunking: table.chunking,
         })
-    }
-}
-
-fn mode(mode: Mode) -> policy::Mode {
-    match mode {
-        Mode::AllExcept => policy::Mode::AllExcept,
-        Mode::Only => policy::Mode::Only,
     }
 }

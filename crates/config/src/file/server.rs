@@ -131,8 +131,7 @@ pub struct Limits {
     pub recipients_per_message: u32,
     /// Sessions at one time. `"unlimited"` is possible.
     pub connections: Count,
-    /// Sessions at one time from one address; the networks around it (/24, /64) are counted too.
-    /// `"unlimited"` is possible.
+    /// Sessions at one time from one address. `"unlimited"` is possible.
     pub connections_per_address: Count,
     /// Received fields a message may have; one more, and it goes in circles.
     #[schemars(range(min = 1, max = 1000))]
@@ -289,8 +288,9 @@ pub struct ServerDelivery {
     /// Whether mail is spread over the smart hosts. Otherwise a later one is tried only when those
     /// before it cannot be reached.
     pub spread: bool,
-    /// Where mail for the organization is put when `organization.route` is absent. Absent: `drop`
-    /// in `state_dir`.
+    /// Where mail for the organization is put when `organization.route` is absent. It is one
+    /// directory for all virtual servers, so all that name one name the same. Absent: `drop` in
+    /// `state_dir`.
     #[schemars(example = "/var/lib/bridgehead/drop")]
     pub drop_directory: Option<PathText>,
     /// The address that outgoing connections come from. Absent: the operating system chooses.

@@ -164,7 +164,7 @@ fn an_international_report() {
     envelope.content.utf8_headers = true;
     let refused = diagnosis("5.1.1", "550 5.1.1 jürgen: unbekannt", Some("mail.ext.example"));
     let body = "Subject: Grüße\r\n\r\nHallo\r\n".as_bytes();
-    let (report, headers) = report(&envelope, Event::Failed, &[refused.clone()], Returned::Headers(body));
+    let (report, headers) = report(&envelope, Event::Failed, std::slice::from_ref(&refused), Returned::Headers(body));
     assert!(report.smtputf8 && report.content.utf8_headers && report.content.eight_bit);
     golden("international", &headers);
     let (_, full) = self::report(&envelope, Event::Failed, &[refused], Returned::Full(body));
@@ -177,9 +177,9 @@ fn without_utf8_everything_is_ascii() {
     bob.original = Some(Original { kind: "utf-8".into(), address: "jürgen@ext.example".into() });
     let envelope = envelope(vec![bob]);
     let refused = diagnosis("5.1.1", "550 5.1.1 jürgen: unbekannt", Some("mail.ext.example"));
-    let odd = "Subject: Grüße\r\nX-Long: ".to_owned() + &"x".repeat(2000) + "\r\n\r\nHallo\r\n";
+    let odd = format!("Subject: Grüße\r\nX-Long: {}\r\n\r\nHallo\r\n", "x".repeat(2000));
     for returned in [Returned::Headers(odd.as_bytes()), Returned::Full(odd.as_bytes())] {
-        let (_, body) = report(&envelope, Event::Failed, &[refused.clone()], returned);
+        let (_, body) = report(&envelope, Event::Failed, std::slice::from_ref(&refused), returned);
         assert!(body.is_ascii());
         golden("ascii", &body);
     }
@@ -304,7 +304,7 @@ fn statuses_agree_with_what_happened() {
 fn a_large_message_is_not_returned_whole_whoever_hands_it_in() {
     let envelope = envelope(vec![recipient("bob@ext.example")]);
     for (lines, whole) in [(100, true), (2000, false)] {
-        let message = "Subject: x\r\n\r\n".to_owned() + &"some words that are said again\r\n".repeat(lines);
+        let message = format!("Subject: x\r\n\r\n{}", "some words that are said again\r\n".repeat(lines));
         let (_, body) = report(&envelope, Event::Failed, &[no_such_user()], Returned::Full(message.as_bytes()));
         assert_eq!(String::from_utf8(body).unwrap().contains("some words"), whole, "{lines} lines");
     }

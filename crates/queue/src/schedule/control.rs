@@ -100,11 +100,3 @@ impl Schedule {
         !keys.is_empty()
     }
 }
-
-impl super::Destination {
-    fn bring_forward(&mut self, message: MessageId, entry: &mut super::Entry, now: Timestamp) {
-        self.leave(message, entry);
-        entry.due = entry.due.min(now);
-        self.enter(message, entry);
-    }
-}

@@ -228,6 +228,23 @@ fn f07_told_once_at_12_hours_and_given_up_at_48() {
 }
 
 #[test]
+fn what_is_under_way_when_its_time_is_over_is_given_up_only_if_it_fails() {
+    let (mut schedule, [a, b]) = schedule(["a", "b"]);
+    schedule.admit(fresh(1, a, at(0)), at(0));
+    schedule.admit(Item { recipients: Places::one(1), warned: true, due: at(100 * HOUR), ..fresh(1, b, at(0)) }, at(0));
+    let (connection, _) = attempt(schedule.next(at(1)));
+    let given_up = |next| match next {
+        Next::GiveUp { items, .. } => items.iter().map(|item| item.destination).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(given_up(schedule.next(at(48 * HOUR))), [b]);
+    assert_eq!(schedule.next(at(48 * HOUR)), Next::Idle);
+    let retry = Disposition::Retry { recipients: Places::one(0), at: at(50 * HOUR) };
+    assert!(schedule.finished(connection, MessageId(1), retry));
+    assert_eq!(given_up(schedule.next(at(48 * HOUR))), [a]);
+}
+
+#[test]
 fn what_expired_while_we_were_down_is_attempted_once() {
     let (mut schedule, [host]) = schedule(["host"]);
     let now = at(100 * HOUR);
@@ -319,7 +336,10 @@ fn a_peer_that_takes_no_more_connections_is_not_asked_again_at_once_and_the_othe
     schedule.finished(good, item.message, Disposition::Done);
     assert!(schedule.more(good, at(1)).is_some());
     assert_eq!(schedule.next(at(1)), Next::WaitUntil(at(60_001)));
-    attempt(schedule.next(at(60_001)));
+    assert_eq!(schedule.last_error(host), Some("connection refused"));
+    let (again, item) = attempt(schedule.next(at(60_001)));
+    schedule.finished(again, item.message, Disposition::Done);
+    assert_eq!(schedule.last_error(host), None);
 }
 
 #[test]
@@ -357,7 +377,11 @@ fn n03_a_single_message_can_be_forced() {
     assert_eq!(schedule.next(at(1)), Next::WaitUntil(at(HOUR)));
     assert!(schedule.retry_message(MessageId(0), at(1)));
     assert!(!schedule.retry_message(MessageId(9), at(1)));
-    attempt(schedule.next(at(1)));
+    let (connection, _) = attempt(schedule.next(at(1)));
+    fail(&mut schedule, connection, at(1));
+    assert!(matches!(schedule.next(at(2)), Next::WaitUntil(_)), "the destination rests");
+    assert!(schedule.retry_message(MessageId(0), at(2)));
+    attempt(schedule.next(at(2)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The queue as an administrator sees it (reference 6.4).
 
-use super::{ConnectionId, Item, Schedule, item};
+use super::{ConnectionId, Item, Schedule};
 use crate::destination::{DestinationId, DestinationState};
 use crate::envelope::MessageId;
 use mail::Timestamp;
@@ -49,12 +49,12 @@ impl Schedule {
 
     /// Every item, by message.
     pub fn items(&self) -> impl Iterator<Item = Item> + '_ {
-        self.items.iter().map(|((message, id), entry)| item(*message, *id, entry))
+        self.items.iter().map(|((message, id), entry)| entry.item(*message, *id))
     }
 
     /// The parts of one message.
     pub fn items_of(&self, message: MessageId) -> impl Iterator<Item = Item> + '_ {
-        self.keys(message).map(|key| item(key.0, key.1, &self.items[&key]))
+        self.keys(message).map(|key| self.items[&key].item(key.0, key.1))
     }
 
     /// How many items there are.

@@ -77,10 +77,10 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (m.clone(), d.clone(), proptest::bool::weighted(0.1))
             .prop_map(|(message, destination, held)| Step::Admit { message, destination, held }),
         12 => Just(Step::Next),
-        6 => (c.clone(), proptest::option::of(0..5000u16))
+        6 => (c, proptest::option::of(0..5000u16))
             .prop_map(|(connection, retry_ms)| Step::Finish { connection, retry_ms }),
-        4 => c.clone().prop_map(|connection| Step::More { connection }),
-        2 => c.clone().prop_map(|connection| Step::Idle { connection }),
+        4 => c.prop_map(|connection| Step::More { connection }),
+        2 => c.prop_map(|connection| Step::Idle { connection }),
         3 => (c, any::<bool>()).prop_map(|(connection, failed)| Step::Close { connection, failed }),
         1 => m.clone().prop_map(|message| Step::Hold { message }),
         1 => m.clone().prop_map(|message| Step::Release { message }),
@@ -204,6 +204,9 @@ impl Observer {
                 assert!(!items.is_empty());
                 for item in items {
                     assert!(TERMS.retry.is_expired(item.received, self.now));
+                    let carried =
+                        self.open.values().any(|known| known.0 == item.destination && known.2 == Some(message));
+                    assert!(!carried, "not while it is under way");
                     assert_eq!(self.alive.remove(&(message, item.destination)), Some(false), "alive and not held");
                 }
             }
