@@ -7,8 +7,10 @@
 mod body;
 mod destination;
 pub mod disk;
+pub mod dump;
 mod envelope;
 mod log;
+mod record;
 pub mod report;
 mod retry;
 pub mod schedule;
