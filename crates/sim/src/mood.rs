@@ -32,7 +32,7 @@ pub enum Stage {
     Mail,
     /// At RCPT.
     Rcpt,
-    /// At DATA.
+    /// At DATA or BDAT.
     Data,
     /// When the content is complete.
     Dot,

@@ -294,6 +294,10 @@ impl Conversation {
             self.more().await?;
         }
         transaction.content.extend(self.unread.drain(..size));
+        if self.troubled(Stage::Data, "").await? {
+            *transaction = Transaction::default();
+            return Ok(());
+        }
         if transaction.to.is_empty() {
             return self.say("554 5.5.1 No recipients").await;
         }
