@@ -34,12 +34,21 @@ impl Delivery {
     }
 }
 
+/// A connection that a peer has seen, also one that it refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Where it came from.
+    pub from: IpAddr,
+    /// Messages taken over it.
+    pub deliveries: usize,
+}
+
 #[derive(Debug, Default)]
 struct Peer {
     mood: Mood,
     deliveries: Vec<Delivery>,
     taken: usize,
-    connections: Vec<IpAddr>,
+    connections: Vec<Seen>,
     complaints: Vec<String>,
 }
 
@@ -89,9 +98,9 @@ impl Peers {
         peers.iter().flat_map(|(at, peer)| peer.complaints.iter().map(move |text| format!("{at}: {text}"))).collect()
     }
 
-    /// Where the connections to `address` came from, in order; refused ones are counted too.
+    /// The connections to `address`, in order; refused ones are among them.
     #[must_use]
-    pub fn connections(&self, address: SocketAddr) -> Vec<IpAddr> {
+    pub fn connections(&self, address: SocketAddr) -> Vec<Seen> {
         self.lock().get(&address).map(|peer| peer.connections.clone()).unwrap_or_default()
     }
 
@@ -100,11 +109,11 @@ impl Peers {
     /// # Errors
     /// What the peer's mood makes of connections.
     pub async fn connect(&self, from: SocketAddr, to: SocketAddr) -> Option<io::Result<Stream>> {
-        let mood = {
+        let (mood, number) = {
             let mut peers = self.lock();
             let peer = peers.get_mut(&to)?;
-            peer.connections.push(from.ip());
-            peer.mood.clone()
+            peer.connections.push(Seen { from: from.ip(), deliveries: 0 });
+            (peer.mood.clone(), peer.connections.len() - 1)
         };
         match mood.reach {
             Reach::Down => return Some(Err(io::ErrorKind::ConnectionRefused.into())),
@@ -112,7 +121,7 @@ impl Peers {
             Reach::Open => {}
         }
         let (near, far) = Stream::pair(from, to);
-        let talk = Conversation { at: to, mood, peers: self.clone(), stream: far, unread: Vec::new() };
+        let talk = Conversation { at: to, number, mood, peers: self.clone(), stream: far, unread: Vec::new() };
         tokio::spawn(talk.hold());
         Some(Ok(near))
     }
@@ -134,6 +143,8 @@ const TEXT_LINE_OCTETS: usize = 1000;
 /// One connection to a peer.
 struct Conversation {
     at: SocketAddr,
+    /// Its place among the connections of the peer.
+    number: usize,
     mood: Mood,
     peers: Peers,
     stream: Stream,
@@ -318,7 +329,10 @@ impl Conversation {
         let Transaction { from, to, content } = transaction;
         let secured = self.stream.is_secured();
         let delivery = Delivery { from: from.unwrap_or_default(), to, content, secured };
-        self.peers.at(self.at, |peer| peer.deliveries.push(delivery));
+        self.peers.at(self.at, |peer| {
+            peer.deliveries.push(delivery);
+            peer.connections[self.number].deliveries += 1;
+        });
         self.say("250 2.0.0 Taken").await
     }
 

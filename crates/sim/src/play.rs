@@ -293,10 +293,15 @@ impl<'a> Player<'a> {
         if more { Ok(()) } else { session.send().await }
     }
 
-    async fn say_many(&mut self, times: usize, line: &str) -> Shown {
+    async fn say_many(&mut self, times: usize, line: &[u8]) -> Shown {
         let session = self.here();
         for n in 1..=times {
-            session.waiting.extend_from_slice(line.replace('#', &n.to_string()).as_bytes());
+            for (at, part) in line.split(|octet| *octet == b'#').enumerate() {
+                if at > 0 {
+                    session.waiting.extend_from_slice(n.to_string().as_bytes());
+                }
+                session.waiting.extend_from_slice(part);
+            }
             session.waiting.extend_from_slice(b"\r\n");
         }
         session.send().await
@@ -366,7 +371,12 @@ impl<'a> Player<'a> {
             Expect::Why => {
                 self.compare_soon(step, async |player: &Player<'a>| crate::running::last_trace(&player.world)).await
             }
-            Expect::Delivery => self.delivery(step).await,
+            Expect::Delivery { times } => {
+                for _ in 0..times {
+                    self.delivery(step).await?;
+                }
+                Ok(())
+            }
             Expect::Queue => {
                 self.compare_soon(step, async |player: &Player<'a>| match &player.running {
                     Some(running) => or("empty", running.queue().await),
@@ -457,10 +467,12 @@ impl<'a> Player<'a> {
         let place = self.script.expected(step)[0].split(' ').next().unwrap_or_default().to_owned();
         let at = socket(&place)?;
         sleep(MOMENT).await;
-        let from = self.world.peers().connections(at);
-        let plural = if from.len() == 1 { "" } else { "s" };
-        let last = from.last().map(|last| format!(", the last from {last}")).unwrap_or_default();
-        self.compare(step, &[format!("{place} {} connection{plural}{last}", from.len())])
+        let seen = self.world.peers().connections(at);
+        let plural = if seen.len() == 1 { "" } else { "s" };
+        let carried = seen.iter().map(|one| one.deliveries.to_string()).collect::<Vec<_>>().join("+");
+        let carried = if seen.is_empty() { "no".to_owned() } else { carried };
+        let last = seen.last().map(|last| format!(", the last from {}", last.from)).unwrap_or_default();
+        self.compare(step, &[format!("{place} {} connection{plural}, {carried} deliveries{last}", seen.len())])
     }
 
     fn logged(&mut self, step: &Step) -> Shown {

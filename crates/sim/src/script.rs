@@ -58,12 +58,12 @@ pub enum What {
         /// Whether the segment goes on with the next step.
         more: bool,
     },
-    /// The client writes a line many times, `#` in it standing for the number of the repetition.
+    /// The client writes a line many times in one segment, `#` standing for the number.
     SayMany {
         /// How often.
         times: usize,
-        /// The line, without its end.
-        line: String,
+        /// The octets of the line, without its end.
+        line: Vec<u8>,
     },
     /// Replies must come: the same one, so many times.
     Hear {
@@ -110,8 +110,11 @@ pub enum Change {
 pub enum Expect {
     /// The trace of the last decision.
     Why,
-    /// The next delivery at a place, or none anywhere.
-    Delivery,
+    /// The next deliveries at a place, so many alike; or none anywhere.
+    Delivery {
+        /// How many.
+        times: usize,
+    },
     /// What is in the queue.
     Queue,
     /// A number.
@@ -207,9 +210,9 @@ fn block(lines: &[String]) -> usize {
     1 + lines[1..].iter().take_while(belongs).count()
 }
 
-/// The key of an expecting step (`S:`, `S* 3`), and whether its further lines repeat it.
+/// The key of an expecting step (`S:`, `S* 3`, `D* 3`), and whether its further lines repeat it.
 fn key_of(line: &str) -> (&str, bool) {
-    if let Some(rest) = line.strip_prefix("S* ") {
+    if let Some(rest) = line.strip_prefix("S* ").or_else(|| line.strip_prefix("D* ")) {
         let behind = rest.find(' ').map_or("", |end| &rest[end..]);
         return (&line[..line.len() - behind.len()], false);
     }
@@ -281,10 +284,13 @@ fn step(line: &str) -> Result<What, String> {
     }
     if let Some(rest) = line.strip_prefix("C* ") {
         let (times, line) = rest.split_once(' ').unwrap_or((rest, ""));
-        return Ok(What::SayMany { times: number(times)?, line: line.to_owned() });
+        return Ok(What::SayMany { times: number(times)?, line: unescaped(line)? });
     }
     if let Some(rest) = line.strip_prefix("S* ") {
-        return Ok(What::Hear { times: number(rest.split(' ').next().unwrap_or_default())? });
+        return Ok(What::Hear { times: leading_number(rest)? });
+    }
+    if let Some(rest) = line.strip_prefix("D* ") {
+        return Ok(What::Expect(Expect::Delivery { times: leading_number(rest)? }));
     }
     for (sign, ending, more) in [("C:", "\r\n", false), ("C+", "\r\n", true), ("C-", "", false)] {
         if let Some(rest) = line.strip_prefix(sign) {
@@ -313,7 +319,7 @@ fn expectation(line: &str) -> Result<What, String> {
     Ok(match key {
         "S" => What::Hear { times: 1 },
         "why" => What::Expect(Expect::Why),
-        "D" => What::Expect(Expect::Delivery),
+        "D" => What::Expect(Expect::Delivery { times: 1 }),
         "Q" => What::Expect(Expect::Queue),
         "M" => What::Expect(Expect::Metric),
         "N" => What::Expect(Expect::Asked),
@@ -369,6 +375,10 @@ fn unescaped(text: &str) -> Result<Vec<u8>, String> {
         });
     }
     Ok(octets)
+}
+
+fn leading_number(text: &str) -> Result<usize, String> {
+    number(text.split(' ').next().unwrap_or_default())
 }
 
 fn number(text: &str) -> Result<usize, String> {

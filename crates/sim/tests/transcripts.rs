@@ -106,6 +106,8 @@ transcripts! {
     l03_a_real_size,
     l04_the_session_has_a_size,
     l05_too_many_recipients,
+    l06_messages_on_a_connection,
+    l07_connections_at_a_time,
     l08_silence_ends_the_session,
     l09_mail_that_goes_in_circles,
     l12_too_many_connections,
