@@ -7,7 +7,7 @@ use crate::net::Stream;
 use crate::pattern::{line_matches, lines_match, rewritten, show};
 use crate::running::Running;
 use crate::script::{Change, Expect, Script, Step, Target, What, socket};
-use crate::world::SimWorld;
+use crate::world::{PlacedFile, SimWorld};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
@@ -213,6 +213,7 @@ impl<'a> Player<'a> {
             Change::Names(line) => return self.world.with_names(|names| names.enter(line)),
             Change::Peer(at, mood) => self.world.peers().set(*at, mood.parse()?),
             Change::Missing(directory) => self.world.set_missing(Path::new(directory), true),
+            Change::There(directory) => self.world.set_missing(Path::new(directory), false),
         }
         Ok(())
     }
@@ -407,7 +408,7 @@ impl<'a> Player<'a> {
         let peers = self.world.peers().unread();
         let peers = peers.iter().map(|(at, delivery)| format!("{at} {}", delivery.summary()));
         let files = self.world.unread_files();
-        let files = files.iter().map(|file| format!("{} {}", file.directory.display(), envelope_of(&file.content).0));
+        let files = files.iter().map(|file| format!("{} {}", file.directory.display(), summary_of(file).0));
         peers.chain(files).collect()
     }
 
@@ -434,7 +435,7 @@ impl<'a> Player<'a> {
 
     fn next_delivery(&self, place: &str) -> Result<Option<(String, Vec<u8>)>, String> {
         if place.starts_with('/') {
-            return Ok(self.world.next_file(Path::new(place)).map(|file| envelope_of(&file.content)));
+            return Ok(self.world.next_file(Path::new(place)).map(|file| summary_of(&file)));
         }
         let delivery = self.world.peers().next_delivery(socket(place)?);
         Ok(delivery.map(|delivery| (delivery.summary(), delivery.content)))
@@ -551,23 +552,21 @@ fn or(word: &str, lines: Vec<String>) -> Vec<String> {
     if lines.is_empty() { vec![word.to_owned()] } else { lines }
 }
 
-/// The envelope of a file in a drop directory, which stands in its first fields, and the rest.
-fn envelope_of(content: &[u8]) -> (String, Vec<u8>) {
-    let (mut from, mut to, mut rest) = (String::new(), Vec::new(), content);
+/// A file in a drop directory begins with its envelope, which is shown as that of a delivery; any
+/// other file is shown by its name. And the rest of the content.
+fn summary_of(file: &PlacedFile) -> (String, Vec<u8>) {
+    let (mut from, mut to, mut rest) = (None, Vec::new(), &file.content[..]);
     while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
         let line = String::from_utf8_lossy(&rest[..end]).into_owned();
         match line.split_once(": ") {
-            Some((key, value)) if key.eq_ignore_ascii_case("x-sender") => value.clone_into(&mut from),
-            Some((key, value)) if key.eq_ignore_ascii_case("x-receiver") => to.push(in_brackets(value)),
+            Some(("X-Sender", path)) => from = Some(path.to_owned()),
+            Some(("X-Receiver", path)) => to.push(path.to_owned()),
             _ => break,
         }
         rest = &rest[end + 2..];
     }
-    (format!("from {} to {}", in_brackets(&from), to.join(" ")), rest.to_vec())
-}
-
-fn in_brackets(address: &str) -> String {
-    if address.starts_with('<') { address.to_owned() } else { format!("<{address}>") }
+    let summary = from.map(|from| format!("from {from} to {}", to.join(" ")));
+    (summary.unwrap_or_else(|| format!("file {}", file.name)), rest.to_vec())
 }
 
 /// The lines of a message as a transcript shows them: a bar in front, odd octets escaped.

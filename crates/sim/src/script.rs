@@ -46,7 +46,7 @@ pub enum What {
     Start,
     /// A new session, or back to one that is open when no client is given.
     Session {
-        /// What the session is called in this file; the first one has no name.
+        /// What the session is called in this file; that of the header is called `first`.
         name: String,
         /// Who connects where.
         open: Option<(IpAddr, Target)>,
@@ -103,6 +103,8 @@ pub enum Change {
     Peer(SocketAddr, String),
     /// A directory that does not exist.
     Missing(String),
+    /// A directory that exists again.
+    There(String),
 }
 
 /// What can be expected, other than replies.
@@ -198,6 +200,9 @@ fn is_blank(line: &str) -> bool {
     line.trim().is_empty() || line.starts_with('#')
 }
 
+/// What the session that the header opens is called.
+const FIRST: &str = "first";
+
 /// Steps whose further lines repeat the key, instead of being indented.
 const REPEATING: [&str; 6] = ["why:", "Q:", "X:", "N:", "A:", "M:"];
 
@@ -250,7 +255,7 @@ fn header(lines: &[String], steps: &mut Vec<Step>) -> Result<usize, Malformed> {
     match (client, target) {
         (None, _) => {}
         (Some(client), Some(target)) => {
-            let what = What::Session { name: String::new(), open: Some((client, target)) };
+            let what = What::Session { name: FIRST.to_owned(), open: Some((client, target)) };
             steps.push(Step { at: at..at, what });
         }
         (Some(_), None) => return Err(Malformed { line: at, why: "a client without a server".to_owned() }),
@@ -269,6 +274,7 @@ fn world_or_settings(key: &str, value: &str) -> Result<What, String> {
         "host" => What::World(Change::Host(address(value)?)),
         "names" => What::World(Change::Names(value.to_owned())),
         "missing" => What::World(Change::Missing(value.to_owned())),
+        "there" => What::World(Change::There(value.to_owned())),
         "peer" => {
             let (at, mood) = value.split_once(' ').ok_or("an address and a mood")?;
             What::World(Change::Peer(socket(at)?, mood.to_owned()))
