@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// A secure SMTP gateway: virtual servers in front of a queue that keeps its promise.
 #[derive(Debug, Parser)]
 #[command(name = "bridgehead", version, propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -15,7 +15,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the gateway in the foreground
     Serve(Serve),
     /// Check a settings file and say everything that is wrong with it
@@ -39,7 +39,7 @@ pub enum Command {
 
 /// Where the settings come from.
 #[derive(Clone, Debug, Args)]
-pub struct SettingsFrom {
+pub(crate) struct SettingsFrom {
     /// The settings file; without one, the embedded default is used
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -53,14 +53,14 @@ pub struct SettingsFrom {
 
 /// `serve`
 #[derive(Debug, Args)]
-pub struct Serve {
+pub(crate) struct Serve {
     #[command(flatten)]
     pub settings: SettingsFrom,
 }
 
 /// `explain`
 #[derive(Debug, Args)]
-pub struct Explain {
+pub(crate) struct Explain {
     #[command(flatten)]
     pub settings: SettingsFrom,
     /// The virtual server
@@ -85,7 +85,7 @@ pub struct Explain {
 
 /// `send`
 #[derive(Debug, Args)]
-pub struct Send {
+pub(crate) struct Send {
     /// The server, by address and port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2525")]
     pub server: SocketAddr,
@@ -102,7 +102,7 @@ pub struct Send {
 
 /// `queue`
 #[derive(Debug, Args)]
-pub struct Queue {
+pub(crate) struct Queue {
     /// The settings file of the running gateway; without one, that of the embedded default
     #[arg(short, long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
@@ -119,7 +119,7 @@ pub struct Queue {
 
 /// What to do with the queue.
 #[derive(Debug, Subcommand)]
-pub enum QueueAction {
+pub(crate) enum QueueAction {
     /// Destinations and messages
     List(Which),
     /// One message, with everything that has become of it
@@ -155,7 +155,7 @@ pub enum QueueAction {
 
 /// Which messages. Everything that is given must agree.
 #[derive(Clone, Debug, Args)]
-pub struct Which {
+pub(crate) struct Which {
     /// Identifiers
     pub ids: Vec<String>,
     /// All messages; a command that changes something wants this or another choice
@@ -183,7 +183,7 @@ pub struct Which {
 
 /// `spool`
 #[derive(Debug, Subcommand)]
-pub enum Spool {
+pub(crate) enum Spool {
     /// Read everything and say what is damaged; ends with 1 if anything is
     Verify {
         /// The state directory, or the spool in it
@@ -198,7 +198,7 @@ pub enum Spool {
 
 /// `reference`
 #[derive(Clone, Copy, Debug, Subcommand)]
-pub enum Reference {
+pub(crate) enum Reference {
     /// The annotated example file
     Example,
     /// The table of the manual

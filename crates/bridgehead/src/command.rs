@@ -15,7 +15,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// What kept the command from being done, in words for whoever typed it.
-pub fn run(command: Command) -> Result<ExitCode> {
+pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve(serve) => serve::run(&serve),
         Command::Check { file } => check::run(file),

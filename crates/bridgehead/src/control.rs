@@ -18,7 +18,7 @@ const TIME: Duration = Duration::from_secs(30);
 
 /// The open socket; its file goes when it is dropped.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     path: PathBuf,
     listener: UnixListener,
 }
@@ -29,8 +29,7 @@ impl Socket {
     ///
     /// # Errors
     /// What the system said, with the path.
-    #[expect(clippy::disallowed_methods, reason = "the control socket is part of this machine")]
-    pub fn open(path: &Path) -> Result<Socket> {
+    pub(crate) fn open(path: &Path) -> Result<Socket> {
         let cannot = || format!("cannot open the control socket {}", path.display());
         if path.exists() {
             std::fs::remove_file(path).with_context(cannot)?;
@@ -41,7 +40,7 @@ impl Socket {
     }
 
     /// Answers until it is stopped.
-    pub async fn serve(self, control: Control<Machine>, stop: CancellationToken) {
+    pub(crate) async fn serve(self, control: Control<Machine>, stop: CancellationToken) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -83,7 +82,7 @@ async fn answer(stream: UnixStream, control: Control<Machine>) -> Result<()> {
 ///
 /// # Errors
 /// Nobody listens there, or it does not answer.
-pub async fn ask(socket: &Path, command: &QueueCommand) -> Result<QueueAnswer> {
+pub(crate) async fn ask(socket: &Path, command: &QueueCommand) -> Result<QueueAnswer> {
     let asking = async {
         let mut stream = UnixStream::connect(socket)
             .await

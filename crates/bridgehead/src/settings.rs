@@ -11,7 +11,7 @@ const FILE_OCTETS: u64 = 16 * 1024 * 1024;
 
 /// The settings and what they are called.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The settings.
     pub config: Config,
     /// The file, or words for the embedded default.
@@ -22,7 +22,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// All mistakes at once, under their source lines.
-pub fn load(from: &SettingsFrom) -> Result<Loaded> {
+pub(crate) fn load(from: &SettingsFrom) -> Result<Loaded> {
     let (name, text) = text(from)?;
     let colour = std::io::stderr().is_terminal();
     match Config::from_text(&name, &text) {
@@ -38,7 +38,7 @@ pub fn load(from: &SettingsFrom) -> Result<Loaded> {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn text(from: &SettingsFrom) -> Result<(String, String)> {
+pub(crate) fn text(from: &SettingsFrom) -> Result<(String, String)> {
     match &from.config {
         Some(file) => Ok((file.display().to_string(), read(file)?)),
         None => {

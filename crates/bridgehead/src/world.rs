@@ -2,7 +2,7 @@
 //! and threads are made.
 #![allow(clippy::disallowed_methods, reason = "this is the world that the bans point to")]
 
-pub mod disk;
+pub(crate) mod disk;
 mod dns;
 mod files;
 mod log;
@@ -10,7 +10,7 @@ mod stream;
 mod tls;
 
 use disk::RealDisk;
-use gateway::keeper::Keeper;
+use gateway::Keeper;
 use gateway::world::{Pieces, Verify, World};
 use mail::{Found, Query, Timestamp};
 use smtp::server::TlsFacts;
@@ -27,7 +27,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 const BACKLOG: i32 = 1024;
 
 /// This machine.
-pub struct Machine {
+pub(crate) struct Machine {
     dns: dns::Dns,
     clients: tls::Clients,
     log: log::Log,
@@ -38,7 +38,7 @@ impl Machine {
     ///
     /// # Errors
     /// The system has no thread for the log.
-    pub fn new() -> io::Result<Machine> {
+    pub(crate) fn new() -> io::Result<Machine> {
         Ok(Machine { dns: dns::Dns::new(), clients: tls::Clients::new(), log: log::Log::start()? })
     }
 }

@@ -13,7 +13,7 @@ use policy::{Acceptance, ConnectionFacts, Decision, RecipientFacts, Refusal, Sen
 use smtp::server::{Answer, Recipient, Sender};
 
 /// The names of all refusals, as they stand in the log and in counters.
-pub const REASONS: [&str; 12] = [
+pub(crate) const REASONS: [&str; 12] = [
     "connection-listed",
     "connection-not-listed",
     "too-many-connections",
@@ -56,7 +56,7 @@ pub fn refusal(refusal: &Refusal, hostname: &mail::Domain, not_authenticated_cod
 }
 
 /// May this client connect?
-pub async fn connection<W: World>(context: &mut Context<W>) -> Answer {
+pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
     let facts = ConnectionFacts {
         client: context.client,
         open: context.crowd.open,
@@ -76,12 +76,12 @@ pub async fn connection<W: World>(context: &mut Context<W>) -> Answer {
 }
 
 /// No mechanism is offered yet, so the session never gets this far.
-pub fn credentials() -> Answer {
+pub(crate) fn credentials() -> Answer {
     Answer::Refuse(Reply::never(35, 7, 8, "Authentication credentials invalid"))
 }
 
 /// May this client submit, and does the queue have room?
-pub async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) -> Answer {
+pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) -> Answer {
     context.accepted.clear();
     context.incoming = None;
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
@@ -106,7 +106,7 @@ pub async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) -> Answ
 }
 
 /// Submit or relay?
-pub async fn recipient<W: World>(context: &mut Context<W>, recipient: &Recipient) -> Answer {
+pub(crate) async fn recipient<W: World>(context: &mut Context<W>, recipient: &Recipient) -> Answer {
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
     let facts =
         RecipientFacts { client: context.client, identity: &context.identity, recipient: &recipient.forward_path };
@@ -126,7 +126,7 @@ pub async fn recipient<W: World>(context: &mut Context<W>, recipient: &Recipient
 }
 
 /// Says the refusal to the log and makes its reply.
-pub fn refuse<W: World, V>(
+pub(crate) fn refuse<W: World, V>(
     context: &Context<W>,
     asked: Asked,
     decision: &Decision<V>,
@@ -152,7 +152,7 @@ pub fn refuse<W: World, V>(
 
 /// The header has octets outside ASCII, and the client did not ask for SMTPUTF8 (RFC 6532;
 /// conformance row 26).
-pub fn utf8_header<W: World>(context: &Context<W>, sender: &ReversePath) -> Reply {
+pub(crate) fn utf8_header<W: World>(context: &Context<W>, sender: &ReversePath) -> Reply {
     let reply = Reply::never(50, 6, 7, "The header has characters that need SMTPUTF8");
     context.gateway.recorder.record(&Event::Refused {
         server: &context.server.config.name,
@@ -168,13 +168,13 @@ pub fn utf8_header<W: World>(context: &Context<W>, sender: &ReversePath) -> Repl
 }
 
 /// The disk has no room for new mail; what is queued goes on being delivered.
-pub fn no_room<W: World>(context: &Context<W>) -> Reply {
+pub(crate) fn no_room<W: World>(context: &Context<W>) -> Reply {
     not_taken(context, "the spool has no room");
     Reply::later(52, 3, 1, "Insufficient system storage, try again later")
 }
 
 /// Says to the log that a message was put off for a reason of our own.
-pub fn not_taken<W: World>(context: &Context<W>, why: &str) {
+pub(crate) fn not_taken<W: World>(context: &Context<W>, why: &str) {
     let event = Event::NotTaken { server: &context.server.config.name, client: context.client, why };
     context.gateway.recorder.record(&event);
 }

@@ -24,13 +24,13 @@ const HEADER_OCTETS: usize = 64 * 1024;
 
 /// Outcomes whose reports are durable.
 #[derive(Debug)]
-pub struct Settled {
+pub(crate) struct Settled {
     /// The outcomes; failures that could not be reported yet have become deferrals.
     pub outcomes: Vec<Outcome>,
 }
 
 /// Makes every report durable that these outcomes ask for. `hop_reports`: the next hop offers DSN.
-pub async fn settle<W: World>(
+pub(crate) async fn settle<W: World>(
     gateway: &Arc<Gateway<W>>,
     envelope: &Arc<Envelope>,
     content: &Stored,
@@ -67,7 +67,7 @@ fn put_off(outcomes: &mut [Outcome], event: report::Event) {
 ///
 /// # Errors
 /// It could not be made durable, or what it must return could not be read.
-pub async fn tell<W: World>(
+pub(crate) async fn tell<W: World>(
     gateway: &Arc<Gateway<W>>,
     envelope: &Arc<Envelope>,
     content: &Stored,
@@ -173,7 +173,13 @@ async fn place<W: World>(
 }
 
 /// Says each outcome to the log and the counters.
-pub fn say<W: World>(recorder: &Recorder<W>, envelope: &Envelope, outcomes: &[Outcome], hop: &str, age: Duration) {
+pub(crate) fn say<W: World>(
+    recorder: &Recorder<W>,
+    envelope: &Envelope,
+    outcomes: &[Outcome],
+    hop: &str,
+    age: Duration,
+) {
     for outcome in outcomes {
         let Some(recipient) = envelope.recipients.get(outcome.recipient) else { continue };
         recorder.record(&Event::Outcome {
@@ -191,7 +197,7 @@ pub fn say<W: World>(recorder: &Recorder<W>, envelope: &Envelope, outcomes: &[Ou
 
 /// The words for a message that has been tried for as long as it may.
 #[must_use]
-pub fn expired(last_error: Option<&str>) -> Diagnosis {
+pub(crate) fn expired(last_error: Option<&str>) -> Diagnosis {
     let text = match last_error {
         Some(error) => format!("given up: it could not be delivered in time; last error: {error}"),
         None => "given up: it could not be delivered in time".to_owned(),
@@ -201,25 +207,25 @@ pub fn expired(last_error: Option<&str>) -> Diagnosis {
 
 /// The words for a message that is late.
 #[must_use]
-pub fn late(last_error: Option<&str>) -> Diagnosis {
+pub(crate) fn late(last_error: Option<&str>) -> Diagnosis {
     let text = last_error.map_or("not delivered yet".to_owned(), |error| format!("not delivered yet: {error}"));
     Diagnosis { status: EnhancedStatus::new(Class::Transient, 4, 1), text: text.into(), host: None }
 }
 
 /// The words for a recipient that no route leads to.
 #[must_use]
-pub fn no_route() -> Diagnosis {
+pub(crate) fn no_route() -> Diagnosis {
     Diagnosis { status: report::NO_ROUTE, text: "no route leads to this domain".into(), host: None }
 }
 
 /// The words for a message that an administrator deleted.
 #[must_use]
-pub fn deleted() -> Diagnosis {
+pub(crate) fn deleted() -> Diagnosis {
     Diagnosis { status: report::DELETED, text: "deleted by an administrator".into(), host: None }
 }
 
 /// Until when a message of this age is tried.
 #[must_use]
-pub fn delayed(retry: &queue::Retry, received: Timestamp) -> report::Event {
+pub(crate) fn delayed(retry: &queue::Retry, received: Timestamp) -> report::Event {
     report::Event::Delayed { retry_until: retry.expires_at(received) }
 }

@@ -52,7 +52,7 @@ struct OfServer {
 
 /// All counters of the gateway.
 #[derive(Debug)]
-pub struct Counters {
+pub(crate) struct Counters {
     registry: Registry,
     families: Families,
     servers: ArcSwap<BTreeMap<Box<str>, Arc<OfServer>>>,
@@ -165,7 +165,7 @@ impl Families {
 impl Counters {
     /// The counters of these virtual servers, all 0.
     #[must_use]
-    pub fn new(servers: &[Box<str>]) -> Counters {
+    pub(crate) fn new(servers: &[Box<str>]) -> Counters {
         let mut registry = Registry::with_prefix("bridgehead");
         let families = Families::register(&mut registry);
         let mut counters = Counters {
@@ -187,7 +187,7 @@ impl Counters {
     }
 
     /// Makes sure that these virtual servers have counters; those there are keep counting.
-    pub fn know(&self, servers: &[Box<str>]) {
+    pub(crate) fn know(&self, servers: &[Box<str>]) {
         let mut known = BTreeMap::clone(&self.servers.load());
         for name in servers {
             known.entry(name.clone()).or_insert_with(|| Arc::new(self.families.of_server(name)));
@@ -213,7 +213,7 @@ impl Counters {
 
     /// Everything in Prometheus text form.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -221,26 +221,20 @@ impl Counters {
     }
 
     /// What the queue looks like now.
-    pub fn queue_is(&self, messages: usize, destinations: usize, resting: usize) {
+    pub(crate) fn queue_is(&self, messages: usize, destinations: usize, resting: usize) {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.queue_messages.set(number(messages));
         self.queue_destinations.set(number(destinations));
         self.queue_resting.set(number(resting));
     }
 
-    /// Messages in the queue, as last told.
-    #[must_use]
-    pub fn queued(&self) -> i64 {
-        self.queue_messages.get()
-    }
-
     /// A log line was dropped.
-    pub fn log_line_lost(&self) {
+    pub(crate) fn log_line_lost(&self) {
         self.log_lines_lost.inc();
     }
 
     /// Folds one event in.
-    pub fn fold(&self, event: &Event<'_>) {
+    pub(crate) fn fold(&self, event: &Event<'_>) {
         match *event {
             Event::Listening { .. }
             | Event::Recovered { .. }

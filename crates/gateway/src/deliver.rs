@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// One message for one connection.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub(crate) struct Job {
     /// The part of the message that goes this way.
     pub item: Item,
     /// The envelope.
@@ -46,7 +46,7 @@ pub struct Job {
 
 /// Where a body is.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Still in memory since it was received.
     pub memory: Option<Vec<Bytes>>,
     /// In the spool.
@@ -54,7 +54,7 @@ pub struct Stored {
 }
 
 /// One connection of a way, seen by whoever drives it.
-pub struct Carrier<W: World> {
+pub(crate) struct Carrier<W: World> {
     pub gateway: Arc<Gateway<W>>,
     pub way: Arc<Way>,
     pub id: ConnectionId,
@@ -64,7 +64,7 @@ pub struct Carrier<W: World> {
 }
 
 /// One connection, from opening to closing.
-pub async fn connection<W: World>(
+pub(crate) async fn connection<W: World>(
     carrier: Carrier<W>,
     first: Job,
     mut jobs: mpsc::Receiver<Job>,
@@ -92,12 +92,7 @@ impl<W: World> Carrier<W> {
         }
     }
 
-    async fn carry_to_host(
-        &self,
-        mut link: Link<W>,
-        first: Job,
-        jobs: &mut mpsc::Receiver<Job>,
-    ) -> ConnectionEnd {
+    async fn carry_to_host(&self, mut link: Link<W>, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
         let (server, hop) = (&*self.way.server, &*link.hop.clone());
         self.gateway.recorder.record(&Event::HopConnected { server, hop });
         let mut next = Some(first);
@@ -242,7 +237,7 @@ fn unreadable(job: &Job, error: &ReadError) -> Vec<Outcome> {
 }
 
 /// A message as it goes out: the header fields we added, then the body, chunk by chunk.
-pub struct Source<W: World> {
+pub(crate) struct Source<W: World> {
     head: Option<Bytes>,
     body: From<W>,
 }
@@ -257,7 +252,7 @@ const CHUNK_OCTETS: usize = 256 * 1024;
 
 impl<W: World> Source<W> {
     /// The message of an envelope.
-    pub fn new(gateway: &Gateway<W>, head: Vec<u8>, content: &Stored) -> Source<W> {
+    pub(crate) fn new(gateway: &Gateway<W>, head: Vec<u8>, content: &Stored) -> Source<W> {
         let body = match &content.memory {
             Some(chunks) => From::Memory(chunks.clone().into_iter()),
             None => From::Spool(Some(gateway.reader.chunks(&content.location))),
@@ -274,7 +269,7 @@ impl<W: World> Source<W> {
     ///
     /// # Errors
     /// The body cannot be read. What has been given out must not be taken for the whole.
-    pub async fn next(&mut self, world: &W) -> Result<Option<Bytes>, ReadError> {
+    pub(crate) async fn next(&mut self, world: &W) -> Result<Option<Bytes>, ReadError> {
         if let Some(head) = self.head.take() {
             return Ok(Some(head));
         }
@@ -298,7 +293,7 @@ impl<W: World> Source<W> {
     ///
     /// # Errors
     /// As [`Source::next`].
-    pub fn next_blocking(&mut self) -> Result<Option<Bytes>, ReadError> {
+    pub(crate) fn next_blocking(&mut self) -> Result<Option<Bytes>, ReadError> {
         if let Some(head) = self.head.take() {
             return Ok(Some(head));
         }

@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Orders that may wait.
-pub const ORDERS: usize = 4096;
+pub(crate) const ORDERS: usize = 4096;
 /// Orders that are looked at before the schedule is asked again.
 const BATCH: usize = 256;
 /// Octets of bodies that are kept in memory until they have been sent once.
@@ -86,7 +86,7 @@ struct Line {
 }
 
 /// The owner of the schedule.
-pub struct Dispatcher<W: World> {
+pub(crate) struct Dispatcher<W: World> {
     gateway: Arc<Gateway<W>>,
     orders: mpsc::Receiver<Order>,
     schedule: Schedule,
@@ -103,7 +103,11 @@ pub struct Dispatcher<W: World> {
 
 impl<W: World> Dispatcher<W> {
     /// A dispatcher that knows what the spool held at the start.
-    pub fn new(gateway: Arc<Gateway<W>>, orders: mpsc::Receiver<Order>, recovered: Vec<Queued>) -> Dispatcher<W> {
+    pub(crate) fn new(
+        gateway: Arc<Gateway<W>>,
+        orders: mpsc::Receiver<Order>,
+        recovered: Vec<Queued>,
+    ) -> Dispatcher<W> {
         let law = gateway.law.load_full();
         let mut schedule = Schedule::new();
         schedule.set_total_connections(law.config.delivery.connections);
@@ -121,13 +125,13 @@ impl<W: World> Dispatcher<W> {
         };
         for Queued { envelope, location, retry_at } in recovered {
             let due = retry_at.unwrap_or(envelope.received);
-            dispatcher.enter(&law, envelope, location, None, due);
+            dispatcher.enter(&law, Admitted { envelope, location, body: None }, due);
         }
         dispatcher
     }
 
     /// Works until everything stops.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let gateway = self.gateway.clone();
         let mut batch = Vec::with_capacity(BATCH);
         while !(self.stopping && self.lines.is_empty() && self.outbox.is_empty()) {
@@ -160,9 +164,9 @@ impl<W: World> Dispatcher<W> {
     fn perform(&mut self, law: &Arc<Law<W>>, order: Order) {
         match order {
             Order::Admit(admitted) => {
-                for Admitted { envelope, location, body } in admitted {
-                    let due = envelope.received;
-                    self.enter(law, envelope, location, body, due);
+                for message in admitted {
+                    let due = message.envelope.received;
+                    self.enter(law, message, due);
                 }
             }
             Order::Finished { connection, message, outcomes } => self.finished(connection, message, &outcomes),
@@ -198,19 +202,12 @@ impl<W: World> Dispatcher<W> {
     }
 
     /// Takes a message in and schedules what is still to be done for it.
-    fn enter(
-        &mut self,
-        law: &Law<W>,
-        envelope: Arc<Envelope>,
-        location: Location,
-        body: Option<Vec<Bytes>>,
-        due: Timestamp,
-    ) {
-        let id = envelope.id;
+    fn enter(&mut self, law: &Law<W>, message: Admitted, due: Timestamp) {
+        let Admitted { envelope, location, body } = message;
         let size = envelope.content.size_bytes;
         let body = body.filter(|_| self.kept_octets + size <= KEPT_OCTETS);
         self.kept_octets += if body.is_some() { size } else { 0 };
-        self.messages.insert(id, Message { envelope: envelope.clone(), location, body });
+        self.messages.insert(envelope.id, Message { envelope: envelope.clone(), location, body });
         self.schedule_parts(law, &envelope, due);
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// The questions of a session, as columns of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// May this client connect?
     Connection,
     /// May it submit, and as this sender?
@@ -26,7 +26,7 @@ pub enum Asked {
 impl Asked {
     /// The word in the log.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Asked::Connection => "connection",
             Asked::Sender => "sender",
@@ -38,7 +38,7 @@ impl Asked {
 
 /// The kinds of report we send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reported {
+pub(crate) enum Reported {
     /// Non-delivery.
     Failed,
     /// Late.
@@ -52,7 +52,7 @@ pub enum Reported {
 impl Reported {
     /// The word in the log and in counters.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Reported::Failed => "failed",
             Reported::Delayed => "delayed",
@@ -64,7 +64,7 @@ impl Reported {
 
 /// Something that happened. `server` is the name of the virtual server it happened at.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// A listening socket is open.
     Listening { server: &'a str, address: SocketAddr },
     /// The spool has been read.
@@ -144,7 +144,7 @@ pub enum Event<'a> {
 }
 
 /// The fields of an event in the order in which they are written.
-pub trait Fields {
+pub(crate) trait Fields {
     /// One field.
     fn field(&mut self, name: &'static str, value: &dyn Display);
     /// A field with several values.
@@ -156,7 +156,7 @@ pub trait Fields {
 impl Event<'_> {
     /// The word for what happened.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Event::Listening { .. } => "listening",
             Event::Recovered { .. } => "recovered",
@@ -194,7 +194,7 @@ impl Event<'_> {
     /// Whether the event is worth a line in the log. Connections and transactions to next hops are
     /// counted; their messages are what a postmaster looks for.
     #[must_use]
-    pub fn is_logged(&self) -> bool {
+    pub(crate) fn is_logged(&self) -> bool {
         !matches!(
             self,
             Event::Connected { .. }
@@ -206,7 +206,7 @@ impl Event<'_> {
     }
 
     /// Visits the fields.
-    pub fn visit(&self, to: &mut dyn Fields) {
+    pub(crate) fn visit(&self, to: &mut dyn Fields) {
         match *self {
             Event::Started | Event::Stopping | Event::Reloaded => {}
             Event::Listening { server, address } => {
@@ -309,7 +309,7 @@ impl Event<'_> {
     }
 
     /// Appends the event as one line of JSON.
-    pub fn write_json(&self, at: Timestamp, out: &mut Vec<u8>) {
+    pub(crate) fn write_json(&self, at: Timestamp, out: &mut Vec<u8>) {
         let mut line = JsonLine { out, scratch: String::new() };
         line.out.extend_from_slice(b"{");
         line.put("time", &at);
@@ -319,7 +319,7 @@ impl Event<'_> {
     }
 
     /// Appends the event as one line of text.
-    pub fn write_text(&self, at: Timestamp, out: &mut Vec<u8>) {
+    pub(crate) fn write_text(&self, at: Timestamp, out: &mut Vec<u8>) {
         let mut line = TextLine(String::with_capacity(160));
         // Writing to a string cannot fail.
         let _ = write!(line.0, "{at} {}", self.name());

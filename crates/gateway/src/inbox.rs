@@ -19,24 +19,24 @@ thread_local! {
 
 /// Bytes that have arrived and have not been used yet.
 #[derive(Debug, Default)]
-pub struct Inbox {
+pub(crate) struct Inbox {
     bytes: Vec<u8>,
     used: usize,
 }
 
 impl Inbox {
     /// What has not been used yet.
-    pub fn unread(&self) -> &[u8] {
+    pub(crate) fn unread(&self) -> &[u8] {
         &self.bytes[self.used..]
     }
 
     /// Whether everything has been used.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.used == self.bytes.len()
     }
 
     /// Marks bytes as used; the buffer is given back when nothing is left.
-    pub fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         self.used += count;
         debug_assert!(self.used <= self.bytes.len(), "a session used bytes it was not given");
         if self.is_empty() {
@@ -50,7 +50,7 @@ impl Inbox {
     }
 
     /// Forgets everything: what came in the clear is not read after a handshake.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Inbox::default();
     }
 
@@ -58,7 +58,7 @@ impl Inbox {
     ///
     /// # Errors
     /// The connection is broken.
-    pub async fn fill<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<usize> {
+    pub(crate) async fn fill<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<usize> {
         std::future::poll_fn(|cx| self.poll_fill(Pin::new(&mut *stream), cx)).await
     }
 
@@ -79,10 +79,10 @@ impl Inbox {
     ///
     /// # Errors
     /// The connection is broken.
-    pub async fn glance<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<usize> {
+    pub(crate) async fn glance<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<usize> {
         std::future::poll_fn(|cx| match self.poll_fill(Pin::new(&mut *stream), cx) {
             Poll::Pending => Poll::Ready(Ok(0)),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         })
         .await
     }

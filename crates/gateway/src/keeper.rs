@@ -99,7 +99,7 @@ impl KeeperHandle {
 }
 
 /// Called with what went wrong when the spool could not be written.
-pub type Alarm = Box<dyn Fn(&Error) + Send>;
+pub(crate) type Alarm = Box<dyn Fn(&Error) + Send>;
 
 /// The owner of the spool.
 pub struct Keeper<D: Disk> {
@@ -110,6 +110,8 @@ pub struct Keeper<D: Disk> {
     alarm: Alarm,
     stop: CancellationToken,
     waiting: VecDeque<Waiting>,
+    /// The spool has more tidying to do.
+    housekeeping: bool,
     /// Held until the keeper has ended, so that others can wait for it.
     _alive: mpsc::Sender<()>,
 }
@@ -135,14 +137,19 @@ impl<D: Disk> Keeper<D> {
         let room = Arc::new(AtomicBool::new(spool.has_room()));
         let handle = KeeperHandle { errands: sender, room: room.clone() };
         let waiting = VecDeque::new();
-        (Keeper { spool, errands, orders, room, alarm, stop, waiting, _alive: alive }, handle, ended)
+        (
+            Keeper { spool, errands, orders, room, alarm, stop, waiting, housekeeping: false, _alive: alive },
+            handle,
+            ended,
+        )
     }
 
     /// Works until it is stopped. Disk calls block; run it where that hurts nobody.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let patience = if self.spool.staged_only_outcomes() { OUTCOME_WAIT } else { PULSE };
+            let soon = self.housekeeping || self.spool.staged_only_outcomes();
+            let patience = if soon { OUTCOME_WAIT } else { PULSE };
             let came = tokio::select! {
                 biased;
                 came = timeout(patience, self.errands.recv_many(&mut batch, BATCH)) => came,
@@ -200,9 +207,10 @@ impl<D: Disk> Keeper<D> {
                 let _ = self.orders.send(Order::Admit(admitted)).await;
             }
         }
-        if let Err(error) = self.spool.maintain() {
+        self.housekeeping = self.spool.maintain().unwrap_or_else(|error| {
             (self.alarm)(&error);
-        }
+            false
+        });
         self.room.store(self.spool.has_room(), Ordering::Relaxed);
     }
 

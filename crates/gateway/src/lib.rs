@@ -6,14 +6,14 @@
 //! task; the others send it messages over bounded channels. Nothing here knows which operating
 //! system, TLS or DNS library there is.
 
-pub mod answer;
+mod answer;
 mod conclude;
 mod counters;
 mod deliver;
 mod dispatch;
-pub mod event;
+mod event;
 mod inbox;
-pub mod keeper;
+mod keeper;
 mod listener;
 mod lookups;
 mod note;
@@ -25,9 +25,10 @@ mod start;
 mod translate;
 pub mod world;
 
-pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
+pub use answer::refusal;
 pub use deliver::{NotSubmitted, Submission, submit};
-pub use event::Event;
+pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
+pub use keeper::Keeper;
 pub use plan::host_name;
 pub use start::{Control, Handle, StartError};
 

@@ -24,7 +24,7 @@ const ARRIVALS: usize = 64;
 
 /// The open sockets of one virtual server. Dropping it closes them; sessions inside go on.
 #[derive(Debug)]
-pub struct Door {
+pub(crate) struct Door {
     /// What the settings asked for; port 0 means any.
     pub wanted: Vec<SocketAddr>,
     /// Where the sockets really are.
@@ -34,7 +34,7 @@ pub struct Door {
 
 impl Door {
     /// Stops accepting.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closing.cancel();
     }
 }
@@ -46,7 +46,7 @@ impl Drop for Door {
 }
 
 /// Opens a virtual server to the world through sockets that are already listening.
-pub fn open<W: World>(
+pub(crate) fn open<W: World>(
     gateway: &Arc<Gateway<W>>,
     server: &str,
     wanted: Vec<SocketAddr>,

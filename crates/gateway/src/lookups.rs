@@ -6,7 +6,7 @@ use policy::{Decision, Missing};
 
 /// Judges with as many look-ups as the rules need. Each restart has one more answer in the ledger,
 /// so there are at most as many as there are look-ups the rules can name.
-pub async fn decide<W: World, V>(
+pub(crate) async fn decide<W: World, V>(
     world: &W,
     ledger: &mut Ledger,
     mut judge: impl FnMut(&Ledger) -> Result<Decision<V>, Missing>,

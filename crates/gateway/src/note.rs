@@ -3,7 +3,7 @@
 use smtp::server::Note;
 
 /// All of them.
-pub const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 18] = [
     "too-big",
     "too-big-declared",
     "header-too-big",
@@ -26,7 +26,7 @@ pub const NAMES: [&str; 18] = [
 
 /// The name of one.
 #[must_use]
-pub fn name(note: Note) -> &'static str {
+pub(crate) fn name(note: Note) -> &'static str {
     let at = match note {
         Note::TooBig { declared: false } => 0,
         Note::TooBig { declared: true } => 1,

@@ -7,11 +7,10 @@ use config::{Config, OutboundTls, ServerDelivery};
 use policy::{Route, Target};
 use queue::{Envelope, Places, Retry, Terms};
 use std::fmt::Write;
-use std::sync::Arc;
 
 /// One way out of the gateway.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub(crate) struct Way {
     /// The name in the queue view: `outbound to [10.0.0.20]:25`.
     pub name: Box<str>,
     /// The virtual server whose mail goes this way.
@@ -24,7 +23,7 @@ pub struct Way {
 
 /// What a message's recipients were sorted into.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The ways, each with its recipients.
     pub ways: Vec<(Route, Places)>,
     /// Recipients that have no way out at all.
@@ -33,7 +32,7 @@ pub struct Plan {
 
 /// Sorts the recipients that are still to be attempted by the way they go.
 #[must_use]
-pub fn plan(config: &Config, envelope: &Envelope) -> Plan {
+pub(crate) fn plan(config: &Config, envelope: &Envelope) -> Plan {
     let mut ways: Vec<(Route, Vec<usize>)> = Vec::new();
     let mut stranded = Vec::new();
     for (place, recipient) in envelope.pending() {
@@ -51,7 +50,7 @@ pub fn plan(config: &Config, envelope: &Envelope) -> Plan {
 
 /// The way a route makes for the mail of a virtual server.
 #[must_use]
-pub fn way(config: &Config, server: &str, route: &Route) -> Way {
+pub(crate) fn way(config: &Config, server: &str, route: &Route) -> Way {
     let delivery = config.server(server).map_or_else(|| orphan(config), |known| known.delivery.clone());
     Way { name: name(server, route).into(), server: server.into(), route: route.clone(), delivery }
 }
@@ -69,7 +68,7 @@ fn orphan(config: &Config) -> ServerDelivery {
 
 /// What the queue view calls a way.
 #[must_use]
-pub fn name(server: &str, route: &Route) -> String {
+pub(crate) fn name(server: &str, route: &Route) -> String {
     let mut name = format!("{server} to ");
     match route {
         // Writing to a string cannot fail.
@@ -101,7 +100,7 @@ pub fn host_name(target: &Target) -> String {
 
 /// The delivery settings of every way.
 #[must_use]
-pub fn terms(config: &Config) -> Terms {
+pub(crate) fn terms(config: &Config) -> Terms {
     Terms {
         retry: retry(config),
         connections: config.delivery.connections_per_domain,
@@ -111,12 +110,6 @@ pub fn terms(config: &Config) -> Terms {
 
 /// The retry settings.
 #[must_use]
-pub fn retry(config: &Config) -> Retry {
+pub(crate) fn retry(config: &Config) -> Retry {
     config.queue.retry
-}
-
-/// Delivery settings for the way, shared by its connections.
-#[must_use]
-pub fn shared(way: Way) -> Arc<Way> {
-    Arc::new(way)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The shape of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogForm {
+pub(crate) enum LogForm {
     /// One line a person reads.
     Text,
     /// One JSON object a line.
@@ -16,7 +16,7 @@ pub enum LogForm {
 
 /// Takes events.
 #[derive(Debug)]
-pub struct Recorder<W> {
+pub(crate) struct Recorder<W> {
     world: Arc<W>,
     counters: Counters,
     form: LogForm,
@@ -24,12 +24,12 @@ pub struct Recorder<W> {
 
 impl<W: World> Recorder<W> {
     /// A recorder.
-    pub fn new(world: Arc<W>, counters: Counters, form: LogForm) -> Recorder<W> {
+    pub(crate) fn new(world: Arc<W>, counters: Counters, form: LogForm) -> Recorder<W> {
         Recorder { world, counters, form }
     }
 
     /// Something happened.
-    pub fn record(&self, event: &Event<'_>) {
+    pub(crate) fn record(&self, event: &Event<'_>) {
         self.counters.fold(event);
         if !event.is_logged() {
             return;
@@ -45,7 +45,7 @@ impl<W: World> Recorder<W> {
     }
 
     /// The counters.
-    pub fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 }

@@ -28,7 +28,7 @@ const OUT_KEPT_OCTETS: usize = 1024;
 
 /// How many sessions the virtual server had when this one came in.
 #[derive(Clone, Copy, Debug)]
-pub struct Crowd {
+pub(crate) struct Crowd {
     /// In all.
     pub open: u32,
     /// From the same address.
@@ -37,7 +37,7 @@ pub struct Crowd {
 
 /// A recipient that policy has accepted.
 #[derive(Debug)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// Where it goes; differs from what the client said for an alias domain.
     pub to: Mailbox,
     /// Submitted (inside) rather than relayed (outside).
@@ -45,7 +45,7 @@ pub struct Accepted {
 }
 
 /// What the session knows beyond the protocol: everything a question is judged by.
-pub struct Context<W: World> {
+pub(crate) struct Context<W: World> {
     pub gateway: Arc<Gateway<W>>,
     /// The settings the session started with; it is judged by them to the end.
     pub law: Arc<Law<W>>,
@@ -88,7 +88,7 @@ enum Waited {
 
 /// One session from the first byte to the last. A panic inside ends the session with 421 and
 /// nothing else.
-pub async fn run<W: World>(
+pub(crate) async fn run<W: World>(
     gateway: Arc<Gateway<W>>,
     law: Arc<Law<W>>,
     server: Arc<Server<W>>,

@@ -101,7 +101,7 @@ impl<W: World> Handle<W> {
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let settings = SpoolSettings { salt, ..law.config.queue.spool.clone() };
         let (spool, recovery) = world.blocking(move || Spool::open(disk, settings)).await.map_err(StartError::Spool)?;
-        let (gateway, orders, keeper_ended) = assemble(world, law.clone(), spool);
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
@@ -115,10 +115,11 @@ impl<W: World> Handle<W> {
     /// Where the virtual servers really listen, by name.
     #[must_use]
     pub fn listening(&self) -> Vec<(String, SocketAddr)> {
-        let each = |(name, door): (&Box<str>, &Door)| {
-            door.addresses.iter().map(|address| (name.to_string(), *address)).collect::<Vec<_>>()
-        };
-        self.doors.iter().flat_map(each).collect()
+        let mut all = Vec::new();
+        for (name, door) in &self.doors {
+            all.extend(door.addresses.iter().map(|address| (name.to_string(), *address)));
+        }
+        all
     }
 
     /// Takes new settings: new sessions are judged by them, open ones by those they started with.
@@ -260,7 +261,7 @@ fn covers(open: &[SocketAddr], wanted: &[SocketAddr]) -> bool {
 type Assembled<W> = (Arc<Gateway<W>>, mpsc::Receiver<Order>, mpsc::Receiver<()>);
 
 /// Puts the parts together and starts the keeper.
-fn assemble<W: World>(world: Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>) -> Assembled<W> {
+fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
         LogFormat::Text => LogForm::Text,

@@ -4,7 +4,7 @@
 use smtp::{client, server};
 
 /// RET as the session heard it.
-pub fn ret(ret: server::Ret) -> queue::Ret {
+pub(crate) fn ret(ret: server::Ret) -> queue::Ret {
     match ret {
         server::Ret::Full => queue::Ret::Full,
         server::Ret::Headers => queue::Ret::Headers,
@@ -12,17 +12,17 @@ pub fn ret(ret: server::Ret) -> queue::Ret {
 }
 
 /// NOTIFY as the session heard it.
-pub fn notify(notify: server::Notify) -> queue::Notify {
+pub(crate) fn notify(notify: server::Notify) -> queue::Notify {
     queue::Notify { success: notify.success, failure: notify.failure, delay: notify.delay }
 }
 
 /// ORCPT as the session heard it.
-pub fn original(original: server::Original) -> queue::Original {
+pub(crate) fn original(original: server::Original) -> queue::Original {
     queue::Original { kind: original.kind, address: original.address }
 }
 
 /// RET as the client says it.
-pub fn client_ret(ret: queue::Ret) -> client::Ret {
+pub(crate) fn client_ret(ret: queue::Ret) -> client::Ret {
     match ret {
         queue::Ret::Full => client::Ret::Full,
         queue::Ret::Headers => client::Ret::Headers,
@@ -30,7 +30,7 @@ pub fn client_ret(ret: queue::Ret) -> client::Ret {
 }
 
 /// One recipient as the client says it.
-pub fn client_recipient(recipient: &queue::Recipient) -> client::MailRecipient {
+pub(crate) fn client_recipient(recipient: &queue::Recipient) -> client::MailRecipient {
     client::MailRecipient {
         forward_path: recipient.forward_path.clone(),
         notify: recipient.notify.map(|n| client::Notify { success: n.success, failure: n.failure, delay: n.delay }),
@@ -42,7 +42,7 @@ pub fn client_recipient(recipient: &queue::Recipient) -> client::MailRecipient {
 }
 
 /// What the content needs, as the client asks it.
-pub fn client_content(content: &queue::Content) -> client::ContentFacts {
+pub(crate) fn client_content(content: &queue::Content) -> client::ContentFacts {
     client::ContentFacts {
         eight_bit: content.eight_bit,
         binary: content.binary,

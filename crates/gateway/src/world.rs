@@ -108,7 +108,7 @@ pub trait World: Send + Sync + 'static {
 
     /// Gives the keeper of the spool a place to run until it is done: a thread of its own, or a
     /// task where there is only one thread.
-    fn run_keeper(&self, keeper: crate::keeper::Keeper<Self::Disk>);
+    fn run_keeper(&self, keeper: crate::Keeper<Self::Disk>);
 
     /// Whether a person is looking at the log.
     fn has_terminal(&self) -> bool;

@@ -125,8 +125,10 @@ pub(crate) enum Health {
     Sound,
     /// A write to it failed: what had been flushed before counts, and it is never written again.
     Retired,
-    /// Something in it could not be read: it is kept for a person to look at.
+    /// Something in it is not what was written: it is put aside for a person to look at.
     Damaged,
+    /// The disk did not let it be read to its end. It stays where it is: the next start tries again.
+    Unread,
 }
 
 impl<F> Segment<F> {
@@ -273,7 +275,7 @@ impl<D: Disk> Log<D> {
     pub(crate) fn make_way(&mut self) -> Result<(), Error> {
         let swept = self.sweep().map_err(Error::disk("removing a file"));
         let discarded = self.discardable().map_or(Ok(()), |number| self.discard(number));
-        let useless = self.rubbish.len() + self.segments.values().filter(|s| s.health != Health::Sound).count();
+        let useless = self.rubbish.len() + self.segments.values().filter(|s| s.health == Health::Retired).count();
         if useless > MISTRUSTED_SEGMENTS { swept.and(discarded) } else { Ok(()) }
     }
 
@@ -414,7 +416,7 @@ impl<D: Disk> Log<D> {
         }
         let free = self.free_segments();
         if free > self.spares {
-            return self.shrink().map(|()| true);
+            return self.shrink();
         }
         if self.filling.is_some() || (free == 0 && self.active.is_some() && self.can_grow(reserve)) {
             return self.fill().map(|done| !done);
@@ -424,19 +426,23 @@ impl<D: Disk> Log<D> {
 
     /// A segment nobody needs that can never be written again.
     fn discardable(&self) -> Option<u64> {
-        let useless = |segment: &Segment<D::File>| segment.health != Health::Sound || segment.length != self.length;
+        let useless = |segment: &Segment<D::File>| match segment.health {
+            Health::Sound => segment.length != self.length,
+            Health::Retired | Health::Damaged => true,
+            Health::Unread => false,
+        };
         let mut numbers = self.removable().filter(|number| useless(&self.segments[number]));
         numbers.next()
     }
 
-    /// Takes one empty segment off the disk.
-    fn shrink(&mut self) -> Result<(), Error> {
+    /// Takes one empty segment off the disk, if there is one that may go.
+    fn shrink(&mut self) -> Result<bool, Error> {
         if let Some(blank) = self.blanks.pop() {
             self.rubbish.push(slot_name(blank.slot));
-            return self.sweep().map_err(Error::disk("removing a segment"));
+            return self.sweep().map(|()| true).map_err(Error::disk("removing a segment"));
         }
-        let oldest = self.removable().next();
-        oldest.map_or(Ok(()), |number| self.discard(number))
+        let oldest = self.removable().find(|number| self.segments[number].health == Health::Sound);
+        oldest.map_or(Ok(false), |number| self.discard(number).map(|()| true))
     }
 
     /// Segments that nobody needs. The newest one stays even then: its header is what keeps numbers
@@ -454,7 +460,7 @@ impl<D: Disk> Log<D> {
         let name = slot_name(segment.slot);
         let gone = match segment.health {
             Health::Damaged => self.disk.rename(&name, &format!("{KEPT}{name}-{number}")),
-            Health::Sound | Health::Retired => self.disk.remove(&name),
+            Health::Sound | Health::Retired | Health::Unread => self.disk.remove(&name),
         };
         match gone {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

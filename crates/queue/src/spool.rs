@@ -8,6 +8,8 @@
 mod batch;
 pub(crate) mod codec;
 mod compact;
+mod flush;
+mod found;
 mod index;
 mod open;
 mod reader;
@@ -17,6 +19,8 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use flush::{Flush, Receipt};
+pub use found::{Damage, Flaw, Queued, Recovery};
 pub use reader::{BodyReader, Location, ReadError, Reader};
 pub use settings::{Error, Settings};
 pub(crate) use survey::{Sight, Survey};
@@ -24,10 +28,10 @@ pub(crate) use survey::{Sight, Survey};
 use crate::body::{self, Bodies, Body, Kept};
 use crate::disk::Disk;
 use crate::envelope::{Envelope, MessageId, Outcome};
-use crate::log::{Health, Log};
-use crate::record::{HEAD_BYTES, Kind};
-use batch::Staged;
-use codec::{Closed, Place};
+use crate::log::Log;
+use crate::record::Kind;
+use batch::{Stage, Staged};
+use codec::Place;
 use index::Entry;
 use mail::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +45,7 @@ pub struct Spool<D: Disk> {
     settings: Settings,
     log: Log<D>,
     index: BTreeMap<MessageId, Entry>,
-    staged: Vec<Staged>,
+    staged: Stage,
     ids: Ids,
     incarnation: u32,
     /// Body files of finished messages.
@@ -89,28 +93,6 @@ impl Ids {
     }
 }
 
-/// Proof that a message is durable. Only [`Spool::flush`] makes one.
-#[derive(Debug)]
-#[must_use = "a receipt is what a 250 is given for"]
-pub struct Receipt {
-    id: MessageId,
-    location: Location,
-}
-
-impl Receipt {
-    /// The message.
-    #[must_use]
-    pub fn id(&self) -> MessageId {
-        self.id
-    }
-
-    /// Where its body can be read.
-    #[must_use]
-    pub fn location(&self) -> &Location {
-        &self.location
-    }
-}
-
 /// What came of an attempt to deliver a message, to be remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -122,79 +104,6 @@ pub struct Attempt {
     pub retry_at: Option<Timestamp>,
     /// The sender has been told by now that the message is late.
     pub warned: bool,
-}
-
-/// What a flush has achieved.
-#[derive(Debug, Default)]
-pub struct Flush {
-    /// One for each staged message that is durable now, in the order of staging.
-    pub receipts: Vec<Receipt>,
-    /// Staged messages that are not durable, and have been forgotten: refuse them.
-    pub refused: Vec<MessageId>,
-    /// Why there are refused messages, or outcomes that are still staged.
-    pub error: Option<Error>,
-}
-
-/// A message found at start.
-#[derive(Clone, Debug)]
-pub struct Queued {
-    /// The envelope, with everything that has become of it.
-    pub envelope: Arc<Envelope>,
-    /// Where its body can be read.
-    pub location: Location,
-    /// When it is due again, as the last attempt said.
-    pub retry_at: Option<Timestamp>,
-}
-
-/// What was found at start.
-#[derive(Debug, Default)]
-pub struct Recovery {
-    /// Every message that is still ours, in the order of their identifiers.
-    pub messages: Vec<Queued>,
-    /// Where the disk did not return what it had promised to keep.
-    pub damages: Vec<Damage>,
-    /// Files that an earlier start has put aside because something in them could not be read.
-    pub kept: Vec<String>,
-    /// Why nothing can be written yet: the spool [is broken](Spool::is_broken).
-    pub broken: Option<Error>,
-    /// Segments read.
-    pub segments: usize,
-    /// Octets read.
-    pub bytes_read: u64,
-}
-
-/// A place where the disk did not return what it had promised to keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// The file.
-    pub file: String,
-    /// Where in it.
-    pub offset: u64,
-    /// What is wrong.
-    pub what: Flaw,
-    /// The message that is lost by it, if that could still be read.
-    pub message: Option<MessageId>,
-}
-
-/// What can be wrong with a place on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// One of the two copies of a segment's header.
-    HeaderCopy,
-    /// Both copies of a segment's header: nothing in it can be read.
-    Header,
-    /// Octets that are no record, between records.
-    Gap,
-    /// A record whose content does not agree with its checksum.
-    Record,
-    /// A record that agrees with its checksum and makes no sense.
-    Meaning,
-    /// The file of a large body is missing or has the wrong length.
-    BodyFile,
-    /// The file is shorter than it was made.
-    Short,
-    /// The file could not be read.
-    Unreadable,
 }
 
 impl<D: Disk> Spool<D> {
@@ -245,6 +154,7 @@ impl<D: Disk> Spool<D> {
         if self.log.active.is_none() {
             return Err(Error::Broken);
         }
+        assert!(!self.index.contains_key(&envelope.id), "an identifier is used once");
         let (place, chunks) = match &body.kept {
             Kept::Memory(chunks) => (Place::Inline, chunks.clone()),
             Kept::File(id) => {
@@ -299,7 +209,9 @@ impl<D: Disk> Spool<D> {
         let turn = entry.take_turn();
         // A copy that has not been written yet is not needed, and must not appear in a segment that
         // the record does not name.
-        self.staged.retain(|record| record.id != id || record.from.is_none() || record.kind == Kind::Closed);
+        if self.staged.has_copies() {
+            self.staged.remove(|record| record.id == id && record.from.is_some() && record.kind != Kind::Closed);
+        }
         let mut staged = Staged::fact(Kind::Finished, id, turn, codec::write_finished(&homes));
         staged.speaks_of = homes;
         self.staged.push(staged);
@@ -314,164 +226,7 @@ impl<D: Disk> Spool<D> {
     /// Whether something is staged and nobody waits for it: the flush may wait up to 5 ms for company.
     #[must_use]
     pub fn staged_only_outcomes(&self) -> bool {
-        self.needs_flush() && !self.staged.iter().any(Staged::is_new_message)
-    }
-
-    /// Makes everything that is staged durable: one write and one flush of the disk, and one more of
-    /// each where a segment ends. When that fails, all messages that were staged are refused and
-    /// forgotten; outcomes stay staged and are written into the next segment.
-    pub fn flush(&mut self) -> Flush {
-        let mut flush = Flush::default();
-        while !self.staged.is_empty() {
-            if let Err(error) = self.flush_some(&mut flush) {
-                self.give_up(&mut flush, error);
-                break;
-            }
-        }
-        self.log.look_at_free_space();
-        flush
-    }
-
-    /// Writes one batch, or makes room for one.
-    fn flush_some(&mut self, flush: &mut Flush) -> Result<(), Error> {
-        if self.log.active.is_none() {
-            self.restore()?;
-        }
-        let count = batch::fitting(&self.staged, self.log.room());
-        if count > 0 {
-            return self.write(count, flush);
-        }
-        if self.touches_reserve() && self.staged.iter().any(Staged::is_new_message) {
-            // The last empty segment is for outcomes.
-            self.refuse(flush);
-            flush.error = Some(Error::NoRoom);
-            return Ok(());
-        }
-        self.turn()
-    }
-
-    /// Goes on in a fresh segment, and says there how far the old one is to be believed.
-    fn turn(&mut self) -> Result<(), Error> {
-        let old = self.log.active;
-        let incarnation = self.ids.incarnation().max(self.incarnation);
-        self.log.turn(incarnation)?;
-        if let Some(segment) = old.and_then(|number| self.log.segments.get(&number)) {
-            let closed = Closed { segment: old.unwrap_or_default(), settled: segment.position, end: segment.position };
-            self.stage_closed(closed);
-        }
-        Ok(())
-    }
-
-    /// In front of everything else, so that it is durable before anything that relies on it.
-    fn stage_closed(&mut self, closed: Closed) {
-        let mut staged = Staged::fact(Kind::Closed, MessageId(0), 0, codec::write_closed(closed));
-        staged.speaks_of = vec![closed.segment];
-        self.staged.insert(0, staged);
-    }
-
-    fn write(&mut self, count: usize, flush: &mut Flush) -> Result<(), Error> {
-        let number = self.log.active.expect("invariant: there is room only in an active segment");
-        let segment = self.log.segments.get_mut(&number).expect("invariant: the active segment is in the log");
-        let begin = segment.position;
-        match batch::write(&self.staged[..count], number, segment) {
-            Ok(end) => {
-                segment.position = end;
-                self.written_bytes += end - begin;
-                let mut at = begin;
-                for record in self.staged.drain(..count).collect::<Vec<_>>() {
-                    let length = record.record_bytes();
-                    self.durable(record, number, at, flush);
-                    at += length;
-                }
-                Ok(())
-            }
-            Err(error) => {
-                // What the kernel still has of this batch is worth nothing, whatever a second flush
-                // would say. What was flushed before stays as good as it was.
-                segment.health = Health::Retired;
-                self.log.active = None;
-                self.stage_closed(Closed { segment: number, settled: begin, end: begin });
-                Err(Error::disk("writing the log")(error))
-            }
-        }
-    }
-
-    /// A record is durable at its place: it counts from now on.
-    fn durable(&mut self, record: Staged, number: u64, at: u64, flush: &mut Flush) {
-        let length = record.record_bytes();
-        if record.from.is_some() {
-            self.copied_bytes += length;
-        }
-        let segments = &mut self.log.segments;
-        match (record.kind, record.from) {
-            (Kind::Message, None) => {
-                let location = self.locate(&record, number, at);
-                let entry = Entry::new(location.clone(), number, length);
-                entry.settled(&mut self.log.segments);
-                self.index.insert(record.id, entry);
-                flush.receipts.push(Receipt { id: record.id, location });
-            }
-            (Kind::Message, Some(_)) => {
-                if let Some(entry) = self.index.get_mut(&record.id) {
-                    entry.moved(number, segments);
-                    let slot = segments.get(&number).map_or(0, |segment| segment.slot);
-                    entry.location.moved(slot, at + HEAD_BYTES + record.meta.len() as u64);
-                }
-            }
-            (Kind::Attempt | Kind::Held | Kind::Released, from) => {
-                if let Some(entry) = self.index.get_mut(&record.id) {
-                    entry.remembered(from, number, length, segments);
-                }
-            }
-            (Kind::Finished, None) => {
-                self.log.says(number, None, &record.speaks_of);
-                self.finished(record.id);
-            }
-            (Kind::Finished | Kind::Closed, from) => self.log.says(number, from, &record.speaks_of),
-        }
-    }
-
-    fn locate(&self, record: &Staged, number: u64, at: u64) -> Location {
-        let slot = self.log.segments.get(&number).map_or(0, |segment| segment.slot);
-        match record.file {
-            Some((size, checksum)) => Location::in_file(record.id, size, checksum),
-            None => {
-                let body = at + HEAD_BYTES + record.meta.len() as u64;
-                Location::in_segment(record.id, u64::from(record.body_bytes), record.body_checksum, slot, body)
-            }
-        }
-    }
-
-    fn finished(&mut self, id: MessageId) {
-        let Some(entry) = self.index.remove(&id) else { return };
-        entry.released(&mut self.log.segments);
-        if entry.location.is_file() {
-            self.doomed.push(id);
-        }
-        entry.location.gone();
-    }
-
-    /// After a failure: nobody is promised anything, and what must not be lost stays staged.
-    fn give_up(&mut self, flush: &mut Flush, error: Error) {
-        self.refuse(flush);
-        // Copies are made again when there is a segment for them.
-        self.staged.retain(|record| record.from.is_none());
-        self.cleaning = None;
-        self.emptied.clear();
-        flush.error = Some(error);
-    }
-
-    /// Forgets the messages that are staged.
-    fn refuse(&mut self, flush: &mut Flush) {
-        let (refused, rest) = std::mem::take(&mut self.staged).into_iter().partition(Staged::is_new_message);
-        self.staged = rest;
-        let refused: Vec<Staged> = refused;
-        for record in refused {
-            if record.file.is_some() {
-                self.doomed.push(record.id);
-            }
-            flush.refused.push(record.id);
-        }
+        self.needs_flush() && !self.staged.has_messages()
     }
 
     /// Whether the last write failed and no fresh segment has been found since. New messages are

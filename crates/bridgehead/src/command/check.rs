@@ -10,7 +10,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// All mistakes of the file.
-pub fn run(file: PathBuf) -> Result<ExitCode> {
+pub(super) fn run(file: PathBuf) -> Result<ExitCode> {
     let loaded = settings::load(&SettingsFrom { config: Some(file), smart_host: None, state_dir: None })?;
     println!("{}: no mistakes", loaded.name);
     for server in &loaded.config.servers {

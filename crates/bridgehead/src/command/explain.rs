@@ -5,7 +5,7 @@ use crate::cli;
 use crate::settings;
 use anyhow::{Context, Result, bail};
 use config::{Config, Server};
-use gateway::answer;
+use gateway::refusal;
 use mail::{Found, Identity, Ledger, Mailbox, Query, ReversePath};
 use policy::{
     Acceptance, Admission, ConnectionFacts, Decision, Missing, RecipientFacts, Refusal, Route, SenderFacts, render,
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// The settings have mistakes, or the command line names what is not there.
-pub fn run(explain: &cli::Explain) -> Result<ExitCode> {
+pub(super) fn run(explain: &cli::Explain) -> Result<ExitCode> {
     let loaded = settings::load(&explain.settings)?;
     let server = loaded.config.server(&explain.server).with_context(|| {
         let names: Vec<&str> = loaded.config.servers.iter().map(|server| &*server.name).collect();
@@ -58,8 +58,7 @@ impl Explainer<'_> {
             return Ok(());
         };
         let reverse_path = reverse_path(&explain.mail_from)?;
-        let facts =
-            SenderFacts { client, admission, identity: &identity, secured: false, reverse_path: &reverse_path };
+        let facts = SenderFacts { client, admission, identity: &identity, secured: false, reverse_path: &reverse_path };
         let decision = judge(&mut self.ledger, |ledger| policy::sender(rules, &facts, ledger));
         let question = format!("MAIL FROM:<{reverse_path}>");
         if self.say(&question, &decision, |_| "may submit".to_owned()).is_none() {
@@ -121,17 +120,14 @@ impl Explainer<'_> {
         decision.verdict.as_ref().ok().cloned()
     }
 
-    fn reply(&self, refusal: &Refusal) -> String {
+    fn reply(&self, denied: &Refusal) -> String {
         let code = self.server.not_authenticated_code;
-        answer::refusal(refusal, &self.server.session.hostname, code).1.to_string()
+        refusal(denied, &self.server.session.hostname, code).1.to_string()
     }
 }
 
 /// `None` when the ledger does not say what the rule needs.
-fn judge<V>(
-    ledger: &mut Ledger,
-    ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>,
-) -> Option<Decision<V>> {
+fn judge<V>(ledger: &mut Ledger, ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>) -> Option<Decision<V>> {
     ask(ledger).ok()
 }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// No gateway answers, or a command that changes something names no messages.
-pub fn run(queue: &cli::Queue) -> Result<ExitCode> {
+pub(super) fn run(queue: &cli::Queue) -> Result<ExitCode> {
     let from = SettingsFrom { config: queue.config.clone(), smart_host: None, state_dir: queue.state_dir.clone() };
     let socket = settings::load(&from)?.config.control_socket;
     let (verb, command) = command(&queue.action)?;
@@ -71,7 +71,10 @@ fn filter(which: &Which) -> Filter {
 fn print(view: &QueueView) {
     for destination in &view.destinations {
         let held = if destination.held > 0 { format!(" ({} held)", destination.held) } else { String::new() };
-        println!("{}: {}, {} messages{held}, {} octets", destination.name, destination.state, destination.messages, destination.bytes);
+        println!(
+            "{}: {}, {} messages{held}, {} octets",
+            destination.name, destination.state, destination.messages, destination.bytes
+        );
         if let Some(at) = &destination.next_retry {
             println!("    next retry {at}");
         }
@@ -81,7 +84,10 @@ fn print(view: &QueueView) {
     }
     for message in &view.messages {
         let held = if message.held { " held" } else { "" };
-        println!("{} {} {} <{}> {} octets{held}", message.id, message.received, message.server, message.from, message.bytes);
+        println!(
+            "{} {} {} <{}> {} octets{held}",
+            message.id, message.received, message.server, message.from, message.bytes
+        );
         for recipient in &message.recipients {
             println!("    {} <{}> after {} attempts", recipient.state, recipient.to, recipient.attempts);
             if let Some(last) = &recipient.last {

@@ -16,18 +16,15 @@ const MESSAGE_OCTETS: u64 = 256 * 1024 * 1024;
 ///
 /// # Errors
 /// An address is none, or the server cannot be reached or refuses us.
-pub fn run(send: &cli::Send) -> Result<ExitCode> {
+pub(super) fn run(send: &cli::Send) -> Result<ExitCode> {
     let from = send.from.trim_start_matches('<').trim_end_matches('>');
     let reverse_path = if from.is_empty() {
         ReversePath::Null
     } else {
         ReversePath::Mailbox(from.parse().with_context(|| format!("--from {}", send.from))?)
     };
-    let recipients: Vec<Mailbox> = send
-        .to
-        .iter()
-        .map(|to| to.parse().with_context(|| format!("--to {to}")))
-        .collect::<Result<_>>()?;
+    let recipients: Vec<Mailbox> =
+        send.to.iter().map(|to| to.parse().with_context(|| format!("--to {to}"))).collect::<Result<_>>()?;
     let submission = Submission {
         server: send.server,
         hello: Host::Literal(std::net::Ipv4Addr::LOCALHOST.into()),

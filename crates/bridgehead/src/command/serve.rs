@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use config::Config;
 use gateway::Handle;
 use policy::Route;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -24,9 +25,10 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// One clear message why it did not start; nothing is listening then and no mail was taken.
-pub fn run(serve: &cli::Serve) -> Result<ExitCode> {
+pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     let loaded = settings::load(&serve.settings)?;
     make_directories(&loaded.config)?;
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(gateway(serve, loaded))?;
     Ok(ExitCode::SUCCESS)
@@ -65,6 +67,13 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
     stop.cancel();
     handle.stop().await;
     Ok(())
+}
+
+/// As many descriptors as the system allows us: each session and each connection to a next hop is one.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // If it cannot be raised, the listeners wait when it is reached.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// A number that strangers cannot guess, drawn for this process.
@@ -159,9 +168,7 @@ async fn reload(serve: &cli::Serve, handle: &mut Handle<Machine>, running: &Conf
 }
 
 fn needs_restart(running: &Config, new: &Config) -> bool {
-    running.state_dir != new.state_dir
-        || running.metrics != new.metrics
-        || running.control_socket != new.control_socket
+    running.state_dir != new.state_dir || running.metrics != new.metrics || running.control_socket != new.control_socket
 }
 
 /// Half of the time systemd waits for a sign of life, if it does.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn run(spool: &cli::Spool) -> Result<ExitCode> {
+pub(super) fn run(spool: &cli::Spool) -> Result<ExitCode> {
     match spool {
         cli::Spool::Verify { directory } => verify(directory),
         cli::Spool::Dump { directory } => dump(directory),

@@ -12,7 +12,7 @@ const PARTS: usize = 1024;
 
 /// A directory; names are resolved below its descriptor, never along a path again.
 #[derive(Clone, Debug)]
-pub struct RealDisk {
+pub(crate) struct RealDisk {
     directory: Arc<OwnedFd>,
 }
 
@@ -21,7 +21,7 @@ impl RealDisk {
     ///
     /// # Errors
     /// It cannot be made or opened, or another process has it.
-    pub fn lock(path: &Path) -> io::Result<RealDisk> {
+    pub(crate) fn lock(path: &Path) -> io::Result<RealDisk> {
         std::fs::create_dir_all(path)?;
         let disk = RealDisk::open_directory(path)?;
         fs::flock(&*disk.directory, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
@@ -38,7 +38,7 @@ impl RealDisk {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open_directory(path: &Path) -> io::Result<RealDisk> {
+    pub(crate) fn open_directory(path: &Path) -> io::Result<RealDisk> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = fs::open(path, flags, Mode::empty())?;
         Ok(RealDisk { directory: Arc::new(directory) })
@@ -95,7 +95,7 @@ impl Disk for RealDisk {
 
 /// An open file.
 #[derive(Clone, Debug)]
-pub struct RealFile(Arc<OwnedFd>);
+pub(crate) struct RealFile(Arc<OwnedFd>);
 
 impl DiskFile for RealFile {
     fn write_at(&self, mut offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {

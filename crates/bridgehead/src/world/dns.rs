@@ -12,17 +12,17 @@ const QUERY_TIME: Duration = Duration::from_secs(15);
 const NAMES: usize = 8;
 
 /// The resolver of this host.
-pub struct Dns(Option<TokioResolver>);
+pub(super) struct Dns(Option<TokioResolver>);
 
 impl Dns {
     /// With the name servers of `/etc/resolv.conf`. Without any, every answer is "could not find out".
     #[must_use]
-    pub fn new() -> Dns {
-        Dns(TokioResolver::builder_tokio().and_then(|builder| builder.build()).ok())
+    pub(super) fn new() -> Dns {
+        Dns(TokioResolver::builder_tokio().and_then(hickory_resolver::ResolverBuilder::build).ok())
     }
 
     /// Asks; never fails.
-    pub async fn look_up(&self, query: &Query) -> Found {
+    pub(super) async fn look_up(&self, query: &Query) -> Found {
         let Some(resolver) = &self.0 else { return Found::Unavailable };
         let answer = async {
             match query {

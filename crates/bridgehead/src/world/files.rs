@@ -10,7 +10,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// What the system said; the unfinished file is removed.
-pub fn place(directory: &Path, name: &str, mut pieces: Pieces) -> io::Result<()> {
+pub(super) fn place(directory: &Path, name: &str, mut pieces: Pieces) -> io::Result<()> {
     let at = fs::open(directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let unfinished = format!(".{name}.part");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;

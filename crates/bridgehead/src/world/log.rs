@@ -11,21 +11,21 @@ const CHUNK_OCTETS: usize = 64 * 1024;
 
 /// The end that lines are given to.
 #[derive(Debug)]
-pub struct Log(SyncSender<Vec<u8>>);
+pub(super) struct Log(SyncSender<Vec<u8>>);
 
 impl Log {
     /// Starts the thread.
     ///
     /// # Errors
     /// The system has no thread for it.
-    pub fn start() -> std::io::Result<Log> {
+    pub(super) fn start() -> std::io::Result<Log> {
         let (sender, lines) = sync_channel(LINES);
         std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&lines))?;
         Ok(Log(sender))
     }
 
     /// Gives a line to the thread; `false` when it is too far behind.
-    pub fn line(&self, line: Vec<u8>) -> bool {
+    pub(super) fn line(&self, line: Vec<u8>) -> bool {
         self.0.try_send(line).is_ok()
     }
 }

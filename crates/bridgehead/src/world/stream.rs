@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 /// A connection. The secured forms are boxed: most sessions of a large server idle in the clear or
 /// in TLS, and a session should not pay for the larger of the two.
 #[derive(Debug)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// In the clear.
     Clear(TcpStream),
     /// Secured, as the server.
@@ -23,7 +23,7 @@ impl Stream {
     ///
     /// # Errors
     /// The stream is secured already.
-    pub fn into_clear(self) -> io::Result<TcpStream> {
+    pub(crate) fn into_clear(self) -> io::Result<TcpStream> {
         match self {
             Stream::Clear(stream) => Ok(stream),
             Stream::Server(_) | Stream::Client(_) => {

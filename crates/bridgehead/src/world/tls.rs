@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// What the client side needs; made once.
 #[derive(Debug)]
-pub struct Clients {
+pub(super) struct Clients {
     anybody: Arc<ClientConfig>,
     named: Arc<ClientConfig>,
 }
@@ -20,7 +20,7 @@ pub struct Clients {
 impl Clients {
     /// With the certificate authorities of this host, as far as there are any.
     #[must_use]
-    pub fn new() -> Clients {
+    pub(super) fn new() -> Clients {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut anybody = client(&provider, RootCertStore::empty());
         anybody.dangerous().set_certificate_verifier(Arc::new(Anybody(provider.clone())));
@@ -28,7 +28,7 @@ impl Clients {
     }
 
     /// The settings for a connection whose certificate is checked as `verify` says.
-    pub fn for_verify(&self, verify: Verify) -> Arc<ClientConfig> {
+    pub(super) fn for_verify(&self, verify: Verify) -> Arc<ClientConfig> {
         match verify {
             Verify::Nobody => self.anybody.clone(),
             Verify::Name => self.named.clone(),
@@ -60,7 +60,7 @@ fn authorities() -> RootCertStore {
 ///
 /// # Errors
 /// Names the file and what is wrong with it.
-pub fn server(chain: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
+pub(super) fn server(chain: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
     let wrong = |file: &Path, what: &dyn std::fmt::Display| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", file.display()))
     };
@@ -84,7 +84,7 @@ pub fn server(chain: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
 ///
 /// # Errors
 /// The text is neither a name nor an address.
-pub fn server_name(name: &str) -> io::Result<ServerName<'static>> {
+pub(super) fn server_name(name: &str) -> io::Result<ServerName<'static>> {
     let bare = name.trim_start_matches('[').trim_end_matches(']').trim_start_matches("IPv6:");
     ServerName::try_from(bare.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }

@@ -1,8 +1,8 @@
 //! One open connection to a next hop, and one transaction over it. Drives `smtp::client`; knows no
 //! protocol itself.
 
-use super::open::Refused;
 use super::Source;
+use super::open::Refused;
 use crate::inbox::Inbox;
 use crate::world::{Verify, World};
 use bytes::Bytes;

@@ -57,14 +57,77 @@ impl Staged {
     }
 }
 
-/// How many of the records fit into so much room, from the front.
-pub(crate) fn fitting(staged: &[Staged], room: u64) -> usize {
-    let mut used = 0;
-    let fits = |record: &&Staged| {
-        used += record.record_bytes();
-        used <= room
-    };
-    staged.iter().take_while(fits).count()
+/// Everything that is staged, in order; it knows without counting for whom.
+#[derive(Default)]
+pub(crate) struct Stage {
+    records: Vec<Staged>,
+    messages: usize,
+    copies: usize,
+}
+
+impl Stage {
+    pub(crate) fn push(&mut self, record: Staged) {
+        self.count(&record);
+        self.records.push(record);
+    }
+
+    pub(crate) fn push_front(&mut self, record: Staged) {
+        self.count(&record);
+        self.records.insert(0, record);
+    }
+
+    fn count(&mut self, record: &Staged) {
+        self.messages += usize::from(record.is_new_message());
+        self.copies += usize::from(record.from.is_some());
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether somebody waits for a receipt.
+    pub(crate) fn has_messages(&self) -> bool {
+        self.messages > 0
+    }
+
+    /// Whether something is being copied out of an old segment.
+    pub(crate) fn has_copies(&self) -> bool {
+        self.copies > 0
+    }
+
+    /// The first records.
+    pub(crate) fn front(&self, count: usize) -> &[Staged] {
+        &self.records[..count]
+    }
+
+    /// Takes the first records away.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<Staged> {
+        let rest = self.records.split_off(count);
+        let taken = std::mem::take(self).records;
+        rest.into_iter().for_each(|record| self.push(record));
+        taken
+    }
+
+    /// Takes away the records that are not wanted.
+    pub(crate) fn remove(&mut self, unwanted: impl Fn(&Staged) -> bool) -> Vec<Staged> {
+        let (removed, kept): (Vec<_>, Vec<_>) = std::mem::take(self).records.into_iter().partition(unwanted);
+        kept.into_iter().for_each(|record| self.push(record));
+        removed
+    }
+
+    /// How many of the records fit into so much room, from the front.
+    pub(crate) fn fitting(&self, room: u64) -> usize {
+        let mut used = 0;
+        let fits = |record: &&Staged| {
+            used += record.record_bytes();
+            used <= room
+        };
+        self.records.iter().take_while(fits).count()
+    }
 }
 
 /// Writes the records behind one another, pads to the block, and flushes. Returns where the next

@@ -32,7 +32,7 @@ impl<D: Disk> Spool<D> {
             return Ok(false);
         }
         // The result of the last step is known when it has been flushed.
-        if self.staged.iter().any(|record| record.from.is_some()) {
+        if self.staged.has_copies() {
             return Ok(true);
         }
         let mut cleaning = match self.cleaning.take() {
@@ -91,13 +91,24 @@ impl<D: Disk> Spool<D> {
                     return Err(Error::Disk { during: "reading a segment", source });
                 }
             };
-            if let Found::Record { head, meta, body, .. } = found
-                && let Some(copy) = self.copy(cleaning.number, head, meta, body)
-            {
-                self.staged.push(copy);
+            match found {
+                Found::Record { head, meta, body, .. } => {
+                    self.copy(cleaning.number, head, meta, body).into_iter().for_each(|copy| self.staged.push(copy));
+                }
+                Found::Flaw { head: Some(head), .. } => self.note_rot(cleaning.number, head),
+                Found::Flaw { .. } => {}
             }
         }
         Ok(false)
+    }
+
+    /// A record that is no longer what it was. If a message lived in it, the segment is not written
+    /// again; readers of the body are told by its checksum.
+    fn note_rot(&mut self, number: u64, head: Head) {
+        let lives_here = head.kind == Kind::Message && self.index.get(&head.id).is_some_and(|e| e.home == number);
+        if let Some(segment) = self.log.segments.get_mut(&number).filter(|_| lives_here) {
+            segment.health = Health::Damaged;
+        }
     }
 
     /// The copy of a record, if it is needed and the segment is where it is needed from.

@@ -4,7 +4,7 @@
 //! header of a segment that nobody needs. So a start may be interrupted anywhere and begun again.
 
 use super::index::Entry;
-use super::{Error, Ids, Queued, Recovery, Settings, Spool, Survey};
+use super::{Damage, Error, Flaw, Ids, Queued, Recovery, Settings, Spool, Survey};
 use crate::body;
 use crate::disk::Disk;
 use crate::envelope::MessageId;
@@ -38,7 +38,7 @@ impl<D: Disk> Spool<D> {
             disk,
             settings,
             index: BTreeMap::new(),
-            staged: Vec::new(),
+            staged: super::batch::Stage::default(),
             ids: Ids(Arc::new(AtomicU64::new(u64::from(incarnation) << 32 | 1))),
             incarnation,
             doomed: Vec::new(),
@@ -49,6 +49,7 @@ impl<D: Disk> Spool<D> {
         };
         let mut recovery = spool.take_in(survey);
         recovery.broken = spool.restore().err();
+        spool.log.look_at_free_space();
         Ok((spool, recovery))
     }
 
@@ -58,8 +59,7 @@ impl<D: Disk> Spool<D> {
         for kept in survey.messages.values() {
             self.index.insert(kept.envelope.id, Entry::found(kept));
         }
-        let damaged = !survey.damages.is_empty();
-        self.clear_bodies(&survey.bodies, damaged);
+        self.clear_bodies(&survey.bodies, &survey.damages);
         self.take_in_segments(survey.segments, &survey.open);
         for (slot, file, length) in survey.blanks {
             self.log.found_blank(slot, file, length);
@@ -99,12 +99,20 @@ impl<D: Disk> Spool<D> {
     }
 
     /// Removes the body files that no message names. After damage they may be all that is left of a
-    /// message, and are put aside instead.
-    fn clear_bodies(&mut self, bodies: &[MessageId], damaged: bool) {
+    /// message, and are put aside instead; while something cannot be read they stay, because the
+    /// record that names them may be found at the next start.
+    fn clear_bodies(&self, bodies: &[MessageId], damages: &[Damage]) {
+        if damages.iter().any(|damage| damage.what == Flaw::Unreadable) {
+            return;
+        }
         for id in bodies.iter().filter(|id| !self.index.contains_key(id)) {
             let name = body::file_name(*id);
             // Left where it is if that fails; it is found again at the next start.
-            let _ = if damaged { self.disk.rename(&name, &format!("{KEPT}{name}")) } else { self.disk.remove(&name) };
+            let _ = if damages.is_empty() {
+                self.disk.remove(&name)
+            } else {
+                self.disk.rename(&name, &format!("{KEPT}{name}"))
+            };
         }
     }
 }

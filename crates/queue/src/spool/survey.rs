@@ -217,7 +217,7 @@ impl<D: Disk> Survey<D> {
                     if !self.record(slot, head, offset, meta) {
                         let message = (head.kind == Kind::Message).then_some(head.id);
                         self.damages.push(Damage { message, ..damage(slot, offset, Flaw::Meaning) });
-                        self.mark_damaged(number);
+                        self.mark(number, Health::Damaged);
                     }
                 }
                 Ok(Some(Found::Flaw { offset, what, head })) => {
@@ -228,7 +228,7 @@ impl<D: Disk> Survey<D> {
                 }
                 Err(_) => {
                     self.damages.push(damage(slot, scan.position(), Flaw::Unreadable));
-                    self.mark_damaged(number);
+                    self.mark(number, Health::Unread);
                     break;
                 }
             }
@@ -244,7 +244,7 @@ impl<D: Disk> Survey<D> {
         let torn = walk.flaws.iter().any(|flaw| flaw.offset >= settled);
         let (lies, _): (Vec<Damage>, Vec<Damage>) = walk.flaws.into_iter().partition(|flaw| flaw.offset < settled);
         if !lies.is_empty() {
-            self.mark_damaged(number);
+            self.mark(number, Health::Damaged);
             self.damages.extend(lies);
         }
         if closed.is_none() {
@@ -256,9 +256,11 @@ impl<D: Disk> Survey<D> {
         }
     }
 
-    fn mark_damaged(&mut self, number: u64) {
-        if let Some(segment) = self.segments.get_mut(&number) {
-            segment.health = Health::Damaged;
+    fn mark(&mut self, number: u64, health: Health) {
+        if let Some(segment) = self.segments.get_mut(&number)
+            && segment.health != Health::Unread
+        {
+            segment.health = health;
         }
     }
 
@@ -391,8 +393,13 @@ fn damage(slot: u32, offset: u64, what: Flaw) -> Damage {
     Damage { file: slot_name(slot), offset, what, message: None }
 }
 
+/// Whether the body file is there and as long as it was. One that cannot be opened just now counts
+/// as there: an attempt to read it will say what is wrong.
 fn has_body<D: Disk>(disk: &D, id: MessageId, size: u64) -> bool {
-    disk.open(&crate::body::file_name(id)).and_then(|file| file.length()).is_ok_and(|length| length == size)
+    match disk.open(&crate::body::file_name(id)).and_then(|file| file.length()) {
+        Ok(length) => length == size,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 /// A file of the log, its length, and both copies of its header.

@@ -368,3 +368,16 @@ fn settings_that_contradict_one_another_are_refused() {
         assert!(matches!(Spool::open(MemoryDisk::new(), wrong), Err(Error::Settings(_))));
     }
 }
+
+#[test]
+fn what_is_used_beside_the_owner_may_be_sent_there() {
+    fn sent<T: Send>() {}
+    fn shared<T: Send + Sync + Clone>() {}
+    sent::<Spool<MemoryDisk>>();
+    sent::<crate::body::BodyFile<MemoryDisk>>();
+    sent::<super::Receipt>();
+    shared::<super::Ids>();
+    shared::<super::Reader<MemoryDisk>>();
+    shared::<crate::body::Bodies<MemoryDisk>>();
+    shared::<Location>();
+}

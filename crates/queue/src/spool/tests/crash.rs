@@ -135,3 +135,27 @@ fn identifiers_never_come_again() {
         bench.reopen(disk);
     }
 }
+
+#[test]
+fn a_segment_that_was_removed_may_come_back_and_nothing_with_it() {
+    for at in 0..50 {
+        for seed in 0..3 {
+            let mut bench = Bench::new();
+            let ids: Vec<_> = (0..60).map(|_| bench.stage(6000).expect("room")).collect();
+            assert!(bench.flush().is_none());
+            ids.iter().for_each(|id| bench.finish(*id));
+            assert!(bench.flush().is_none());
+            bench.disk.fail_at(at, Fault::PowerCut);
+            while !bench.disk.is_dead() {
+                let _ = bench.settle();
+                let taken: Vec<_> = (0..6).filter_map(|_| bench.stage(6000).ok()).collect();
+                bench.flush();
+                taken.into_iter().for_each(|id| bench.finish(id));
+                bench.flush();
+            }
+            let disk = bench.disk.cut(seed * 77 + at);
+            let recovery = bench.reopen(disk);
+            assert!(recovery.damages.is_empty(), "call {at}: {:?}", recovery.damages);
+        }
+    }
+}

@@ -99,3 +99,49 @@ fn spare_segments_are_kept_and_no_more() {
     let status = bench.spool.status();
     assert!(status.free_segments <= 2 && status.segments <= 4, "{status:?}");
 }
+
+#[test]
+fn what_is_remembered_about_a_long_lived_message_outlives_its_segments() {
+    let mut bench = Bench::new();
+    let old = bench.stage(100).unwrap();
+    assert!(bench.flush().is_none());
+    for round in 0..150 {
+        if round % 10 == 0 {
+            bench.attempt(old, round % 3, Ending::Deferred);
+        }
+        let id = bench.stage(6000).unwrap();
+        assert!(bench.flush().is_none());
+        bench.finish(id);
+        assert!(bench.flush().is_none());
+        bench.expected.remove(&id);
+        bench.settle().unwrap();
+    }
+    assert!(bench.spool.status().segments <= 7, "{:?}", bench.spool.status());
+    let disk = bench.disk.clone();
+    let recovery = bench.reopen(disk);
+    let attempts: u32 = recovery.messages[0].envelope.recipients.iter().map(|recipient| recipient.attempts).sum();
+    assert_eq!(attempts, 15);
+}
+
+#[test]
+fn what_is_finished_while_it_is_being_copied_is_not_copied() {
+    use crate::disk::memory::{Call, Fault};
+    let mut bench = Bench::new();
+    let id = bench.stage(3000).unwrap();
+    assert!(bench.flush().is_none());
+    bench.attempt(id, 0, Ending::Deferred);
+    assert!(bench.flush().is_none());
+    // A failed write makes the spool leave the segment and empty it.
+    bench.disk.fail_call(Call::Write, 0, Fault::Once(std::io::ErrorKind::Other));
+    bench.stage(10).unwrap();
+    assert!(bench.flush().is_some());
+    bench.spool.restore().unwrap();
+    while bench.spool.status().staged < 3 {
+        assert!(bench.spool.maintain().unwrap(), "the copies are staged");
+    }
+    // The record that ends it names the segments that hold it; a copy would be one more.
+    bench.finish(id);
+    assert_eq!(bench.spool.status().staged, 2, "the end, and where the old segment ends");
+    assert!(bench.flush().is_none());
+    assert_eq!(bench.spool.status().copied_bytes, 0);
+}

@@ -162,3 +162,57 @@ fn a_body_cannot_forge_a_record() {
     let (_, recovery) = Spool::open(bench.disk.clone(), settings()).expect("opens");
     assert!(recovery.messages.iter().any(|queued| queued.envelope.id == victim), "{recovery:?}");
 }
+
+#[test]
+fn a_segment_that_cannot_be_read_stays_for_the_next_start() {
+    use crate::disk::memory::{Call, Fault};
+    let (mut bench, _) = small();
+    let promised = bench.ids_in(Standing::Promised).len();
+    let mut found = Vec::new();
+    for look in 0..14 {
+        bench.disk.fail_call(Call::Look, look, Fault::Once(std::io::ErrorKind::Other));
+        let Ok((mut spool, recovery)) = Spool::open(bench.disk.clone(), settings()) else { continue };
+        bench.disk.heal();
+        found.push(recovery.messages.len());
+        assert!(recovery.messages.len() <= promised + 1);
+        for _ in 0..20 {
+            spool.maintain().expect("housekeeping");
+            assert!(spool.flush().error.is_none());
+        }
+        assert!(recovery.kept.is_empty());
+    }
+    assert!(found.iter().any(|count| *count < promised), "something could not be read: {found:?}");
+    let (spool, recovery) = Spool::open(bench.disk.clone(), settings()).expect("opens");
+    bench.spool = spool;
+    let there: BTreeSet<_> = recovery.messages.iter().map(|queued| queued.envelope.id).collect();
+    bench.ids_in(Standing::Promised).iter().for_each(|id| assert!(there.contains(id), "{id} is lost"));
+    bench.read_all();
+}
+
+#[test]
+fn a_record_that_rots_while_the_spool_is_open_is_not_copied() {
+    use crate::disk::memory::{Call, Fault};
+    let mut bench = Bench::new();
+    let rotten = bench.stage(3000).unwrap();
+    let good = bench.stage(3000).unwrap();
+    assert!(bench.flush().is_none());
+    let mark = format!("by mx.test id {rotten}").into_bytes();
+    let content = bench.disk.content(&slot_name(1)).unwrap();
+    let at = content.windows(mark.len()).position(|window| window == mark).expect("the record is there");
+    bench.disk.flip(&slot_name(1), at + 1000, 1);
+    // A failed write makes the spool leave the segment and empty it.
+    bench.disk.fail_call(Call::Write, 0, Fault::Once(std::io::ErrorKind::Other));
+    bench.stage(10).unwrap();
+    assert!(bench.flush().is_some());
+    bench.spool.restore().unwrap();
+    bench.settle().unwrap();
+    assert!(bench.spool.status().copied_bytes > 0);
+    let location = bench.spool.location(rotten).unwrap();
+    assert!(read(&bench.spool, &location).is_err());
+    let location = bench.spool.location(good).unwrap();
+    assert_eq!(read(&bench.spool, &location), Ok(bench.expected[&good].body.clone()));
+    bench.finish(rotten);
+    assert!(bench.flush().is_none());
+    bench.settle().unwrap();
+    assert!(bench.disk.content(&format!("kept-{}-1", slot_name(1))).is_some(), "put aside");
+}
