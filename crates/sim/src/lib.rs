@@ -3,6 +3,7 @@
 //! The gateway runs here whole and unmodified, on one thread whose time stands still while anybody
 //! has something to do. Nothing here knows how the product is supposed to cope.
 
+mod client;
 pub mod mood;
 pub mod names;
 pub mod net;
@@ -11,4 +12,5 @@ pub mod peers;
 pub mod play;
 pub mod running;
 pub mod script;
+mod shown;
 pub mod world;

@@ -3,26 +3,22 @@
 //! The player is a client and an observer. It never waits for real time: the runtime's clock moves
 //! only when nobody has anything to do, so "nothing came back" is known after a simulated minute.
 
-use crate::net::Stream;
+use crate::client::{Session, within};
 use crate::pattern::{line_matches, lines_match, rewritten, show};
 use crate::running::Running;
 use crate::script::{Change, Expect, Script, Step, Target, What, socket};
-use crate::world::{PlacedFile, SimWorld};
+use crate::shown::{shown_lines, summary_of};
+use crate::world::SimWorld;
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
-
-/// How long a reply or the end of a connection is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+use tokio::time::sleep;
 
 /// How long whatever is going on is given to come to rest. The clock moves by this much only when
 /// nobody has anything left to do.
-const MOMENT: Duration = Duration::from_millis(2);
+pub(crate) const MOMENT: Duration = Duration::from_millis(2);
 
 /// How often something that is not yet so is looked at again, a moment later.
 const LOOKS: usize = 20;
@@ -63,20 +59,6 @@ pub fn play(script: &Script, settings: Settings<'_>, go_on: bool) -> Played {
         let failure = Box::pin(player.play()).await.err();
         Played { failure, changes: player.changes, log: player.world.log() }
     })
-}
-
-/// A client's end of a session.
-#[derive(Default)]
-struct Session {
-    /// `None` when the connection was refused or closed by the client.
-    stream: Option<Stream>,
-    /// What came in and has not been expected yet.
-    unread: Vec<u8>,
-    /// What waits to be sent in one segment with what follows.
-    waiting: Vec<u8>,
-    /// Whether the last thing that happened was that the client sent a segment.
-    has_just_spoken: bool,
-    ended: bool,
 }
 
 struct Player<'a> {
@@ -283,7 +265,7 @@ impl<'a> Player<'a> {
             },
         };
         let stream = self.world.connect_from(*client, to).ok();
-        self.sessions.insert(name.to_owned(), Session { stream, ..Session::default() });
+        self.sessions.insert(name.to_owned(), Session::new(stream));
         sleep(MOMENT).await;
         Ok(())
     }
@@ -491,113 +473,7 @@ impl<'a> Player<'a> {
     }
 }
 
-impl Session {
-    async fn send(&mut self) -> Shown {
-        if self.has_just_spoken {
-            // Two segments are two only if the first has been read.
-            sleep(MOMENT).await;
-        }
-        let segment = std::mem::take(&mut self.waiting);
-        let stream = self.stream.as_mut().ok_or("not connected")?;
-        let sent = within(stream.write_all(&segment)).await.ok_or("the server does not read")?;
-        self.has_just_spoken = true;
-        sent.map_err(|error| format!("the client cannot write: {error}"))
-    }
-
-    /// The lines of the next reply, without line ends.
-    async fn reply(&mut self) -> Result<Vec<String>, String> {
-        self.has_just_spoken = false;
-        let mut lines = Vec::new();
-        loop {
-            let Some(end) = self.unread.windows(2).position(|pair| pair == b"\r\n") else {
-                if self.ended {
-                    return Ok(vec!["(the connection has ended)".to_owned()]);
-                }
-                if within(self.more()).await.is_none() {
-                    return Ok(vec!["(nothing)".to_owned()]);
-                }
-                continue;
-            };
-            let line: Vec<u8> = self.unread.drain(..end + 2).collect();
-            let line = String::from_utf8_lossy(&line[..end]).into_owned();
-            let last = line.as_bytes().get(3) != Some(&b'-');
-            lines.push(line);
-            if last {
-                return Ok(lines);
-            }
-        }
-    }
-
-    async fn more(&mut self) {
-        let count = match &mut self.stream {
-            // A connection that breaks has ended as far as a transcript is concerned.
-            Some(stream) => stream.read_buf(&mut self.unread).await.unwrap_or(0),
-            None => 0,
-        };
-        self.ended |= count == 0;
-    }
-
-    /// Takes in what has come, without waiting for more.
-    async fn take_in(&mut self) {
-        while !self.ended && timeout(MOMENT, self.more()).await.is_ok() {}
-    }
-}
-
-async fn within<T>(what: impl Future<Output = T>) -> Option<T> {
-    timeout(PATIENCE, what).await.ok()
-}
-
 /// A word for no lines at all.
 fn or(word: &str, lines: Vec<String>) -> Vec<String> {
     if lines.is_empty() { vec![word.to_owned()] } else { lines }
-}
-
-/// A file in a drop directory begins with its envelope, which is shown as that of a delivery; any
-/// other file is shown by its name. And the rest of the content.
-fn summary_of(file: &PlacedFile) -> (String, Vec<u8>) {
-    let (mut from, mut to, mut rest) = (None, Vec::new(), &file.content[..]);
-    while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
-        let line = String::from_utf8_lossy(&rest[..end]).into_owned();
-        match line.split_once(": ") {
-            Some(("X-Sender", path)) => from = Some(path.to_owned()),
-            Some(("X-Receiver", path)) => to.push(path.to_owned()),
-            _ => break,
-        }
-        rest = &rest[end + 2..];
-    }
-    let summary = from.map(|from| format!("from {from} to {}", to.join(" ")));
-    (summary.unwrap_or_else(|| format!("file {}", file.name)), rest.to_vec())
-}
-
-/// The lines of a message as a transcript shows them: a bar in front, odd octets escaped.
-fn shown_lines(content: &[u8]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut rest = content;
-    while !rest.is_empty() {
-        let end = rest.windows(2).position(|pair| pair == b"\r\n");
-        let line = &rest[..end.unwrap_or(rest.len())];
-        lines.push(format!("| {}", escaped(line)).trim_end().to_owned());
-        rest = end.map_or(&[], |end| &rest[end + 2..]);
-    }
-    lines
-}
-
-fn escaped(line: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in line.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\r' => text.push_str("\\r"),
-                '\n' => text.push_str("\\n"),
-                '\t' => text.push_str("\\t"),
-                '\0' => text.push_str("\\0"),
-                c if c.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
-                c => text.push(c),
-            }
-        }
-        for octet in chunk.invalid() {
-            text.push_str(&format!("\\x{octet:02x}"));
-        }
-    }
-    text
 }

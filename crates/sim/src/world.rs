@@ -7,7 +7,7 @@
 use crate::names::Names;
 use crate::net::{Listener, Sockets, Stream};
 use crate::peers::Peers;
-use gateway::keeper::Keeper;
+use gateway::Keeper;
 use gateway::world::{Pieces, Verify, World};
 use mail::{Found, Query, Timestamp};
 use queue::disk::memory::MemoryDisk;

@@ -13,15 +13,16 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/gateway")
 }
 
+fn settings(file: &str) -> Result<String, String> {
+    fs::read_to_string(directory().join(file)).map_err(|error| format!("tests/gateway/{file}: {error}"))
+}
+
 /// Plays one transcript; with `UPDATE_TRANSCRIPTS` set, what it expects is rewritten instead.
 fn check(name: &str) {
     let path = directory().join(name).with_extension("smtp");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}.smtp: {error}"));
     let script = Script::parse(&text)
         .unwrap_or_else(|wrong| panic!("tests/gateway/{name}.smtp:{}: {}", wrong.line + 1, wrong.why));
-    let settings = |file: &str| {
-        fs::read_to_string(directory().join(file)).map_err(|error| format!("tests/gateway/{file}: {error}"))
-    };
     let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some();
     let played = play(&script, &settings, update);
     if update && !played.changes.is_empty() {
@@ -179,4 +180,38 @@ fn every_transcript_is_a_test() {
         .collect();
     files.sort();
     assert_eq!(files, NAMES, "the list in this file and the files in tests/gateway differ");
+}
+
+/// What is wrong with a good transcript in which one text is replaced by another.
+fn failure_of(name: &str, text: &str, instead: &str) -> Failure {
+    let good = fs::read_to_string(directory().join(name).with_extension("smtp")).unwrap();
+    assert!(good.contains(text), "{name} has changed");
+    let script = Script::parse(&good.replacen(text, instead, 1)).unwrap();
+    play(&script, &settings, false).failure.expect("a transcript that is wrong must fail")
+}
+
+#[test]
+fn what_is_wrong_is_found_and_named() {
+    let story = "a01_by_default_everyone_may_connect";
+    for (text, instead, line, why) in [
+        ("S: 354 ...", "S: 355 ...", 15, "+ 354"),
+        ("S: 354 ...\n", "", 19, "+ 354"),
+        ("   | Hello.", "   | Goodbye.", 21, "- | Goodbye."),
+        ("Q: empty", "Q: <id> ...", 26, "+ empty"),
+        ("S: 221 2.0.0 ...\nEOF\n", "", 27, "a reply that nobody expected"),
+    ] {
+        let failure = failure_of(story, text, instead);
+        assert_eq!(failure.line + 1, line, "{}", failure.what);
+        assert!(failure.what.contains(why), "{}", failure.what);
+    }
+}
+
+#[test]
+fn a_delivery_that_nobody_expected_is_found() {
+    let failure = failure_of("c04_the_relay_list_lets_a_listed_client_relay", "D: 198.51.100.25:25 from", "# D:");
+    assert!(
+        failure.what.contains("delivered, and not expected:\n198.51.100.25:25 from <x@ext.example>"),
+        "{}",
+        failure.what
+    );
 }
