@@ -87,6 +87,12 @@ impl Gateway {
         &mut self.process
     }
 
+    /// Its process id, which is also that of its process group.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Every line it printed.
     #[must_use]
     pub fn log(&self) -> String {

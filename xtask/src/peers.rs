@@ -213,6 +213,7 @@ fn furnish(tree: &Tree, directory: &Path) -> Result<()> {
     let (root, nobody) = ("root:x:0:0::/:/bin/sh", "nobody:x:65534:65534::/nonexistent:/bin/false");
     fs::write(directory.join("etc/passwd"), format!("{root}\n{nobody}\n{}", tree.users))?;
     fs::write(directory.join("etc/group"), format!("root:x:0:\nnogroup:x:65534:\n{}", tree.groups))?;
+    fs::write(directory.join("etc/services"), "smtp 25/tcp\nsmtps 465/tcp\ndomain 53/udp\n")?;
     for (name, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
         run(Command::new("mknod").args(["-m", "666"]).arg(directory.join("dev").join(name)).args(["c", "1", minor]))?;
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{copy_of_tree, free_port, maildir, wait_until_it_listens};
+use super::{copy_of_tree, free_port, maildir, tell_if_failed, wait_until_it_listens};
 use crate::process::Process;
 
 /// A running Exim: mail for corp.example goes to its inbox, all other mail to one next hop.
@@ -58,6 +58,12 @@ impl Exim {
     pub fn log(&self) -> String {
         let files = ["output", "private/log/mainlog", "private/log/paniclog"];
         files.map(|name| fs::read_to_string(self.directory.path().join(name)).unwrap_or_default()).join("\n")
+    }
+}
+
+impl Drop for Exim {
+    fn drop(&mut self) {
+        tell_if_failed("Exim", &self.log());
     }
 }
 

@@ -91,6 +91,13 @@ fn wait_until_it_listens(address: std::net::SocketAddr, what: &str, log: impl Fn
     });
 }
 
+/// Shows what a peer had to say, if the test that used it has failed.
+fn tell_if_failed(peer: &str, log: &str) {
+    if std::thread::panicking() {
+        eprintln!("{peer} says:\n{log}");
+    }
+}
+
 /// All messages in a maildir's `new`.
 fn maildir(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory.join("new")).map(Iterator::flatten).into_iter().flatten();

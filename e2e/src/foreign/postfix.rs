@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{free_port, installed, is_root, make_traversable, wait_until_it_listens};
+use super::{free_port, installed, is_root, make_traversable, tell_if_failed, wait_until_it_listens};
 use crate::process::{Finished, Process, run};
 
 const MASTER: &str = "/usr/lib/postfix/sbin/master";
@@ -98,6 +98,12 @@ impl Postfix {
         entries
             .map(|entry| fs::read(entry.path()).unwrap_or_default())
             .any(|bytes| String::from_utf8_lossy(&bytes).contains(token))
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        tell_if_failed("Postfix", &self.log());
     }
 }
 
