@@ -1,1 +1,110 @@
-//! Being written.
+//! Where protocol, policy and queue meet. Written against an abstract [`world::World`]; the program
+//! gives it the real one, the simulator a nastier one.
+//!
+//! A session asks ([`session`]), policy answers ([`answer`]), the queue promises ([`keeper`]), and
+//! what has been promised is delivered ([`dispatch`], [`deliver`]). Everything mutable has one owner
+//! task; the others send it messages over bounded channels. Nothing here knows which operating
+//! system, TLS or DNS library there is.
+
+pub mod answer;
+mod conclude;
+mod counters;
+mod deliver;
+mod dispatch;
+pub mod event;
+mod inbox;
+pub mod keeper;
+mod listener;
+mod lookups;
+mod plan;
+mod receive;
+mod recorder;
+mod session;
+mod start;
+mod translate;
+pub mod world;
+
+pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
+pub use event::Event;
+pub use start::{Control, Handle, StartError};
+
+use arc_swap::ArcSwap;
+use config::Config;
+use keeper::KeeperHandle;
+use queue::body::Bodies;
+use queue::spool::{Ids, Reader};
+use recorder::Recorder;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use world::World;
+
+/// The settings with what had to be read for them. A session keeps the law it started under.
+#[derive(Debug)]
+pub struct Law<W: World> {
+    /// The settings.
+    pub config: Config,
+    servers: Vec<Arc<Server<W>>>,
+}
+
+impl<W: World> Law<W> {
+    /// The virtual server of this name.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Option<Arc<Server<W>>> {
+        self.servers.iter().find(|server| *server.config.name == *name).cloned()
+    }
+}
+
+/// One virtual server.
+#[derive(Debug)]
+pub struct Server<W: World> {
+    /// Its settings.
+    pub config: config::Server,
+    /// Its certificate, if it has one.
+    pub certificate: Option<Arc<W::Certificate>>,
+}
+
+/// When to stop, in three steps.
+#[derive(Clone, Debug, Default)]
+struct Stop {
+    /// No new sessions, no new transactions, no new attempts.
+    soft: CancellationToken,
+    /// Open transactions and attempts end too.
+    hard: CancellationToken,
+    /// Nobody has anything to record any more.
+    last: CancellationToken,
+}
+
+/// What all tasks of a running gateway share.
+pub struct Gateway<W: World> {
+    world: Arc<W>,
+    recorder: Arc<Recorder<W>>,
+    law: ArcSwap<Law<W>>,
+    keeper: KeeperHandle,
+    orders: mpsc::Sender<dispatch::Order>,
+    ids: Ids,
+    reader: Reader<W::Disk>,
+    bodies: Bodies<W::Disk>,
+    /// Where we listen, so that nothing is ever delivered to ourselves.
+    listening: ArcSwap<Vec<SocketAddr>>,
+    tasks: TaskTracker,
+    stop: Stop,
+}
+
+impl<W: World> std::fmt::Debug for Gateway<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gateway(listening on {:?})", self.listening.load())
+    }
+}
+
+impl<W: World> Gateway<W> {
+    /// Whether a connection to `address` would come in at our own door.
+    fn is_own_listener(&self, address: SocketAddr) -> bool {
+        self.listening.load().iter().any(|own| {
+            own.port() == address.port()
+                && (own.ip() == address.ip() || (own.ip().is_unspecified() && self.world.is_own_address(address.ip())))
+        })
+    }
+}

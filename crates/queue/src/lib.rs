@@ -4,8 +4,13 @@
 //! outcomes, schedules and the format of the spool; it does not know why a message was accepted or
 //! how it is delivered, and it has no clock, no thread and no file but through [`disk::Disk`].
 
+mod body;
+pub mod disk;
 mod envelope;
+mod log;
+pub mod spool;
 
+pub use body::{Bodies, Body, BodyFile, Draft, Glance, glance};
 pub use envelope::{
     Content, Diagnosis, Ending, Envelope, Kind, MessageId, NotAMessageId, Notify, Original, Outcome, Recipient, Ret,
     State,

@@ -1,1 +1,14 @@
-//! Being written.
+//! SMTP, RFC 5321 and its extensions, both sides, without input or output.
+//!
+//! A conversation is a value: it is shown the bytes that came in, and says what must happen next.
+//! Sockets, clocks, policy and storage belong to whoever drives it.
+
+pub mod body;
+pub mod client;
+pub mod command;
+pub mod dots;
+pub mod extensions;
+pub mod line;
+pub mod reply;
+pub mod sasl;
+pub mod server;

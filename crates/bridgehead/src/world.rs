@@ -1,0 +1,159 @@
+//! This machine, as the gateway sees it. The only place where clocks are read and sockets, files
+//! and threads are made.
+#![allow(clippy::disallowed_methods, reason = "this is the world that the bans point to")]
+
+pub mod disk;
+mod dns;
+mod files;
+mod log;
+mod stream;
+mod tls;
+
+use disk::RealDisk;
+use gateway::keeper::Keeper;
+use gateway::world::{Pieces, Verify, World};
+use mail::{Found, Query, Timestamp};
+use smtp::server::TlsFacts;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{self, IsTerminal};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+use stream::Stream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// Connections the system may keep waiting at a listening socket.
+const BACKLOG: i32 = 1024;
+
+/// This machine.
+pub struct Machine {
+    dns: dns::Dns,
+    clients: tls::Clients,
+    log: log::Log,
+}
+
+impl Machine {
+    /// Makes ready what is shared: resolver, certificate authorities, log thread.
+    ///
+    /// # Errors
+    /// The system has no thread for the log.
+    pub fn new() -> io::Result<Machine> {
+        Ok(Machine { dns: dns::Dns::new(), clients: tls::Clients::new(), log: log::Log::start()? })
+    }
+}
+
+impl World for Machine {
+    type Stream = Stream;
+    type Listener = TcpListener;
+    type Certificate = tokio_rustls::TlsAcceptor;
+    type Disk = RealDisk;
+
+    async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            // One socket, one family: "[::]:25" does not take what "0.0.0.0:25" was meant to.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    }
+
+    fn bound(&self, listener: &TcpListener) -> SocketAddr {
+        listener.local_addr().expect("a listening socket has an address")
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Stream, SocketAddr)> {
+        let (stream, peer) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((Stream::Clear(stream), peer))
+    }
+
+    async fn connect(&self, to: SocketAddr, source: Option<IpAddr>) -> io::Result<Stream> {
+        let stream = match source {
+            None => TcpStream::connect(to).await?,
+            Some(source) => {
+                let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                socket.bind(SocketAddr::new(source, 0))?;
+                socket.connect(to).await?
+            }
+        };
+        stream.set_nodelay(true)?;
+        Ok(Stream::Clear(stream))
+    }
+
+    fn is_own_address(&self, address: IpAddr) -> bool {
+        // Only an address of this host can be bound.
+        UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
+    }
+
+    fn certificate(&self, chain: &Path, key: &Path) -> io::Result<Self::Certificate> {
+        tls::server(chain, key).map(Into::into)
+    }
+
+    async fn secure_server(
+        &self,
+        stream: Stream,
+        certificate: &Arc<Self::Certificate>,
+    ) -> io::Result<(Stream, TlsFacts)> {
+        let secured = certificate.accept(stream.into_clear()?).await?;
+        let session = secured.get_ref().1;
+        let version = session.protocol_version().map_or("unknown", |version| version.as_str().unwrap_or("unknown"));
+        let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
+        let facts = TlsFacts {
+            version: version.into(),
+            cipher: cipher.into(),
+            server_name: session.server_name().map(Into::into),
+        };
+        Ok((Stream::Server(Box::new(secured)), facts))
+    }
+
+    async fn secure_client(&self, stream: Stream, name: &str, verify: Verify) -> io::Result<Stream> {
+        let connector = tokio_rustls::TlsConnector::from(self.clients.for_verify(verify));
+        let secured = connector.connect(tls::server_name(name)?, stream.into_clear()?).await?;
+        Ok(Stream::Client(Box::new(secured)))
+    }
+
+    async fn look_up(&self, query: &Query) -> Found {
+        self.dns.look_up(query).await
+    }
+
+    fn spool_disk(&self, state_dir: &Path) -> io::Result<RealDisk> {
+        RealDisk::lock(&state_dir.join("spool"))
+    }
+
+    async fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> io::Result<()> {
+        let (directory, name) = (directory.to_owned(), name.to_owned());
+        self.blocking(move || files::place(&directory, &name, pieces)).await
+    }
+
+    async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    fn run_keeper(&self, keeper: Keeper<RealDisk>) {
+        let runtime = tokio::runtime::Handle::current();
+        let spawned =
+            std::thread::Builder::new().name("spool".to_owned()).spawn(move || runtime.block_on(keeper.run()));
+        spawned.expect("the system has a thread for the spool");
+    }
+
+    fn has_terminal(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    fn write_log(&self, line: Vec<u8>) -> bool {
+        self.log.line(line)
+    }
+
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}

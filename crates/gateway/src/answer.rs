@@ -1,0 +1,180 @@
+//! The questions of a session, each a short function: facts in, policy asked, answer out.
+//!
+//! Policy refuses in its own words. [`refusal`] is the one table that gives each its name, reply
+//! code, enhanced status and text; the texts an administrator may see changed are that table,
+//! nothing else.
+
+use crate::event::{Asked, Event};
+use crate::lookups::decide;
+use crate::session::{Accepted, Context};
+use crate::world::World;
+use mail::{Mailbox, Reply, ReversePath};
+use policy::{Acceptance, ConnectionFacts, Decision, RecipientFacts, Refusal, SenderFacts, render};
+use smtp::server::{Answer, Recipient, Sender};
+
+/// The names of all refusals, as they stand in the log and in counters.
+pub const REASONS: [&str; 12] = [
+    "connection-listed",
+    "connection-not-listed",
+    "too-many-connections",
+    "too-many-from-address",
+    "not-authenticated",
+    "relay-denied",
+    "routed-local-part",
+    "address-literal",
+    "user-unknown",
+    "hop-count",
+    "could-not-find-out",
+    UTF8_HEADER,
+];
+
+/// A header that needs SMTPUTF8 in a transaction without it.
+const UTF8_HEADER: &str = "utf8-header";
+
+/// A refusal's name and its reply (reference 9.2).
+#[must_use]
+pub fn refusal(refusal: &Refusal, hostname: &mail::Domain, not_authenticated_code: u16) -> (&'static str, Reply) {
+    let unable = |recipient: &Mailbox| Reply::never(50, 7, 1, format!("Unable to relay for {recipient}"));
+    match refusal {
+        Refusal::ConnectionListed => (REASONS[0], Reply::never(54, 7, 1, format!("{hostname} Connection refused"))),
+        Refusal::ConnectionNotListed => (REASONS[1], Reply::never(54, 7, 1, format!("{hostname} Connection refused"))),
+        Refusal::TooManyConnections => (REASONS[2], Reply::later(21, 3, 2, "Too many connections, try again later")),
+        Refusal::TooManyFromAddress => {
+            (REASONS[3], Reply::later(21, 7, 0, "Too many connections from your address, try again later"))
+        }
+        Refusal::NotAuthenticated { .. } => {
+            let reply = Reply::never(30, 7, 3, "Client was not authenticated");
+            (REASONS[4], reply.clone().with_code(not_authenticated_code).unwrap_or(reply))
+        }
+        Refusal::RelayDenied { recipient } => (REASONS[5], unable(recipient)),
+        Refusal::RoutedLocalPart { recipient } => (REASONS[6], unable(recipient)),
+        Refusal::AddressLiteral { recipient } => (REASONS[7], unable(recipient)),
+        Refusal::UserUnknown => (REASONS[8], Reply::never(50, 1, 1, "User unknown")),
+        Refusal::HopCount => (REASONS[9], Reply::never(54, 4, 6, "Hop count exceeded, the message loops")),
+        Refusal::CouldNotFindOut => (REASONS[10], Reply::later(51, 7, 0, "Could not be decided now, try again later")),
+    }
+}
+
+/// May this client connect?
+pub async fn connection<W: World>(context: &mut Context<W>) -> Answer {
+    let facts = ConnectionFacts {
+        client: context.client,
+        open: context.crowd.open,
+        open_from_client: context.crowd.open_from_client,
+    };
+    let (gateway, server) = (context.gateway.clone(), context.server.clone());
+    let decision =
+        decide(&*gateway.world, &mut context.ledger, |ledger| policy::connection(&server.config.rules, &facts, ledger))
+            .await;
+    match decision.verdict {
+        Ok(admission) => {
+            context.admission = admission;
+            Answer::Proceed
+        }
+        Err(_) => Answer::Dismiss(refuse(context, Asked::Connection, &decision, None, None)),
+    }
+}
+
+/// No mechanism is offered yet, so the session never gets this far.
+pub fn credentials() -> Answer {
+    Answer::Refuse(Reply::never(35, 7, 8, "Authentication credentials invalid"))
+}
+
+/// May this client submit, and does the queue have room?
+pub async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) -> Answer {
+    context.accepted.clear();
+    context.incoming = None;
+    let (gateway, server) = (context.gateway.clone(), context.server.clone());
+    let facts = SenderFacts {
+        client: context.client,
+        admission: context.admission,
+        identity: &context.identity,
+        secured: context.secured,
+        reverse_path: &sender.reverse_path,
+    };
+    let decision =
+        decide(&*gateway.world, &mut context.ledger, |ledger| policy::sender(&server.config.rules, &facts, ledger))
+            .await;
+    match &decision.verdict {
+        Ok(_) if !gateway.keeper.has_room() => Answer::Refuse(no_room(context)),
+        Ok(_) => Answer::Proceed,
+        Err(Refusal::NotAuthenticated { close: true }) => {
+            Answer::Dismiss(refuse(context, Asked::Sender, &decision, Some(&sender.reverse_path), None))
+        }
+        Err(_) => Answer::Refuse(refuse(context, Asked::Sender, &decision, Some(&sender.reverse_path), None)),
+    }
+}
+
+/// Submit or relay?
+pub async fn recipient<W: World>(context: &mut Context<W>, recipient: &Recipient) -> Answer {
+    let (gateway, server) = (context.gateway.clone(), context.server.clone());
+    let facts =
+        RecipientFacts { client: context.client, identity: &context.identity, recipient: &recipient.forward_path };
+    let decision =
+        decide(&*gateway.world, &mut context.ledger, |ledger| policy::recipient(&server.config.rules, &facts, ledger))
+            .await;
+    match decision.verdict {
+        Ok(acceptance) => {
+            context.accepted.push(match acceptance {
+                Acceptance::Submitted { to } => Accepted { to, submitted: true },
+                Acceptance::Relayed { .. } => Accepted { to: recipient.forward_path.clone(), submitted: false },
+            });
+            Answer::Proceed
+        }
+        Err(_) => Answer::Refuse(refuse(context, Asked::Recipient, &decision, None, Some(&recipient.forward_path))),
+    }
+}
+
+/// Says the refusal to the log and makes its reply.
+pub fn refuse<W: World, V>(
+    context: &Context<W>,
+    asked: Asked,
+    decision: &Decision<V>,
+    sender: Option<&ReversePath>,
+    recipient: Option<&Mailbox>,
+) -> Reply {
+    let config = &context.server.config;
+    let Err(verdict) = &decision.verdict else { unreachable!("only refusals are refused") };
+    let (reason, reply) = refusal(verdict, &config.session.hostname, config.not_authenticated_code);
+    let why = render::lines(&decision.trace, &context.law.config.book).collect::<Vec<_>>();
+    context.gateway.recorder.record(&Event::Refused {
+        server: &config.name,
+        client: context.client,
+        asked,
+        reason,
+        reply: &reply,
+        sender,
+        recipient,
+        why: &why,
+    });
+    reply
+}
+
+/// The header has octets outside ASCII, and the client did not ask for SMTPUTF8 (RFC 6532;
+/// conformance row 26).
+pub fn utf8_header<W: World>(context: &Context<W>, sender: &ReversePath) -> Reply {
+    let reply = Reply::never(50, 6, 7, "The header has characters that need SMTPUTF8");
+    context.gateway.recorder.record(&Event::Refused {
+        server: &context.server.config.name,
+        client: context.client,
+        asked: Asked::Message,
+        reason: UTF8_HEADER,
+        reply: &reply,
+        sender: Some(sender),
+        recipient: None,
+        why: &[],
+    });
+    reply
+}
+
+/// The disk has no room for new mail; what is queued goes on being delivered.
+pub fn no_room<W: World>(context: &Context<W>) -> Reply {
+    not_taken(context, "the spool has no room");
+    Reply::later(52, 3, 1, "Insufficient system storage, try again later")
+}
+
+/// Says to the log that a message was put off for a reason of our own.
+pub fn not_taken<W: World>(context: &Context<W>, why: &str) {
+    let event = Event::NotTaken { server: &context.server.config.name, client: context.client, why };
+    context.gateway.recorder.record(&event);
+}

@@ -1,0 +1,225 @@
+//! Conclude: what has to be said when something has become of a recipient.
+//!
+//! A report is made durable before the outcome it tells of is recorded: a crash between the two
+//! reports twice and never loses a word. If it cannot be made durable, the failure is put off.
+
+use crate::Gateway;
+use crate::deliver::{Source, Stored};
+use crate::event::{Event, Reported};
+use crate::keeper::NotCommitted;
+use crate::recorder::Recorder;
+use crate::world::World;
+use mail::{Class, EnhancedStatus, ReversePath, Timestamp};
+use queue::body::Draft;
+use queue::report::badmail::bad_mail;
+use queue::report::{self, Case, Extent, ReportSettings, Returned, Subject};
+use queue::spool::ReadError;
+use queue::{Diagnosis, Ending, Envelope, Outcome};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Octets of a header that is returned with a report.
+const HEADER_OCTETS: usize = 64 * 1024;
+
+/// Outcomes whose reports are durable.
+#[derive(Debug)]
+pub struct Settled {
+    /// The outcomes; failures that could not be reported yet have become deferrals.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Makes every report durable that these outcomes ask for. `hop_reports`: the next hop offers DSN.
+pub async fn settle<W: World>(
+    gateway: &Arc<Gateway<W>>,
+    envelope: &Arc<Envelope>,
+    content: &Stored,
+    mut outcomes: Vec<Outcome>,
+    hop_reports: bool,
+) -> Settled {
+    for event in [report::Event::Failed, report::Event::Relayed, report::Event::Delivered] {
+        let asked = |outcome: &&Outcome| {
+            let recipient = envelope.recipients.get(outcome.recipient);
+            recipient.and_then(|r| report::should_report(r, outcome.result, hop_reports)) == Some(event)
+        };
+        let cases: Vec<(usize, Diagnosis)> =
+            outcomes.iter().filter(asked).map(|o| (o.recipient, o.diagnosis.clone())).collect();
+        if !cases.is_empty() && tell(gateway, envelope, content, event, &cases).await.is_err() {
+            put_off(&mut outcomes, event);
+        }
+    }
+    if envelope.reverse_path == ReversePath::Null {
+        bury(gateway, envelope, content, &mut outcomes).await;
+    }
+    Settled { outcomes }
+}
+
+/// What could not be told has not happened yet. A delivery cannot be taken back; its report is lost
+/// with the disk that would not keep it.
+fn put_off(outcomes: &mut [Outcome], event: report::Event) {
+    for outcome in outcomes.iter_mut().filter(|o| event == report::Event::Failed && o.result == Ending::Failed) {
+        outcome.result = Ending::Deferred;
+        outcome.diagnosis.status.class = Class::Transient;
+    }
+}
+
+/// Queues one report about some recipients of a message.
+///
+/// # Errors
+/// It could not be made durable, or what it must return could not be read.
+pub async fn tell<W: World>(
+    gateway: &Arc<Gateway<W>>,
+    envelope: &Arc<Envelope>,
+    content: &Stored,
+    event: report::Event,
+    cases: &[(usize, Diagnosis)],
+) -> Result<(), NotCommitted> {
+    if envelope.reverse_path == ReversePath::Null {
+        return Ok(());
+    }
+    let settings = settings(gateway);
+    let now = gateway.world.now();
+    let cases: Vec<Case<'_>> = cases
+        .iter()
+        .map(|(recipient, diagnosis)| Case { recipient: *recipient, diagnosis, attempted: Some(now) })
+        .collect();
+    let extent = report::extent(envelope, event, &settings);
+    let limit = if extent == Extent::Full { usize::MAX } else { HEADER_OCTETS };
+    let octets = read(gateway, content, limit).await.map_err(|_| NotCommitted::Failed)?;
+    let returned = if extent == Extent::Full { Returned::Full(&octets) } else { Returned::Headers(&octets) };
+    let subject = Subject { envelope, event, cases: &cases, returned };
+    let Some((report, body)) = report::compose(&subject, &settings, gateway.ids.next(), now) else {
+        return Ok(());
+    };
+    let mut draft = Draft::new();
+    draft.push(&body);
+    let report = Arc::new(report);
+    // Of the receipt nothing is wanted but that it is there.
+    let receipt = gateway.keeper.commit(report.clone(), draft.finish()).await?;
+    let kind = kind(event);
+    let event = Event::Reported { server: &report.server, id: receipt.id(), about: envelope.id, kind };
+    gateway.recorder.record(&event);
+    Ok(())
+}
+
+fn kind(event: report::Event) -> Reported {
+    match event {
+        report::Event::Failed => Reported::Failed,
+        report::Event::Delayed { .. } => Reported::Delayed,
+        report::Event::Relayed => Reported::Relayed,
+        report::Event::Delivered => Reported::Delivered,
+    }
+}
+
+fn settings<W: World>(gateway: &Gateway<W>) -> ReportSettings {
+    let law = gateway.law.load();
+    let config = &law.config;
+    let mut settings = ReportSettings::new(config.hostname.clone(), config.organization.postmaster.clone());
+    settings.copies_to.clone_from(&config.queue.copy_of_reports);
+    settings
+}
+
+/// The beginning of a body.
+async fn read<W: World>(gateway: &Gateway<W>, content: &Stored, limit: usize) -> Result<Vec<u8>, ReadError> {
+    let mut source = Source::new(gateway, Vec::new(), content);
+    let mut octets = Vec::new();
+    while octets.len() < limit
+        && let Some(chunk) = source.next(&gateway.world).await?
+    {
+        octets.extend_from_slice(&chunk);
+    }
+    Ok(octets)
+}
+
+/// A message without a sender has failed: there is nobody to tell, so it goes to the bad-mail
+/// directory. If even that fails it is kept and tried again.
+async fn bury<W: World>(
+    gateway: &Arc<Gateway<W>>,
+    envelope: &Arc<Envelope>,
+    content: &Stored,
+    outcomes: &mut [Outcome],
+) {
+    let failed: Vec<Outcome> = outcomes.iter().filter(|o| o.result == Ending::Failed).cloned().collect();
+    let Some(first) = failed.first() else { return };
+    match place(gateway, envelope, content, &failed).await {
+        Ok(()) => {
+            let event = Event::BadMail { server: &envelope.server, id: envelope.id, why: &first.diagnosis.text };
+            gateway.recorder.record(&event);
+        }
+        Err(error) => {
+            let what = format!("bad-mail directory: {error}");
+            gateway.recorder.record(&Event::NotBuried { server: &envelope.server, id: envelope.id, why: &what });
+            put_off(outcomes, report::Event::Failed);
+        }
+    }
+}
+
+async fn place<W: World>(
+    gateway: &Arc<Gateway<W>>,
+    envelope: &Envelope,
+    content: &Stored,
+    failed: &[Outcome],
+) -> io::Result<()> {
+    let now = gateway.world.now();
+    let cases: Vec<Case<'_>> =
+        failed.iter().map(|o| Case { recipient: o.recipient, diagnosis: &o.diagnosis, attempted: Some(now) }).collect();
+    let bad = bad_mail(envelope, &cases, now);
+    let directory = gateway.law.load().config.queue.bad_mail_directory.clone();
+    let mut source = Source::new(gateway, bad.message_head, content);
+    let pieces = Box::new(move || source.next_blocking().map_err(io::Error::other));
+    gateway.world.place_file(&directory, &bad.message_name, pieces).await?;
+    let mut reason = Some(bad.reason.into_bytes().into());
+    gateway.world.place_file(&directory, &bad.reason_name, Box::new(move || Ok(reason.take()))).await
+}
+
+/// Says each outcome to the log and the counters.
+pub fn say<W: World>(recorder: &Recorder<W>, envelope: &Envelope, outcomes: &[Outcome], hop: &str, age: Duration) {
+    for outcome in outcomes {
+        let Some(recipient) = envelope.recipients.get(outcome.recipient) else { continue };
+        recorder.record(&Event::Outcome {
+            server: &envelope.server,
+            id: envelope.id,
+            recipient: &recipient.forward_path,
+            ending: outcome.result,
+            status: &outcome.diagnosis.status,
+            text: &outcome.diagnosis.text,
+            hop,
+            age,
+        });
+    }
+}
+
+/// The words for a message that has been tried for as long as it may.
+#[must_use]
+pub fn expired(last_error: Option<&str>) -> Diagnosis {
+    let text = match last_error {
+        Some(error) => format!("given up: it could not be delivered in time; last error: {error}"),
+        None => "given up: it could not be delivered in time".to_owned(),
+    };
+    Diagnosis { status: report::EXPIRED, text: text.into(), host: None }
+}
+
+/// The words for a message that is late.
+#[must_use]
+pub fn late(last_error: Option<&str>) -> Diagnosis {
+    let text = last_error.map_or("not delivered yet".to_owned(), |error| format!("not delivered yet: {error}"));
+    Diagnosis { status: EnhancedStatus::new(Class::Transient, 4, 1), text: text.into(), host: None }
+}
+
+/// The words for a recipient that no route leads to.
+#[must_use]
+pub fn no_route() -> Diagnosis {
+    Diagnosis { status: report::NO_ROUTE, text: "no route leads to this domain".into(), host: None }
+}
+
+/// The words for a message that an administrator deleted.
+#[must_use]
+pub fn deleted() -> Diagnosis {
+    Diagnosis { status: report::DELETED, text: "deleted by an administrator".into(), host: None }
+}
+
+/// Until when a message of this age is tried.
+#[must_use]
+pub fn delayed(retry: &queue::Retry, received: Timestamp) -> report::Event {
+    report::Event::Delayed { retry_until: retry.expires_at(received) }
+}

@@ -1,0 +1,237 @@
+//! Deliver: one connection to a next hop, and the messages it carries.
+//!
+//! Open, attempt, settle; then the next message, until there is none or the connection has carried
+//! enough. An attempt ends in one outcome for each recipient; reports that an outcome asks for are
+//! durable before the outcome is told to the dispatcher, who records it before anything else.
+
+mod drop;
+mod link;
+mod open;
+
+use crate::Gateway;
+use crate::conclude::{self, Settled};
+use crate::dispatch::Order;
+use crate::event::Event;
+use crate::plan::Way;
+use crate::world::World;
+use bytes::Bytes;
+use mail::{Class, EnhancedStatus};
+use policy::Route;
+use queue::spool::{BodyReader, Location, ReadError};
+use queue::{ConnectionEnd, ConnectionId, Diagnosis, Ending, Envelope, Item, Outcome};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How long a connection with nothing to carry is kept for more.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// One message for one connection.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The part of the message that goes this way.
+    pub item: Item,
+    /// The envelope.
+    pub envelope: Arc<Envelope>,
+    /// The body.
+    pub content: Stored,
+}
+
+/// Where a body is.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Still in memory since it was received.
+    pub memory: Option<Vec<Bytes>>,
+    /// In the spool.
+    pub location: Location,
+}
+
+/// One connection of a way, seen by whoever drives it.
+pub struct Carrier<W: World> {
+    pub gateway: Arc<Gateway<W>>,
+    pub way: Arc<Way>,
+    pub id: ConnectionId,
+    pub connect_limit: Duration,
+}
+
+/// One connection, from opening to closing.
+pub async fn connection<W: World>(
+    carrier: Carrier<W>,
+    first: Job,
+    mut jobs: mpsc::Receiver<Job>,
+    cut: CancellationToken,
+) {
+    let end = tokio::select! {
+        biased;
+        () = cut.cancelled() => ConnectionEnd::Closed,
+        end = carrier.carry(first, &mut jobs) => end,
+    };
+    // Fails only when everything stops.
+    let _ = carrier.gateway.orders.send(Order::Closed { connection: carrier.id, end }).await;
+}
+
+impl<W: World> Carrier<W> {
+    async fn carry(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
+        match &self.way.route {
+            Route::Drop(to) => self.carry_to_directory(&to.directory, first, jobs).await,
+            Route::SmartHosts(hosts) => match self.open(hosts).await {
+                open::Opened::Ready(link) => self.carry_to_host(*link, first, jobs).await,
+                open::Opened::Loop => self.refuse_loops(first, jobs).await,
+                open::Opened::Failed(error) => ConnectionEnd::Failed { error },
+            },
+            Route::None => unreachable!("recipients without a way are settled when the message is admitted"),
+        }
+    }
+
+    async fn carry_to_host(
+        &self,
+        mut link: link::Link<W>,
+        first: Job,
+        jobs: &mut mpsc::Receiver<Job>,
+    ) -> ConnectionEnd {
+        let (server, hop) = (&*self.way.server, &*link.hop.clone());
+        self.gateway.recorder.record(&Event::HopConnected { server, hop });
+        let mut next = Some(first);
+        while let Some(job) = next {
+            let attempted = link.attempt(&self.gateway, &job).await;
+            if attempted.stale {
+                break;
+            }
+            self.settle(&job, attempted.outcomes, hop, attempted.reports).await;
+            next = if attempted.usable { self.next(jobs).await } else { None };
+        }
+        link.quit().await;
+        self.gateway.recorder.record(&Event::HopDisconnected { server, hop });
+        ConnectionEnd::Closed
+    }
+
+    /// The next message, or `None` when the connection is to end: nothing has come for a while, or
+    /// the dispatcher wants it ended.
+    async fn next(&self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+        if let Ok(job) = tokio::time::timeout(LINGER, jobs.recv()).await {
+            return job;
+        }
+        // Whatever was sent at this very moment is still carried.
+        jobs.close();
+        jobs.recv().await
+    }
+
+    /// What came of one attempt: reported where somebody wants to know, said, and told.
+    async fn settle(&self, job: &Job, outcomes: Vec<Outcome>, hop: &str, hop_reports: bool) {
+        let settled = conclude::settle(&self.gateway, &job.envelope, &job.content, outcomes, hop_reports).await;
+        let Settled { outcomes } = settled;
+        self.say(job, &outcomes, hop);
+        let order = Order::Finished { connection: self.id, message: job.item.message, outcomes };
+        // Fails only when everything stops; then the message is delivered again after the start.
+        let _ = self.gateway.orders.send(order).await;
+    }
+
+    fn say(&self, job: &Job, outcomes: &[Outcome], hop: &str) {
+        let (server, id, recorder) = (&*self.way.server, job.item.message, &self.gateway.recorder);
+        let age = self.gateway.world.now().since(job.envelope.received);
+        conclude::say(recorder, &job.envelope, outcomes, hop, age);
+        let recipients = outcomes.iter().filter(|o| matches!(o.result, Ending::Delivered | Ending::Relayed)).count();
+        if recipients > 0 {
+            let bytes = job.envelope.content.size_bytes;
+            let drop = matches!(self.way.route, Route::Drop(_));
+            recorder.record(&Event::Sent { server, id, hop, recipients, bytes, drop });
+        }
+    }
+
+    /// All hosts of the way are ourselves: nothing that goes there will ever arrive (reference 2, 5.4.6).
+    async fn refuse_loops(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            let status = EnhancedStatus::new(Class::Permanent, 4, 6);
+            let outcomes = same(&job, Ending::Failed, status, "mail for this destination loops back to this gateway");
+            self.settle(&job, outcomes, &self.way.name, false).await;
+            next = self.next(jobs).await;
+        }
+        ConnectionEnd::Closed
+    }
+}
+
+/// The same outcome, in our own words, for all recipients of a job.
+fn same(job: &Job, result: Ending, status: EnhancedStatus, text: &str) -> Vec<Outcome> {
+    let diagnosis = Diagnosis { status, text: text.into(), host: None };
+    let outcome = |recipient| Outcome { recipient, result, diagnosis: diagnosis.clone() };
+    job.item.recipients.iter().map(outcome).collect()
+}
+
+/// A body that could not be read: wait for the disk, give up on what it has lost.
+fn unreadable(job: &Job, error: &ReadError) -> Vec<Outcome> {
+    match error {
+        ReadError::Disk(_) | ReadError::Gone => {
+            let status = EnhancedStatus::new(Class::Transient, 3, 0);
+            same(job, Ending::Deferred, status, &error.to_string())
+        }
+        ReadError::Damaged => {
+            let status = EnhancedStatus::new(Class::Permanent, 3, 0);
+            same(job, Ending::Failed, status, "the stored message is damaged and cannot be sent")
+        }
+    }
+}
+
+/// A message as it goes out: the header fields we added, then the body, chunk by chunk.
+pub struct Source<W: World> {
+    head: Option<Bytes>,
+    body: From<W>,
+}
+
+enum From<W: World> {
+    Memory(std::vec::IntoIter<Bytes>),
+    Spool(Option<BodyReader<W::Disk>>),
+}
+
+/// Octets read from the spool at once.
+const CHUNK_OCTETS: usize = 256 * 1024;
+
+impl<W: World> Source<W> {
+    /// The message of an envelope.
+    pub fn new(gateway: &Gateway<W>, head: Vec<u8>, content: &Stored) -> Source<W> {
+        let body = match &content.memory {
+            Some(chunks) => From::Memory(chunks.clone().into_iter()),
+            None => From::Spool(Some(gateway.reader.chunks(&content.location))),
+        };
+        Source { head: Some(head.into()), body }
+    }
+
+    /// The next chunk; `None` at the end.
+    ///
+    /// # Errors
+    /// The body cannot be read. What has been given out must not be taken for the whole.
+    pub async fn next(&mut self, world: &W) -> Result<Option<Bytes>, ReadError> {
+        if let Some(head) = self.head.take() {
+            return Ok(Some(head));
+        }
+        match &mut self.body {
+            From::Memory(chunks) => Ok(chunks.next()),
+            From::Spool(reader) => {
+                let mut taken = reader.take().ok_or(ReadError::Gone)?;
+                let (back, chunk) = world
+                    .blocking(move || {
+                        let chunk = taken.next_chunk(CHUNK_OCTETS);
+                        (taken, chunk)
+                    })
+                    .await;
+                *reader = Some(back);
+                chunk
+            }
+        }
+    }
+
+    /// The next chunk, for whoever may wait for the disk itself.
+    ///
+    /// # Errors
+    /// As [`Source::next`].
+    pub fn next_blocking(&mut self) -> Result<Option<Bytes>, ReadError> {
+        if let Some(head) = self.head.take() {
+            return Ok(Some(head));
+        }
+        match &mut self.body {
+            From::Memory(chunks) => Ok(chunks.next()),
+            From::Spool(reader) => reader.as_mut().ok_or(ReadError::Gone)?.next_chunk(CHUNK_OCTETS),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Delivery into a directory: one file a message, whole or not there.
+
+use super::{Carrier, Job, Source, same};
+use crate::world::World;
+use mail::{Class, EnhancedStatus};
+use queue::{ConnectionEnd, Ending, Outcome};
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+use tokio::sync::mpsc;
+
+impl<W: World> Carrier<W> {
+    pub(super) async fn carry_to_directory(
+        &self,
+        directory: &Path,
+        first: Job,
+        jobs: &mut mpsc::Receiver<Job>,
+    ) -> ConnectionEnd {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            let outcomes = match self.drop_file(directory, &job).await {
+                Ok(()) => delivered(&job, directory),
+                // The disk or the directory is at fault, and every message would meet the same.
+                Err(error) => {
+                    let error = format!("{}: {error}", directory.display()).into();
+                    return ConnectionEnd::Failed { error };
+                }
+            };
+            self.settle(&job, outcomes, &self.way.name, false).await;
+            next = self.next(jobs).await;
+        }
+        ConnectionEnd::Closed
+    }
+
+    /// The name of the file is the identifier: a message dropped again after a crash replaces itself.
+    async fn drop_file(&self, directory: &Path, job: &Job) -> io::Result<()> {
+        let mut source = Source::new(&self.gateway, head(job), &job.content);
+        let pieces = Box::new(move || source.next_blocking().map_err(io::Error::other));
+        let name = format!("{}.eml", job.item.message);
+        self.gateway.world.place_file(directory, &name, pieces).await
+    }
+}
+
+fn delivered(job: &Job, directory: &Path) -> Vec<Outcome> {
+    let status = EnhancedStatus::new(Class::Success, 1, 5);
+    same(job, Ending::Delivered, status, &format!("written to {}", directory.display()))
+}
+
+/// X-Sender and X-Receiver are the envelope (reference 1.7); Return-Path is RFC 5321 §4.4.
+fn head(job: &Job) -> Vec<u8> {
+    let from = &job.envelope.reverse_path;
+    let mut head = format!("X-Sender: <{from}>\r\n");
+    for place in job.item.recipients.iter() {
+        if let Some(recipient) = job.envelope.recipients.get(place) {
+            // Writing to a string cannot fail.
+            let _ = write!(head, "X-Receiver: <{}>\r\n", recipient.forward_path);
+        }
+    }
+    let _ = write!(head, "Return-Path: <{from}>\r\n");
+    let mut head = head.into_bytes();
+    head.extend_from_slice(&job.envelope.trace);
+    head
+}

@@ -1,0 +1,420 @@
+//! Dispatch: the one owner of the schedule and of what is known about queued messages.
+//!
+//! Connections, the keeper, and administrators send it orders; it tells connections what to carry
+//! and the keeper what to remember. It never waits for the keeper: what is to be recorded stands in
+//! a line of its own, and goes as the keeper has room. Outcomes are in that line before the
+//! schedule hears of them.
+
+mod administer;
+mod settle;
+mod view;
+
+pub use administer::{Filter, QueueAnswer, QueueCommand};
+pub use view::{DestinationView, MessageView, QueueView, RecipientView};
+
+use crate::deliver::{self, Carrier, Job, Stored};
+use crate::keeper::Errand;
+use crate::plan::{self, Way};
+use crate::world::World;
+use crate::{Gateway, Law};
+use bytes::Bytes;
+use mail::Timestamp;
+use queue::spool::{Attempt, Location, Queued};
+use queue::{
+    ConnectionEnd, ConnectionId, DestinationId, Disposition, Ending, Envelope, Item, MessageId, Next, Outcome, Places,
+    Schedule,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Orders that may wait.
+pub const ORDERS: usize = 4096;
+/// Orders that are looked at before the schedule is asked again.
+const BATCH: usize = 256;
+/// Octets of bodies that are kept in memory until they have been sent once.
+const KEPT_OCTETS: u64 = 32 * 1024 * 1024;
+
+/// A message that has just become ours.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Its envelope.
+    pub envelope: Arc<Envelope>,
+    /// Where its body is.
+    pub location: Location,
+    /// Its body, if it is still in memory.
+    pub body: Option<Vec<Bytes>>,
+}
+
+/// Something for the dispatcher to do.
+#[derive(Debug)]
+pub enum Order {
+    /// Messages have become ours.
+    Admit(Vec<Admitted>),
+    /// A connection has finished a message; reports that were asked for are durable.
+    Finished { connection: ConnectionId, message: MessageId, outcomes: Vec<Outcome> },
+    /// A connection has ended.
+    Closed { connection: ConnectionId, end: ConnectionEnd },
+    /// Recipients that no connection carried have come to an end; reports are durable.
+    Settled { message: MessageId, outcomes: Vec<Outcome> },
+    /// The sender of a message has been told that it is late.
+    Warned { message: MessageId },
+    /// There are new settings.
+    Reloaded,
+    /// An administrator asks or commands.
+    Queue(QueueCommand, oneshot::Sender<QueueAnswer>),
+    /// The gauges are about to be read.
+    Survey(oneshot::Sender<()>),
+}
+
+/// What is known about a queued message.
+#[derive(Debug)]
+struct Message {
+    envelope: Arc<Envelope>,
+    location: Location,
+    body: Option<Vec<Bytes>>,
+}
+
+/// A connection as the dispatcher sees it.
+struct Line {
+    destination: DestinationId,
+    /// `None` when it is to carry nothing more.
+    jobs: Option<mpsc::Sender<Job>>,
+    cut: CancellationToken,
+    carries: Option<Item>,
+}
+
+/// The owner of the schedule.
+pub struct Dispatcher<W: World> {
+    gateway: Arc<Gateway<W>>,
+    orders: mpsc::Receiver<Order>,
+    schedule: Schedule,
+    ways: BTreeMap<DestinationId, Arc<Way>>,
+    messages: BTreeMap<MessageId, Message>,
+    lines: BTreeMap<ConnectionId, Line>,
+    /// What the keeper is to be told.
+    outbox: VecDeque<Errand>,
+    kept_octets: u64,
+    stopping: bool,
+}
+
+impl<W: World> Dispatcher<W> {
+    /// A dispatcher that knows what the spool held at the start.
+    pub fn new(gateway: Arc<Gateway<W>>, orders: mpsc::Receiver<Order>, recovered: Vec<Queued>) -> Dispatcher<W> {
+        let law = gateway.law.load_full();
+        let mut schedule = Schedule::new();
+        schedule.set_total_connections(law.config.delivery.connections);
+        let mut dispatcher = Dispatcher {
+            gateway,
+            orders,
+            schedule,
+            ways: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            kept_octets: 0,
+            stopping: false,
+        };
+        for Queued { envelope, location, retry_at } in recovered {
+            let due = retry_at.unwrap_or(envelope.received);
+            dispatcher.enter(&law, envelope, location, None, due);
+        }
+        dispatcher
+    }
+
+    /// Works until everything stops.
+    pub async fn run(mut self) {
+        let gateway = self.gateway.clone();
+        let mut batch = Vec::with_capacity(BATCH);
+        while !(self.stopping && self.lines.is_empty() && self.outbox.is_empty()) {
+            let wake = if self.stopping { None } else { self.turn() };
+            let now = gateway.world.now();
+            tokio::select! {
+                biased;
+                count = self.orders.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    let law = gateway.law.load_full();
+                    batch.drain(..).for_each(|order| self.perform(&law, order));
+                }
+                permit = gateway.keeper.reserve(), if !self.outbox.is_empty() => self.record(permit.ok()),
+                () = gateway.stop.soft.cancelled(), if !self.stopping => self.stop(),
+                () = gateway.stop.hard.cancelled(), if self.stopping => break,
+                () = tokio::time::sleep(wake.unwrap_or(now).since(now)), if wake.is_some() => {}
+            }
+        }
+        // What the keeper still has room for is recorded; the rest is delivered again.
+        while let Some(errand) = self.outbox.pop_front() {
+            match gateway.keeper.reserve().await {
+                Ok(permit) => permit.send(errand),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn perform(&mut self, law: &Arc<Law<W>>, order: Order) {
+        match order {
+            Order::Admit(admitted) => {
+                for Admitted { envelope, location, body } in admitted {
+                    let due = envelope.received;
+                    self.enter(law, envelope, location, body, due);
+                }
+            }
+            Order::Finished { connection, message, outcomes } => self.finished(connection, message, &outcomes),
+            Order::Closed { connection, end } => self.closed(connection, end),
+            Order::Settled { message, outcomes } => self.settled(law, message, &outcomes),
+            Order::Warned { message } => self.warned(message),
+            Order::Reloaded => self.reloaded(law),
+            Order::Queue(command, answer) => {
+                let said = self.administer(command);
+                // Whoever asked may be gone.
+                let _ = answer.send(said);
+            }
+            Order::Survey(done) => {
+                self.survey();
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Does what the schedule says; returns when to ask again.
+    fn turn(&mut self) -> Option<Timestamp> {
+        loop {
+            match self.schedule.next(self.gateway.world.now()) {
+                Next::Attempt { connection, item } => self.open(connection, item),
+                Next::Use { connection, item } => self.hand(connection, item),
+                Next::Close { connection } => self.release_line(connection),
+                Next::Warn { message } => self.warn(message),
+                Next::GiveUp { message, items } => self.give_up(message, &items),
+                Next::WaitUntil(at) => return Some(at),
+                Next::Idle => return None,
+            }
+        }
+    }
+
+    /// Takes a message in and schedules what is still to be done for it.
+    fn enter(
+        &mut self,
+        law: &Law<W>,
+        envelope: Arc<Envelope>,
+        location: Location,
+        body: Option<Vec<Bytes>>,
+        due: Timestamp,
+    ) {
+        let id = envelope.id;
+        let size = envelope.content.size_bytes;
+        let body = body.filter(|_| self.kept_octets + size <= KEPT_OCTETS);
+        self.kept_octets += if body.is_some() { size } else { 0 };
+        self.messages.insert(id, Message { envelope: envelope.clone(), location, body });
+        self.schedule_parts(law, &envelope, due);
+    }
+
+    /// One item for each way that recipients still have to go.
+    fn schedule_parts(&mut self, law: &Law<W>, envelope: &Arc<Envelope>, due: Timestamp) {
+        let plan = plan::plan(&law.config, envelope);
+        let now = self.gateway.world.now();
+        for (route, recipients) in plan.ways {
+            let destination = self.destination(law, &envelope.server, &route);
+            let attempts = recipients.iter().filter_map(|at| envelope.recipients.get(at)).map(|r| r.attempts).max();
+            let item = Item {
+                message: envelope.id,
+                destination,
+                recipients,
+                due,
+                received: envelope.received,
+                size_bytes: envelope.content.size_bytes,
+                attempts: attempts.unwrap_or(0),
+                warned: envelope.warned,
+                held: envelope.held,
+            };
+            self.schedule.admit(item, now);
+        }
+        if !plan.stranded.is_empty() {
+            self.strand(envelope.id, &plan.stranded);
+        }
+    }
+
+    fn destination(&mut self, law: &Law<W>, server: &str, route: &policy::Route) -> DestinationId {
+        let name = plan::name(server, route);
+        if let Some(known) = self.schedule.find(&name)
+            && self.ways.contains_key(&known)
+        {
+            return known;
+        }
+        let id = self.schedule.destination(&name, plan::terms(&law.config));
+        self.ways.insert(id, Arc::new(plan::way(&law.config, server, route)));
+        id
+    }
+
+    /// Opens a connection for an item.
+    fn open(&mut self, connection: ConnectionId, item: Item) {
+        let destination = item.destination;
+        let (Some(way), Some(job)) = (self.ways.get(&destination).cloned(), self.job(&item)) else {
+            return self.vanished(connection, &item);
+        };
+        let (jobs, queue) = mpsc::channel(1);
+        let cut = CancellationToken::new();
+        let line = Line { destination, jobs: Some(jobs), cut: cut.clone(), carries: Some(item) };
+        self.lines.insert(connection, line);
+        let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
+        let carrier = Carrier { gateway: self.gateway.clone(), way, id: connection, connect_limit };
+        self.gateway.tasks.spawn(deliver::connection(carrier, job, queue, cut));
+    }
+
+    /// Gives an item to a connection that is open. If it is ending at this very moment the item
+    /// goes back when it says so.
+    fn hand(&mut self, connection: ConnectionId, item: Item) {
+        let Some(job) = self.job(&item) else { return self.vanished(connection, &item) };
+        let Some(line) = self.lines.get_mut(&connection) else { return };
+        line.carries = Some(item);
+        if let Some(jobs) = &line.jobs {
+            let _ = jobs.try_send(job);
+        }
+    }
+
+    fn job(&self, item: &Item) -> Option<Job> {
+        let message = self.messages.get(&item.message)?;
+        let content = Stored { memory: message.body.clone(), location: message.location.clone() };
+        Some(Job { item: item.clone(), envelope: message.envelope.clone(), content })
+    }
+
+    /// The schedule spoke of a message that is not there: a fault of ours, and no reason to stop.
+    fn vanished(&mut self, connection: ConnectionId, item: &Item) {
+        let what = format!("message {} is scheduled and not known", item.message);
+        self.gateway.recorder.record(&crate::event::Event::Fault { place: "dispatch", what: &what });
+        self.schedule.finished(connection, item.message, Disposition::Done);
+        self.schedule.closed(connection, ConnectionEnd::Closed, self.gateway.world.now());
+    }
+
+    /// A connection has finished a message, and may have the next.
+    fn finished(&mut self, connection: ConnectionId, message: MessageId, outcomes: &[Outcome]) {
+        let now = self.gateway.world.now();
+        let Some(line) = self.lines.get_mut(&connection) else { return };
+        let Some(item) = line.carries.take() else { return };
+        let terms = *self.schedule.terms(line.destination);
+        let disposition = disposition(outcomes, || terms.retry.next_attempt(item.attempts + 1, now), now);
+        let again = match &disposition {
+            Disposition::Done => None,
+            Disposition::Retry { at, .. } => Some(*at),
+        };
+        self.remember(message, outcomes, item.destination, again);
+        self.schedule.finished(connection, message, disposition);
+        match self.schedule.more(connection, now) {
+            Some(item) => self.hand(connection, item),
+            None if self.schedule.idle(connection) => {}
+            None => self.release_line(connection),
+        }
+    }
+
+    /// Writes outcomes into the envelope and into the keeper's line.
+    fn remember(&mut self, id: MessageId, outcomes: &[Outcome], way: DestinationId, again: Option<Timestamp>) {
+        let elsewhere = self.schedule.items_of(id).filter(|item| item.destination != way).map(|item| item.due);
+        let retry_at = elsewhere.chain(again).min();
+        let Some(message) = self.messages.get_mut(&id) else { return };
+        Arc::make_mut(&mut message.envelope).apply(outcomes);
+        if message.envelope.is_finished() {
+            return self.forget(id);
+        }
+        let warned = message.envelope.warned;
+        // What has to wait is read back from the spool when its time comes.
+        if again.is_some() {
+            self.let_go(id);
+        }
+        self.outbox.push_back(Errand::Attempt(Attempt { id, outcomes: outcomes.to_vec(), retry_at, warned }));
+    }
+
+    /// Nothing is left to do for a message.
+    fn forget(&mut self, id: MessageId) {
+        self.let_go(id);
+        if self.messages.remove(&id).is_some() {
+            self.outbox.push_back(Errand::Finished(id));
+        }
+    }
+
+    /// Gives the memory of a body back.
+    fn let_go(&mut self, id: MessageId) {
+        if let Some(message) = self.messages.get_mut(&id)
+            && message.body.take().is_some()
+        {
+            self.kept_octets = self.kept_octets.saturating_sub(message.envelope.content.size_bytes);
+        }
+    }
+
+    fn closed(&mut self, connection: ConnectionId, end: ConnectionEnd) {
+        self.lines.remove(&connection);
+        self.schedule.closed(connection, end, self.gateway.world.now());
+    }
+
+    /// Lets a connection end when it has finished what it carries.
+    fn release_line(&mut self, connection: ConnectionId) {
+        if let Some(line) = self.lines.get_mut(&connection) {
+            line.jobs = None;
+        }
+    }
+
+    fn record(&mut self, permit: Option<mpsc::Permit<'_, Errand>>) {
+        match (permit, self.outbox.pop_front()) {
+            (Some(permit), Some(errand)) => permit.send(errand),
+            // Without a keeper everything is stopping.
+            _ => self.outbox.clear(),
+        }
+    }
+
+    /// No new attempts; connections end after the message they carry.
+    fn stop(&mut self) {
+        self.stopping = true;
+        self.lines.values_mut().for_each(|line| line.jobs = None);
+    }
+
+    /// New settings: everything that is not under way is planned anew.
+    fn reloaded(&mut self, law: &Arc<Law<W>>) {
+        self.schedule.set_total_connections(law.config.delivery.connections);
+        self.ways.clear();
+        let waiting: Vec<(MessageId, Timestamp)> = self.schedule.items().map(|item| (item.message, item.due)).collect();
+        let mut due: BTreeMap<MessageId, Timestamp> = BTreeMap::new();
+        for (id, at) in waiting {
+            let earliest = due.entry(id).or_insert(at);
+            *earliest = (*earliest).min(at);
+        }
+        let carried: Vec<MessageId> =
+            self.lines.values().filter_map(|l| l.carries.as_ref().map(|i| i.message)).collect();
+        for (id, at) in due {
+            let Some(envelope) = self.messages.get(&id).map(|m| m.envelope.clone()) else { continue };
+            if !carried.contains(&id) {
+                self.schedule.remove(id);
+                self.schedule_parts(law, &envelope, at);
+            }
+        }
+        let names: Vec<(DestinationId, String)> =
+            self.schedule.summaries(self.gateway.world.now()).map(|s| (s.destination, s.name.to_owned())).collect();
+        for (_, name) in names {
+            self.schedule.destination(&name, plan::terms(&law.config));
+        }
+    }
+
+    fn survey(&self) {
+        let now = self.gateway.world.now();
+        let (mut waiting, mut resting) = (0, 0);
+        for summary in self.schedule.summaries(now) {
+            waiting += usize::from(summary.messages > 0);
+            resting += usize::from(summary.state == queue::DestinationState::Retry);
+        }
+        self.gateway.recorder.counters().queue_is(self.messages.len(), waiting, resting);
+    }
+}
+
+/// What is left of an item after an attempt. Recipients that were only too many for one
+/// transaction (RFC 5321 §4.5.3.1.10) are tried again at once, as long as some got through.
+fn disposition(outcomes: &[Outcome], later: impl Fn() -> Timestamp, now: Timestamp) -> Disposition {
+    let deferred = || outcomes.iter().filter(|outcome| outcome.result == Ending::Deferred);
+    let recipients: Places = deferred().map(|outcome| outcome.recipient).collect();
+    if recipients.is_empty() {
+        return Disposition::Done;
+    }
+    let progress = outcomes.iter().any(|o| matches!(o.result, Ending::Delivered | Ending::Relayed));
+    let too_many = |o: &Outcome| (o.diagnosis.status.subject, o.diagnosis.status.detail) == (5, 3);
+    let at = if progress && deferred().all(too_many) { now } else { later() };
+    Disposition::Retry { recipients, at }
+}

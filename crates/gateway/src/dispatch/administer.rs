@@ -1,0 +1,183 @@
+//! What administrators may do to the queue. What they see of it is in [`super::view`].
+
+use super::Dispatcher;
+use super::view::{QueueView, message_view};
+use crate::event::Event;
+use crate::keeper::Errand;
+use crate::world::World;
+use mail::Timestamp;
+use queue::{ConnectionId, DestinationState, Envelope, MessageId};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Which messages are meant. Every field that is given must agree; none given means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// These identifiers.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// The reverse-path contains this; `<>` is the null reverse-path.
+    pub from: Option<String>,
+    /// A recipient that is still to be attempted contains this.
+    pub to: Option<String>,
+    /// The name of a destination contains this.
+    pub destination: Option<String>,
+    /// Received by this virtual server.
+    pub server: Option<String>,
+    /// Received at least so many seconds ago.
+    pub older_than_s: Option<u64>,
+}
+
+/// A question or command about the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueCommand {
+    /// Destinations and messages.
+    List(Filter),
+    /// One message with everything that has become of it.
+    Show(String),
+    /// How many messages a command would touch.
+    Count(Filter),
+    /// Attempt now.
+    Retry(Filter),
+    /// Hold back.
+    Hold(Filter),
+    /// Let go again.
+    Release(Filter),
+    /// Take out; the senders are told unless they are not to be.
+    Delete {
+        /// Which.
+        filter: Filter,
+        /// Whether their senders are told.
+        report: bool,
+    },
+    /// Stop the destinations whose name contains this; their sessions end at once.
+    Freeze(String),
+    /// Let them go on.
+    Unfreeze(String),
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueAnswer {
+    /// What was to be listed, or shown.
+    View(QueueView),
+    /// How many messages, or destinations, were touched or would be.
+    Done(usize),
+    /// There is no such message.
+    NotFound(String),
+}
+
+impl<W: World> Dispatcher<W> {
+    pub(super) fn administer(&mut self, command: QueueCommand) -> QueueAnswer {
+        let now = self.gateway.world.now();
+        let (word, touched) = match command {
+            QueueCommand::List(filter) => return QueueAnswer::View(self.view(&filter, now)),
+            QueueCommand::Show(id) => return self.show(id),
+            QueueCommand::Count(filter) => return QueueAnswer::Done(self.matching(&filter, now).len()),
+            QueueCommand::Retry(filter) => {
+                ("retry", self.each(&filter, now, |all, id| _ = all.schedule.retry_message(id, now)))
+            }
+            QueueCommand::Hold(filter) => ("hold", self.each(&filter, now, |all, id| all.set_held(id, true))),
+            QueueCommand::Release(filter) => ("release", self.each(&filter, now, |all, id| all.set_held(id, false))),
+            QueueCommand::Delete { filter, report } => {
+                ("delete", self.each(&filter, now, |all, id| all.take_away(id, report)))
+            }
+            QueueCommand::Freeze(name) => ("freeze", self.freeze(&name, true, now)),
+            QueueCommand::Unfreeze(name) => ("unfreeze", self.freeze(&name, false, now)),
+        };
+        self.gateway.recorder.record(&Event::Administered { command: word, messages: touched });
+        QueueAnswer::Done(touched)
+    }
+
+    fn each(&mut self, filter: &Filter, now: Timestamp, mut act: impl FnMut(&mut Self, MessageId)) -> usize {
+        let ids = self.matching(filter, now);
+        ids.iter().for_each(|id| act(self, *id));
+        ids.len()
+    }
+
+    fn set_held(&mut self, id: MessageId, held: bool) {
+        let Some(message) = self.messages.get_mut(&id) else { return };
+        Arc::make_mut(&mut message.envelope).held = held;
+        if held {
+            self.schedule.hold(id);
+        } else {
+            self.schedule.release(id);
+        }
+        self.outbox.push_back(if held { Errand::Held(id) } else { Errand::Released(id) });
+    }
+
+    fn take_away(&mut self, id: MessageId, report: bool) {
+        self.schedule.remove(id);
+        if report {
+            self.delete(id);
+        } else {
+            self.forget(id);
+        }
+    }
+
+    fn freeze(&mut self, name: &str, frozen: bool, now: Timestamp) -> usize {
+        let summaries = self.schedule.summaries(now).filter(|summary| summary.name.contains(name));
+        let meant: Vec<_> = summaries.map(|summary| summary.destination).collect();
+        for destination in &meant {
+            if frozen {
+                let open: Vec<ConnectionId> = self.schedule.freeze(*destination);
+                open.iter().filter_map(|id| self.lines.get(id)).for_each(|line| line.cut.cancel());
+            } else {
+                self.schedule.unfreeze(*destination);
+            }
+        }
+        meant.len()
+    }
+
+    /// The identifiers of the messages that a filter means, oldest first.
+    fn matching(&self, filter: &Filter, now: Timestamp) -> Vec<MessageId> {
+        let means = |id: &MessageId| self.messages.get(id).is_some_and(|m| self.means(filter, &m.envelope, now));
+        if filter.ids.is_empty() {
+            return self.messages.keys().copied().filter(|id| means(id)).collect();
+        }
+        filter.ids.iter().filter_map(|id| id.parse().ok()).filter(|id| means(id)).collect()
+    }
+
+    fn means(&self, filter: &Filter, envelope: &Envelope, now: Timestamp) -> bool {
+        let from = filter.from.as_ref().is_none_or(|from| format!("<{}>", envelope.reverse_path).contains(&**from));
+        let to = filter
+            .to
+            .as_ref()
+            .is_none_or(|to| envelope.pending().any(|(_, r)| r.forward_path.to_string().contains(&**to)));
+        let server = filter.server.as_ref().is_none_or(|server| *envelope.server == **server);
+        let age = filter.older_than_s.is_none_or(|age| now.since(envelope.received).as_secs() >= age);
+        let way = filter.destination.as_ref().is_none_or(|name| {
+            self.schedule.items_of(envelope.id).any(|item| self.schedule.name(item.destination).contains(&**name))
+        });
+        from && to && server && age && way
+    }
+
+    fn view(&self, filter: &Filter, now: Timestamp) -> QueueView {
+        let wanted = filter.destination.as_deref().unwrap_or_default();
+        QueueView {
+            destinations: self
+                .schedule
+                .summaries(now)
+                .filter(|s| s.messages > 0 || matches!(s.state, DestinationState::Retry | DestinationState::Frozen))
+                .filter(|summary| summary.name.contains(wanted))
+                .map(Into::into)
+                .collect(),
+            messages: self
+                .matching(filter, now)
+                .iter()
+                .filter_map(|id| self.messages.get(id))
+                .map(|message| message_view(&message.envelope, &self.schedule))
+                .collect(),
+        }
+    }
+
+    fn show(&self, id: String) -> QueueAnswer {
+        match id.parse().ok().and_then(|id| self.messages.get(&id)) {
+            None => QueueAnswer::NotFound(id),
+            Some(message) => QueueAnswer::View(QueueView {
+                destinations: Vec::new(),
+                messages: vec![message_view(&message.envelope, &self.schedule)],
+            }),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The queue as administrators see it: plain values that cross the control socket as JSON.
+
+use queue::{Envelope, Item, Schedule, Summary};
+use serde::{Deserialize, Serialize};
+
+/// The queue at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueView {
+    /// Destinations that have messages, rest after a failure, or are frozen.
+    pub destinations: Vec<DestinationView>,
+    /// The messages that were asked for, oldest first.
+    pub messages: Vec<MessageView>,
+}
+
+/// One destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestinationView {
+    /// Its name.
+    pub name: String,
+    /// Active, Ready, Retry or Frozen (reference 6.4).
+    pub state: String,
+    /// Messages that wait or are under way.
+    pub messages: usize,
+    /// How many of them are held.
+    pub held: usize,
+    /// Octets of all of them.
+    pub bytes: u64,
+    /// Open connections.
+    pub connections: u32,
+    /// When it is tried next, if not now.
+    pub next_retry: Option<String>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+impl From<Summary<'_>> for DestinationView {
+    fn from(summary: Summary<'_>) -> DestinationView {
+        DestinationView {
+            name: summary.name.to_owned(),
+            state: format!("{:?}", summary.state),
+            messages: summary.messages,
+            held: summary.held,
+            bytes: summary.size_bytes,
+            connections: summary.connections,
+            next_retry: summary.next_retry.map(|at| at.to_string()),
+            last_error: summary.last_error.map(str::to_owned),
+        }
+    }
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageView {
+    /// Its identifier.
+    pub id: String,
+    /// The virtual server that received it.
+    pub server: String,
+    /// When.
+    pub received: String,
+    /// Who it is from; empty for the null reverse-path.
+    pub from: String,
+    /// Octets.
+    pub bytes: u64,
+    /// An administrator holds it.
+    pub held: bool,
+    /// When its next attempt is due.
+    pub due: Option<String>,
+    /// Its recipients.
+    pub recipients: Vec<RecipientView>,
+}
+
+/// One recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientView {
+    /// Whom.
+    pub to: String,
+    /// Pending, delivered or failed.
+    pub state: String,
+    /// How often it has been attempted.
+    pub attempts: u32,
+    /// What was said last.
+    pub last: Option<String>,
+    /// Where it goes, if it is still to go.
+    pub destination: Option<String>,
+}
+
+/// One message as it stands in the schedule.
+pub(super) fn message_view(envelope: &Envelope, schedule: &Schedule) -> MessageView {
+    let items: Vec<Item> = schedule.items_of(envelope.id).collect();
+    let recipients = envelope.recipients.iter().enumerate().map(|(place, recipient)| RecipientView {
+        to: recipient.forward_path.to_string(),
+        state: format!("{:?}", recipient.state).to_lowercase(),
+        attempts: recipient.attempts,
+        last: recipient.last.as_ref().map(|last| last.text.to_string()),
+        destination: items
+            .iter()
+            .find(|item| item.recipients.contains(place))
+            .map(|item| schedule.name(item.destination).to_owned()),
+    });
+    MessageView {
+        id: envelope.id.to_string(),
+        server: envelope.server.to_string(),
+        received: envelope.received.to_string(),
+        from: envelope.reverse_path.to_string(),
+        bytes: envelope.content.size_bytes,
+        held: envelope.held,
+        due: items.iter().map(|item| item.due).min().map(|due| due.to_string()),
+        recipients: recipients.collect(),
+    }
+}

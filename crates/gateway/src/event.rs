@@ -1,0 +1,441 @@
+//! Everything that can happen, said once.
+//!
+//! Whoever does a thing says so with one [`Event`]. Two readers follow: the counters fold it into
+//! numbers, the log writes it as one line. A counter is never incremented by hand, so log and
+//! counters cannot disagree. Events borrow; an event nobody writes down costs no allocation.
+
+use mail::{Mailbox, Reply, ReversePath, Timestamp};
+use queue::{Ending, MessageId};
+use std::fmt::{Display, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// The questions of a session, as columns of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// May this client connect?
+    Connection,
+    /// May it submit, and as this sender?
+    Sender,
+    /// May this recipient be reached: submit or relay?
+    Recipient,
+    /// May this message be taken?
+    Message,
+}
+
+impl Asked {
+    /// The word in the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Asked::Connection => "connection",
+            Asked::Sender => "sender",
+            Asked::Recipient => "recipient",
+            Asked::Message => "message",
+        }
+    }
+}
+
+/// The kinds of report we send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// Non-delivery.
+    Failed,
+    /// Late.
+    Delayed,
+    /// Delivered, as asked for.
+    Delivered,
+    /// Handed to a system that does not report, as asked for.
+    Relayed,
+}
+
+impl Reported {
+    /// The word in the log and in counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Reported::Failed => "failed",
+            Reported::Delayed => "delayed",
+            Reported::Delivered => "delivered",
+            Reported::Relayed => "relayed",
+        }
+    }
+}
+
+/// Something that happened. `server` is the name of the virtual server it happened at.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A listening socket is open.
+    Listening { server: &'a str, address: SocketAddr },
+    /// The spool has been read.
+    Recovered { messages: usize, damaged: usize },
+    /// The gateway takes mail from now on.
+    Started,
+    /// No new connections from now on; open transactions may end.
+    Stopping,
+    /// Settings have been loaded.
+    Reloaded,
+    /// New settings were refused; the old ones stay.
+    ReloadRefused { why: &'a str },
+    /// A client connected.
+    Connected { server: &'a str, client: IpAddr },
+    /// A session ended.
+    Disconnected { server: &'a str, client: IpAddr, messages: u32, lasted: Duration },
+    /// A question was answered with no.
+    Refused {
+        server: &'a str,
+        client: IpAddr,
+        asked: Asked,
+        reason: &'static str,
+        reply: &'a Reply,
+        sender: Option<&'a ReversePath>,
+        recipient: Option<&'a Mailbox>,
+        why: &'a [String],
+    },
+    /// The session noticed something about its client.
+    Noted { server: &'a str, client: IpAddr, note: &'static str },
+    /// The link was secured by TLS.
+    Secured { server: &'a str, client: IpAddr, version: &'a str, cipher: &'a str },
+    /// The TLS handshake failed.
+    NotSecured { server: &'a str, client: IpAddr, why: &'a str },
+    /// A message is ours.
+    Received {
+        server: &'a str,
+        id: MessageId,
+        client: Option<IpAddr>,
+        sender: &'a ReversePath,
+        recipients: usize,
+        submitted: usize,
+        bytes: u64,
+    },
+    /// A message could not be taken although policy had nothing against it.
+    NotTaken { server: &'a str, client: IpAddr, why: &'a str },
+    /// A connection to a next hop was opened.
+    HopConnected { server: &'a str, hop: &'a str },
+    /// A next hop could not be reached, or would not have us.
+    HopRefused { server: &'a str, hop: &'a str, why: &'a str },
+    /// A connection to a next hop is closed.
+    HopDisconnected { server: &'a str, hop: &'a str },
+    /// What became of one recipient in one attempt.
+    Outcome {
+        server: &'a str,
+        id: MessageId,
+        recipient: &'a Mailbox,
+        ending: Ending,
+        status: &'a dyn Display,
+        text: &'a str,
+        hop: &'a str,
+        age: Duration,
+    },
+    /// A message has left a virtual server in one transaction, for some or all of its recipients.
+    Sent { server: &'a str, id: MessageId, hop: &'a str, recipients: usize, bytes: u64, drop: bool },
+    /// A report about a message was queued.
+    Reported { server: &'a str, id: MessageId, about: MessageId, kind: Reported },
+    /// A message without a sender could not be delivered and went to the bad-mail directory.
+    BadMail { server: &'a str, id: MessageId, why: &'a str },
+    /// A message could not be moved to the bad-mail directory; it stays in the queue.
+    NotBuried { server: &'a str, id: MessageId, why: &'a str },
+    /// An administrator did something to the queue.
+    Administered { command: &'a str, messages: usize },
+    /// The spool could not be written; new mail is refused until it can be.
+    SpoolFailed { why: &'a str },
+    /// A programming error ended a task; nothing was lost with it.
+    Fault { place: &'a str, what: &'a str },
+}
+
+/// The fields of an event in the order in which they are written.
+pub trait Fields {
+    /// One field.
+    fn field(&mut self, name: &'static str, value: &dyn Display);
+    /// A field with several values.
+    fn list(&mut self, name: &'static str, values: &[String]);
+    /// A number.
+    fn number(&mut self, name: &'static str, value: u64);
+}
+
+impl Event<'_> {
+    /// The word for what happened.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Listening { .. } => "listening",
+            Event::Recovered { .. } => "recovered",
+            Event::Started => "started",
+            Event::Stopping => "stopping",
+            Event::Reloaded => "reloaded",
+            Event::ReloadRefused { .. } => "reload-refused",
+            Event::Connected { .. } => "connected",
+            Event::Disconnected { .. } => "disconnected",
+            Event::Refused { .. } => "refused",
+            Event::Noted { .. } => "noted",
+            Event::Secured { .. } => "secured",
+            Event::NotSecured { .. } => "not-secured",
+            Event::Received { .. } => "received",
+            Event::NotTaken { .. } => "not-taken",
+            Event::HopConnected { .. } => "hop-connected",
+            Event::HopRefused { .. } => "hop-refused",
+            Event::HopDisconnected { .. } => "hop-disconnected",
+            Event::Outcome { ending, .. } => match ending {
+                Ending::Delivered => "delivered",
+                Ending::Relayed => "relayed",
+                Ending::Deferred => "deferred",
+                Ending::Failed => "failed",
+            },
+            Event::Sent { .. } => "sent",
+            Event::Reported { .. } => "reported",
+            Event::BadMail { .. } => "bad-mail",
+            Event::NotBuried { .. } => "not-buried",
+            Event::Administered { .. } => "administered",
+            Event::SpoolFailed { .. } => "spool-failed",
+            Event::Fault { .. } => "fault",
+        }
+    }
+
+    /// Whether the event is worth a line in the log. Connections and transactions to next hops are
+    /// counted; their messages are what a postmaster looks for.
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        !matches!(
+            self,
+            Event::Connected { .. }
+                | Event::Disconnected { .. }
+                | Event::HopConnected { .. }
+                | Event::HopDisconnected { .. }
+                | Event::Sent { .. }
+        )
+    }
+
+    /// Visits the fields.
+    pub fn visit(&self, to: &mut dyn Fields) {
+        match *self {
+            Event::Started | Event::Stopping | Event::Reloaded => {}
+            Event::Listening { server, address } => {
+                to.field("server", &server);
+                to.field("address", &address);
+            }
+            Event::Recovered { messages, damaged } => {
+                to.number("messages", messages as u64);
+                to.number("damaged", damaged as u64);
+            }
+            Event::ReloadRefused { why } | Event::SpoolFailed { why } => to.field("why", &why),
+            Event::Connected { server, client } => session(to, server, client),
+            Event::Disconnected { server, client, messages, lasted } => {
+                session(to, server, client);
+                to.number("messages", messages.into());
+                to.number("lasted_ms", millis(lasted));
+            }
+            Event::Refused { server, client, asked, reason, reply, sender, recipient, why } => {
+                session(to, server, client);
+                to.field("asked", &asked.name());
+                to.field("reason", &reason);
+                to.field("reply", reply);
+                if let Some(sender) = sender {
+                    to.field("from", sender);
+                }
+                if let Some(recipient) = recipient {
+                    to.field("to", recipient);
+                }
+                to.list("rules", why);
+            }
+            Event::Noted { server, client, note } => {
+                session(to, server, client);
+                to.field("note", &note);
+            }
+            Event::Secured { server, client, version, cipher } => {
+                session(to, server, client);
+                to.field("version", &version);
+                to.field("cipher", &cipher);
+            }
+            Event::NotSecured { server, client, why } | Event::NotTaken { server, client, why } => {
+                session(to, server, client);
+                to.field("why", &why);
+            }
+            Event::Received { server, id, client, sender, recipients, submitted, bytes } => {
+                to.field("server", &server);
+                to.field("id", &id);
+                if let Some(client) = client {
+                    to.field("client", &client);
+                }
+                to.field("from", sender);
+                to.number("recipients", recipients as u64);
+                to.number("submitted", submitted as u64);
+                to.number("bytes", bytes);
+            }
+            Event::HopConnected { server, hop } | Event::HopDisconnected { server, hop } => {
+                to.field("server", &server);
+                to.field("hop", &hop);
+            }
+            Event::HopRefused { server, hop, why } => {
+                to.field("server", &server);
+                to.field("hop", &hop);
+                to.field("why", &why);
+            }
+            Event::Outcome { server, id, recipient, ending: _, status, text, hop, age } => {
+                to.field("server", &server);
+                to.field("id", &id);
+                to.field("to", recipient);
+                to.field("hop", &hop);
+                to.field("status", &status);
+                to.field("text", &text);
+                to.number("age_ms", millis(age));
+            }
+            Event::Sent { server, id, hop, recipients, bytes, drop: _ } => {
+                to.field("server", &server);
+                to.field("id", &id);
+                to.field("hop", &hop);
+                to.number("recipients", recipients as u64);
+                to.number("bytes", bytes);
+            }
+            Event::Reported { server, id, about, kind } => {
+                to.field("server", &server);
+                to.field("id", &id);
+                to.field("about", &about);
+                to.field("kind", &kind.name());
+            }
+            Event::BadMail { server, id, why } | Event::NotBuried { server, id, why } => {
+                to.field("server", &server);
+                to.field("id", &id);
+                to.field("why", &why);
+            }
+            Event::Administered { command, messages } => {
+                to.field("command", &command);
+                to.number("messages", messages as u64);
+            }
+            Event::Fault { place, what } => {
+                to.field("place", &place);
+                to.field("what", &what);
+            }
+        }
+    }
+
+    /// Appends the event as one line of JSON.
+    pub fn write_json(&self, at: Timestamp, out: &mut Vec<u8>) {
+        let mut line = JsonLine { out, scratch: String::new() };
+        line.out.extend_from_slice(b"{");
+        line.put("time", &at);
+        line.field("event", &self.name());
+        self.visit(&mut line);
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// Appends the event as one line of text.
+    pub fn write_text(&self, at: Timestamp, out: &mut Vec<u8>) {
+        let mut line = TextLine(String::with_capacity(160));
+        // Writing to a string cannot fail.
+        let _ = write!(line.0, "{at} {}", self.name());
+        self.visit(&mut line);
+        line.0.push('\n');
+        out.extend_from_slice(line.0.as_bytes());
+    }
+}
+
+fn session(to: &mut dyn Fields, server: &str, client: IpAddr) {
+    to.field("server", &server);
+    to.field("client", &client);
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+struct JsonLine<'a> {
+    out: &'a mut Vec<u8>,
+    scratch: String,
+}
+
+impl JsonLine<'_> {
+    fn put(&mut self, name: &str, value: &dyn Display) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.string(value);
+    }
+
+    fn string(&mut self, value: &dyn Display) {
+        self.scratch.clear();
+        // Neither writing to a string nor escaping into a vector can fail.
+        let _ = write!(self.scratch, "{value}");
+        let _ = serde_json::to_writer(&mut *self.out, &self.scratch);
+    }
+}
+
+impl Fields for JsonLine<'_> {
+    fn field(&mut self, name: &'static str, value: &dyn Display) {
+        self.out.push(b',');
+        self.put(name, value);
+    }
+
+    fn list(&mut self, name: &'static str, values: &[String]) {
+        self.out.extend_from_slice(b",\"");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":[");
+        for (at, value) in values.iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            self.string(value);
+        }
+        self.out.push(b']');
+    }
+
+    fn number(&mut self, name: &'static str, value: u64) {
+        self.out.extend_from_slice(b",\"");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out.extend_from_slice(value.to_string().as_bytes());
+    }
+}
+
+struct TextLine(String);
+
+impl TextLine {
+    /// Values with blanks are quoted; what could start a new line or move a terminal is escaped.
+    fn value(&mut self, value: &dyn Display) {
+        let text = value.to_string();
+        let plain = !text.is_empty() && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '"');
+        if plain {
+            self.0.push_str(&text);
+        } else {
+            // Debug form escapes exactly what must not reach a terminal.
+            let _ = write!(self.0, "{text:?}");
+        }
+    }
+}
+
+impl Fields for TextLine {
+    fn field(&mut self, name: &'static str, value: &dyn Display) {
+        let _ = write!(self.0, " {name}=");
+        self.value(value);
+    }
+
+    fn list(&mut self, name: &'static str, values: &[String]) {
+        for value in values {
+            self.field(name, value);
+        }
+    }
+
+    fn number(&mut self, name: &'static str, value: u64) {
+        let _ = write!(self.0, " {name}={value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_cannot_write_a_line_of_its_own() {
+        let event =
+            Event::NotTaken { server: "inbound", client: "192.0.2.66".parse().unwrap(), why: "a\r\n\"b\"\u{1b}[2J" };
+        let (mut text, mut json) = (Vec::new(), Vec::new());
+        event.write_text(Timestamp::from_millis(0), &mut text);
+        event.write_json(Timestamp::from_millis(0), &mut json);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "1970-01-01T00:00:00.000Z not-taken server=inbound client=192.0.2.66 why=\"a\\r\\n\\\"b\\\"\\u{1b}[2J\"\n"
+        );
+        let parsed: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(parsed["why"], "a\r\n\"b\"\u{1b}[2J");
+        assert_eq!(parsed["event"], "not-taken");
+    }
+}

@@ -1,0 +1,242 @@
+//! The keeper of the spool: the one owner of everything durable.
+//!
+//! Whatever waits when a flush ends goes into the next write and one flush of the disk; nobody
+//! waits for a timer. Outcomes that nobody waits for may stay a few milliseconds for company. After
+//! a failed flush new mail is refused until the spool goes on in a fresh segment, and what had been
+//! accepted is still delivered.
+
+use crate::dispatch::{Admitted, Order};
+use queue::body::Body;
+use queue::disk::Disk;
+use queue::spool::{Attempt, Error, Receipt, Spool};
+use queue::{Envelope, MessageId};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Errands that may wait for the keeper.
+const ERRANDS: usize = 4096;
+/// Errands that go into one flush at the most.
+const BATCH: usize = 1024;
+/// How long outcomes may wait for company before they are flushed (faults page, figure 1).
+const OUTCOME_WAIT: Duration = Duration::from_millis(5);
+/// How often the keeper tidies up when nothing happens, and tries to mend a broken spool.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// Something to be made durable.
+#[derive(Debug)]
+pub enum Errand {
+    /// A message, with somebody waiting for the receipt.
+    Commit { envelope: Arc<Envelope>, body: Body, done: oneshot::Sender<Result<Receipt, NotCommitted>> },
+    /// What came of an attempt.
+    Attempt(Attempt),
+    /// An administrator holds a message back.
+    Held(MessageId),
+    /// An administrator released a message.
+    Released(MessageId),
+    /// Nothing is left to do for a message.
+    Finished(MessageId),
+}
+
+/// Why a message is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotCommitted {
+    /// The disk has no room for new mail: 452 4.3.1.
+    NoRoom,
+    /// It is larger than anything the spool can hold: 552 5.3.4.
+    TooLarge,
+    /// The spool could not be written: 451 4.3.0.
+    Failed,
+}
+
+impl fmt::Display for NotCommitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotCommitted::NoRoom => "the spool has no room",
+            NotCommitted::TooLarge => "larger than the spool can hold",
+            NotCommitted::Failed => "the spool could not be written",
+        })
+    }
+}
+
+/// Gives errands to the keeper.
+#[derive(Clone, Debug)]
+pub struct KeeperHandle {
+    errands: mpsc::Sender<Errand>,
+    room: Arc<AtomicBool>,
+}
+
+impl KeeperHandle {
+    /// Makes a message durable. Whoever is given the receipt may promise it.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]: nothing was promised and nothing is kept.
+    pub async fn commit(&self, envelope: Arc<Envelope>, body: Body) -> Result<Receipt, NotCommitted> {
+        let (done, receipt) = oneshot::channel();
+        let errand = Errand::Commit { envelope, body, done };
+        self.errands.send(errand).await.map_err(|_| NotCommitted::Failed)?;
+        receipt.await.unwrap_or(Err(NotCommitted::Failed))
+    }
+
+    /// Whether new mail may be taken, as far as the disk is concerned.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.room.load(Ordering::Relaxed)
+    }
+
+    /// A place in the queue to the keeper; for whoever must not wait while holding an errand.
+    ///
+    /// # Errors
+    /// The keeper has stopped.
+    pub async fn reserve(&self) -> Result<mpsc::Permit<'_, Errand>, mpsc::error::SendError<()>> {
+        self.errands.reserve().await
+    }
+}
+
+/// Called with what went wrong when the spool could not be written.
+pub type Alarm = Box<dyn Fn(&Error) + Send>;
+
+/// The owner of the spool.
+pub struct Keeper<D: Disk> {
+    spool: Spool<D>,
+    errands: mpsc::Receiver<Errand>,
+    orders: mpsc::Sender<Order>,
+    room: Arc<AtomicBool>,
+    alarm: Alarm,
+    stop: CancellationToken,
+    waiting: VecDeque<Waiting>,
+    /// Held until the keeper has ended, so that others can wait for it.
+    _alive: mpsc::Sender<()>,
+}
+
+/// A staged message and whoever waits for it.
+struct Waiting {
+    envelope: Arc<Envelope>,
+    body: Body,
+    done: oneshot::Sender<Result<Receipt, NotCommitted>>,
+}
+
+impl<D: Disk> Keeper<D> {
+    /// A keeper, its handle, and a channel that closes when the keeper has ended: when
+    /// `stop` is cancelled and everything it was given is durable.
+    pub fn new(
+        spool: Spool<D>,
+        orders: mpsc::Sender<Order>,
+        alarm: Alarm,
+        stop: CancellationToken,
+    ) -> (Keeper<D>, KeeperHandle, mpsc::Receiver<()>) {
+        let (sender, errands) = mpsc::channel(ERRANDS);
+        let (alive, ended) = mpsc::channel(1);
+        let room = Arc::new(AtomicBool::new(spool.has_room()));
+        let handle = KeeperHandle { errands: sender, room: room.clone() };
+        let waiting = VecDeque::new();
+        (Keeper { spool, errands, orders, room, alarm, stop, waiting, _alive: alive }, handle, ended)
+    }
+
+    /// Works until it is stopped. Disk calls block; run it where that hurts nobody.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let patience = if self.spool.staged_only_outcomes() { OUTCOME_WAIT } else { PULSE };
+            let came = tokio::select! {
+                biased;
+                came = timeout(patience, self.errands.recv_many(&mut batch, BATCH)) => came,
+                () = self.stop.cancelled(), if !self.errands.is_closed() => {
+                    // What is waiting is still taken; then there is no more.
+                    self.errands.close();
+                    continue;
+                }
+            };
+            match came {
+                Ok(0) => break,
+                Ok(_) => {
+                    self.stage(&mut batch);
+                    if !self.spool.staged_only_outcomes() {
+                        self.flush().await;
+                    }
+                }
+                Err(_) => {
+                    self.flush().await;
+                    self.mend();
+                }
+            }
+        }
+        self.flush().await;
+    }
+
+    fn stage(&mut self, batch: &mut Vec<Errand>) {
+        for errand in batch.drain(..) {
+            match errand {
+                Errand::Commit { envelope, body, done } => match self.spool.stage_message(&envelope, &body) {
+                    Ok(()) => self.waiting.push_back(Waiting { envelope, body, done }),
+                    Err(error) => {
+                        // Somebody who has gone needs no answer.
+                        let _ = done.send(Err(reason(&error)));
+                    }
+                },
+                Errand::Attempt(attempt) => self.spool.stage_attempt(&attempt),
+                Errand::Held(id) => self.spool.stage_held(id),
+                Errand::Released(id) => self.spool.stage_released(id),
+                Errand::Finished(id) => self.spool.stage_finished(id),
+            }
+        }
+    }
+
+    /// One flush; receipts go to those who wait, the messages to the schedule.
+    async fn flush(&mut self) {
+        if self.spool.needs_flush() {
+            let flushed = self.spool.flush();
+            if let Some(error) = &flushed.error {
+                (self.alarm)(error);
+            }
+            let admitted = self.hand_out(flushed.receipts);
+            if !admitted.is_empty() {
+                // Fails only when everything stops; then the messages are found at the next start.
+                let _ = self.orders.send(Order::Admit(admitted)).await;
+            }
+        }
+        if let Err(error) = self.spool.maintain() {
+            (self.alarm)(&error);
+        }
+        self.room.store(self.spool.has_room(), Ordering::Relaxed);
+    }
+
+    fn hand_out(&mut self, receipts: Vec<Receipt>) -> Vec<Admitted> {
+        let mut receipts = receipts.into_iter().peekable();
+        let mut admitted = Vec::new();
+        for Waiting { envelope, body, done } in self.waiting.drain(..) {
+            let Some(receipt) = receipts.next_if(|receipt| receipt.id() == envelope.id) else {
+                let _ = done.send(Err(NotCommitted::Failed));
+                continue;
+            };
+            let location = receipt.location().clone();
+            admitted.push(Admitted { envelope, location, body: body.chunks().map(<[_]>::to_vec) });
+            // A client that has gone meanwhile sends again; the message is ours all the same.
+            let _ = done.send(Ok(receipt));
+        }
+        assert!(receipts.next().is_none(), "every receipt belongs to somebody");
+        admitted
+    }
+
+    fn mend(&mut self) {
+        if self.spool.is_broken()
+            && let Err(error) = self.spool.restore()
+        {
+            (self.alarm)(&error);
+        }
+        self.room.store(self.spool.has_room(), Ordering::Relaxed);
+    }
+}
+
+fn reason(error: &Error) -> NotCommitted {
+    match error {
+        Error::NoRoom => NotCommitted::NoRoom,
+        Error::TooLarge => NotCommitted::TooLarge,
+        Error::Disk { .. } | Error::Version(_) | Error::Settings(_) | Error::Broken => NotCommitted::Failed,
+    }
+}

@@ -1,0 +1,218 @@
+//! A message's way from its first octet to its receipt: draft, glance, judge, stamp, commit.
+//!
+//! No step calls the next; [`receive`] calls them in order. That is the whole function, and it
+//! stays that way.
+
+use crate::answer::{self, not_taken, refuse};
+use crate::event::{Asked, Event};
+use crate::keeper::NotCommitted;
+use crate::lookups::decide;
+use crate::session::Context;
+use crate::world::World;
+use mail::{Hop, Protocol, Reply};
+use policy::MessageFacts;
+use queue::body::{Body, BodyFile, Draft, Glance};
+use queue::spool::Receipt;
+use queue::{Envelope, Kind, MessageId, State};
+use smtp::server::{Answer, Hello, Transaction};
+use std::io;
+use std::sync::Arc;
+
+/// A message that is arriving.
+pub struct Incoming<W: World> {
+    id: MessageId,
+    draft: Draft,
+    file: Option<BodyFile<W::Disk>>,
+    /// The disk failed under it; the message is read on to its end and then put off.
+    failed: Option<io::Error>,
+}
+
+impl<W: World> std::fmt::Debug for Incoming<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Incoming({}, {} octets)", self.id, self.draft.size_bytes())
+    }
+}
+
+/// Takes octets of the message that is arriving. A large one goes on into a file of its own.
+pub async fn draft<W: World>(context: &mut Context<W>, octets: &[u8]) {
+    let gateway = context.gateway.clone();
+    let incoming = context.incoming.get_or_insert_with(|| begin(&gateway.ids));
+    if incoming.failed.is_some() {
+        return;
+    }
+    incoming.draft.push(octets);
+    if incoming.draft.held_bytes() > gateway.bodies.limit_bytes() {
+        incoming.spill(&gateway).await;
+    }
+}
+
+fn begin<W: World>(ids: &queue::spool::Ids) -> Incoming<W> {
+    Incoming { id: ids.next(), draft: Draft::new(), file: None, failed: None }
+}
+
+impl<W: World> Incoming<W> {
+    /// Moves what is in memory into the message's file.
+    async fn spill(&mut self, gateway: &crate::Gateway<W>) {
+        let (bodies, id) = (gateway.bodies.clone(), self.id);
+        let (mut draft, file) = (std::mem::take(&mut self.draft), self.file.take());
+        let (draft, written) = gateway
+            .world
+            .blocking(move || {
+                let written = file.map_or_else(|| bodies.create(id), Ok).and_then(|mut file| {
+                    file.append(&mut draft)?;
+                    Ok(file)
+                });
+                (draft, written)
+            })
+            .await;
+        self.draft = draft;
+        match written {
+            Ok(file) => self.file = Some(file),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    /// The whole body; durable already when it has a file of its own.
+    async fn finish(self, gateway: &crate::Gateway<W>) -> io::Result<Body> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let (draft, file) = (self.draft, self.file);
+        match file {
+            None => Ok(draft.finish()),
+            Some(file) => gateway.world.blocking(move || file.finish(draft)).await,
+        }
+    }
+}
+
+/// Answers the Message question.
+pub async fn receive<W: World>(context: &mut Context<W>, hello: Option<&Hello>, transaction: Transaction) -> Answer {
+    let gateway = context.gateway.clone();
+    let incoming = context.incoming.take().unwrap_or_else(|| begin(&gateway.ids));
+    let id = incoming.id;
+    let body = match incoming.finish(&gateway).await {
+        Ok(body) => body,
+        Err(error) => return Answer::Refuse(disk_failed(context, &error)),
+    };
+    let glance = body.glance();
+    if let Err(reply) = judge(context, &transaction, &glance).await {
+        gateway.bodies.discard(body);
+        return Answer::Refuse(reply);
+    }
+    let envelope = Arc::new(stamp(context, hello, transaction, id, &glance));
+    match gateway.keeper.commit(envelope.clone(), body).await {
+        Ok(receipt) => taken(context, &envelope, receipt),
+        Err(why) => Answer::Refuse(put_off(context, why)),
+    }
+}
+
+/// The Message question: what the content has to say against itself.
+async fn judge<W: World>(context: &mut Context<W>, transaction: &Transaction, glance: &Glance) -> Result<(), Reply> {
+    if glance.content.utf8_headers && !transaction.sender.smtputf8 {
+        return Err(answer::utf8_header(context, &transaction.sender.reverse_path));
+    }
+    let (gateway, server) = (context.gateway.clone(), context.server.clone());
+    let facts = MessageFacts { hops: glance.hops };
+    let decision =
+        decide(&*gateway.world, &mut context.ledger, |ledger| policy::message(&server.config.rules, &facts, ledger))
+            .await;
+    match decision.verdict {
+        Ok(_) => Ok(()),
+        Err(_) => Err(refuse(context, Asked::Message, &decision, Some(&transaction.sender.reverse_path), None)),
+    }
+}
+
+/// The envelope, with the header fields we add.
+fn stamp<W: World>(
+    context: &mut Context<W>,
+    hello: Option<&Hello>,
+    transaction: Transaction,
+    id: MessageId,
+    glance: &Glance,
+) -> Envelope {
+    let at = context.gateway.world.now();
+    let accepted = std::mem::take(&mut context.accepted);
+    assert_eq!(accepted.len(), transaction.recipients.len(), "each recipient of the session was accepted by policy");
+    let with = Protocol {
+        extended: hello.is_some_and(|hello| hello.extended),
+        utf8: transaction.sender.smtputf8,
+        secured: context.secured,
+        authenticated: context.identity.is_authenticated(),
+    };
+    let name = hello.and_then(|hello| hello.name.as_ref());
+    let trace = mail::received(&Hop {
+        hello: name,
+        client: context.client,
+        by: &context.server.config.session.hostname,
+        with,
+        id: &id.to_string(),
+        recipient: if let [only] = &accepted[..] { Some(&only.to) } else { None },
+        at,
+    });
+    context.submitted = accepted.iter().filter(|accepted| accepted.submitted).count();
+    let binary = transaction.sender.body == smtp::server::Body::Binary;
+    Envelope {
+        id,
+        kind: Kind::Mail,
+        received: at,
+        server: context.server.config.name.clone(),
+        client: Some(context.client),
+        hello: name.map(|name| name.to_string().into()),
+        reverse_path: transaction.sender.reverse_path,
+        ret: transaction.sender.ret.map(crate::translate::ret),
+        envid: transaction.sender.envid,
+        smtputf8: transaction.sender.smtputf8,
+        content: queue::Content { binary, ..glance.content },
+        trace: trace.into_bytes().into(),
+        recipients: transaction
+            .recipients
+            .into_iter()
+            .zip(accepted)
+            .map(|(said, accepted)| queue::Recipient {
+                forward_path: accepted.to,
+                original: said.original.map(crate::translate::original),
+                notify: said.notify.map(crate::translate::notify),
+                state: State::Pending,
+                attempts: 0,
+                last: None,
+            })
+            .collect(),
+        warned: false,
+        held: false,
+    }
+}
+
+/// The only place where a client is told that its message is ours, and it cannot be without a receipt.
+fn taken<W: World>(context: &mut Context<W>, envelope: &Envelope, receipt: Receipt) -> Answer {
+    context.messages += 1;
+    context.gateway.recorder.record(&Event::Received {
+        server: &envelope.server,
+        id: receipt.id(),
+        client: envelope.client,
+        sender: &envelope.reverse_path,
+        recipients: envelope.recipients.len(),
+        submitted: context.submitted,
+        bytes: envelope.content.size_bytes,
+    });
+    Answer::Taken(receipt.id().to_string().into())
+}
+
+/// The one function that turns an error of the spool into a reply.
+fn put_off<W: World>(context: &Context<W>, why: NotCommitted) -> Reply {
+    not_taken(context, &why.to_string());
+    match why {
+        NotCommitted::NoRoom => Reply::later(52, 3, 1, "Insufficient system storage, try again later"),
+        NotCommitted::TooLarge => Reply::never(52, 3, 4, "Message size exceeds what can be stored"),
+        NotCommitted::Failed => Reply::later(51, 3, 0, "The message could not be stored, try again later"),
+    }
+}
+
+fn disk_failed<W: World>(context: &Context<W>, error: &io::Error) -> Reply {
+    not_taken(context, &error.to_string());
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Reply::later(52, 3, 1, "Insufficient system storage, try again later")
+        }
+        _ => Reply::later(51, 3, 0, "The message could not be stored, try again later"),
+    }
+}

@@ -1,0 +1,369 @@
+//! Drives one session: read, poll, perform.
+//!
+//! No protocol knowledge and no policy: the protocol says what it wants, [`crate::answer`] knows
+//! how questions are answered, [`crate::receive`] how a message is taken.
+
+use crate::answer;
+use crate::event::Event;
+use crate::inbox::Inbox;
+use crate::receive::{self, Incoming};
+use crate::world::World;
+use crate::{Gateway, Law, Server};
+use mail::{Identity, Ledger, Mailbox};
+use policy::Admission;
+use smtp::server::{Answer, Output, Question, Session as Protocol, TlsFacts, Transaction};
+use std::io;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, Sleep};
+
+/// Replies are sent at the latest when so many octets wait; a client that never reads costs no more.
+const OUT_OCTETS: usize = 16 * 1024;
+/// Space for replies that is kept while a session waits.
+const OUT_KEPT_OCTETS: usize = 1024;
+
+/// How many sessions the virtual server had when this one came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    /// In all.
+    pub open: u32,
+    /// From the same address.
+    pub open_from_client: u32,
+}
+
+/// A recipient that policy has accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Where it goes; differs from what the client said for an alias domain.
+    pub to: Mailbox,
+    /// Submitted (inside) rather than relayed (outside).
+    pub submitted: bool,
+}
+
+/// What the session knows beyond the protocol: everything a question is judged by.
+#[derive(Debug)]
+pub struct Context<W: World> {
+    pub gateway: Arc<Gateway<W>>,
+    /// The settings the session started with; it is judged by them to the end.
+    pub law: Arc<Law<W>>,
+    pub server: Arc<Server<W>>,
+    pub client: IpAddr,
+    pub crowd: Crowd,
+    pub admission: Admission,
+    pub ledger: Ledger,
+    /// Who the client has proved to be.
+    pub identity: Identity,
+    /// The link is secured by TLS.
+    pub secured: bool,
+    /// The recipients accepted so far in this transaction.
+    pub accepted: Vec<Accepted>,
+    /// The message that is arriving.
+    pub incoming: Option<Incoming<W>>,
+    /// How many recipients of the last message were submitted rather than relayed.
+    pub submitted: usize,
+    /// Messages taken in this session.
+    pub messages: u32,
+}
+
+/// What the driver has to do after an output was performed.
+enum Next {
+    Poll,
+    Answer(Answer),
+    Receive(Transaction),
+    Wait,
+    Secure,
+    Close,
+}
+
+/// Why there is nothing more to read.
+enum Waited {
+    Bytes,
+    Closed,
+    Expired,
+    Stopping,
+}
+
+/// One session from the first byte to the last. A panic inside ends the session with 421 and
+/// nothing else.
+pub async fn run<W: World>(
+    gateway: Arc<Gateway<W>>,
+    law: Arc<Law<W>>,
+    server: Arc<Server<W>>,
+    stream: W::Stream,
+    client: IpAddr,
+    crowd: Crowd,
+) {
+    let presence = Presence::new(&gateway, &server, client);
+    let protocol = Protocol::new(server.config.session.clone());
+    let context = Context {
+        gateway: gateway.clone(),
+        law,
+        server,
+        client,
+        crowd,
+        admission: Admission::Admitted,
+        ledger: Ledger::new(),
+        identity: Identity::Anonymous,
+        secured: false,
+        accepted: Vec::new(),
+        incoming: None,
+        submitted: 0,
+        messages: 0,
+    };
+    let mut driver = Driver {
+        stream: Some(stream),
+        protocol,
+        inbox: Inbox::default(),
+        out: Vec::new(),
+        patience: Patience::new(context.server.config.session_limit),
+        context,
+    };
+    // A peer that breaks the connection is everyday life, and the session's end either way.
+    if let Some(Err(_) | Ok(())) = caught(driver.converse()).await {
+        presence.end(driver.context.messages);
+        return;
+    }
+    if let Some(stream) = &mut driver.stream {
+        let _ = stream.write_all(b"421 4.3.0 Internal error, closing connection\r\n").await;
+    }
+    gateway.recorder.record(&Event::Fault { place: "session", what: "panic; the connection was closed" });
+    presence.end(driver.context.messages);
+}
+
+/// Runs a future to its end; `None` if it panicked.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
+struct Driver<W: World> {
+    stream: Option<W::Stream>,
+    protocol: Protocol,
+    inbox: Inbox,
+    out: Vec<u8>,
+    patience: Patience,
+    context: Context<W>,
+}
+
+impl<W: World> Driver<W> {
+    async fn converse(&mut self) -> io::Result<()> {
+        if let Some(stream) = &mut self.stream {
+            // Whatever is here already was said before our greeting.
+            self.inbox.glance(stream).await?;
+        }
+        loop {
+            let (used, output) = self.protocol.poll(self.inbox.unread());
+            let next = perform(output, &mut self.out, &mut self.context).await;
+            self.inbox.consume(used);
+            if used > 0 {
+                self.patience.progress();
+            }
+            match next {
+                Next::Poll if self.out.len() >= OUT_OCTETS => self.flush().await?,
+                Next::Poll => {}
+                Next::Answer(answer) => self.protocol.answer(answer),
+                Next::Receive(transaction) => {
+                    let answer = receive::receive(&mut self.context, self.protocol.hello(), transaction).await;
+                    self.protocol.answer(answer);
+                }
+                Next::Wait => {
+                    self.flush().await?;
+                    if !self.wait().await? {
+                        return Ok(());
+                    }
+                }
+                Next::Secure => {
+                    self.flush().await?;
+                    if !self.secure().await? {
+                        return Ok(());
+                    }
+                }
+                Next::Close => {
+                    self.flush().await?;
+                    return self.close().await;
+                }
+            }
+        }
+    }
+
+    /// Sends the replies that have gathered, in one write.
+    async fn flush(&mut self) -> io::Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let limit = self.protocol.patience();
+        let written = tokio::time::timeout(limit, async {
+            stream.write_all(&self.out).await?;
+            stream.flush().await
+        });
+        written.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        self.out.clear();
+        self.out.shrink_to(OUT_KEPT_OCTETS);
+        self.patience.progress();
+        Ok(())
+    }
+
+    /// Waits for bytes; `false` when the client has gone.
+    async fn wait(&mut self) -> io::Result<bool> {
+        let Some(stream) = &mut self.stream else { return Ok(false) };
+        let stop = &self.context.gateway.stop;
+        let stopping = if self.protocol.in_transaction() { &stop.hard } else { &stop.soft };
+        let waited = tokio::select! {
+            biased;
+            read = self.inbox.fill(stream) => match read? {
+                0 => Waited::Closed,
+                _ => Waited::Bytes,
+            },
+            () = stopping.cancelled() => Waited::Stopping,
+            () = self.patience.over(self.protocol.patience()) => Waited::Expired,
+        };
+        match waited {
+            Waited::Bytes => {}
+            Waited::Closed => return Ok(false),
+            Waited::Expired => self.protocol.expired(),
+            Waited::Stopping => self.protocol.shut(),
+        }
+        Ok(true)
+    }
+
+    /// The TLS handshake; `false` when it failed, and nothing is read in the clear again.
+    async fn secure(&mut self) -> io::Result<bool> {
+        let Context { gateway, server, client, secured, .. } = &mut self.context;
+        let (Some(stream), Some(certificate)) = (self.stream.take(), &server.certificate) else { return Ok(false) };
+        self.inbox.clear();
+        let handshake = gateway.world.secure_server(stream, certificate);
+        match tokio::time::timeout(self.protocol.patience(), handshake).await {
+            Ok(Ok((stream, facts))) => {
+                self.stream = Some(stream);
+                let TlsFacts { version, cipher, .. } = &facts;
+                let event = Event::Secured { server: &server.config.name, client: *client, version, cipher };
+                gateway.recorder.record(&event);
+                *secured = true;
+                self.protocol.secured(facts);
+                Ok(true)
+            }
+            failed => {
+                let why = match failed {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => "the handshake took too long".to_owned(),
+                };
+                let event = Event::NotSecured { server: &server.config.name, client: *client, why: &why };
+                gateway.recorder.record(&event);
+                Ok(false)
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        match &mut self.stream {
+            Some(stream) => stream.shutdown().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Performs one output; what only the driver can do is left to it.
+async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut Context<W>) -> Next {
+    match output {
+        Output::Wait => Next::Wait,
+        Output::Reply(reply) => {
+            reply.write_to(out);
+            Next::Poll
+        }
+        Output::Body(octets) => {
+            receive::draft(context, octets).await;
+            Next::Poll
+        }
+        Output::Abandon => {
+            context.incoming = None;
+            Next::Poll
+        }
+        Output::Note(note) => {
+            let event = Event::Noted { server: &context.server.config.name, client: context.client, note: note.name() };
+            context.gateway.recorder.record(&event);
+            Next::Poll
+        }
+        Output::Ask(Question::Connection) => Next::Answer(answer::connection(context).await),
+        Output::Ask(Question::Credentials(_)) => Next::Answer(answer::credentials()),
+        Output::Ask(Question::Sender(sender)) => Next::Answer(answer::sender(context, sender).await),
+        Output::Ask(Question::Recipient(recipient)) => Next::Answer(answer::recipient(context, recipient).await),
+        Output::Ask(Question::Message(transaction)) => Next::Receive(transaction),
+        Output::Secure => Next::Secure,
+        Output::Pause(span) => {
+            tokio::time::sleep(span).await;
+            Next::Poll
+        }
+        Output::Close => Next::Close,
+    }
+}
+
+/// How long the session may go on without progress, and in all.
+///
+/// One timer for the whole session: it is re-armed only when it fires too early, so that waiting
+/// for a client that answers at once costs no timer operation.
+struct Patience {
+    timer: Pin<Box<Sleep>>,
+    since: Instant,
+    end: Instant,
+}
+
+impl Patience {
+    fn new(session_time: Duration) -> Patience {
+        let now = now();
+        Patience { timer: Box::pin(tokio::time::sleep(session_time)), since: now, end: now + session_time }
+    }
+
+    /// A whole command was used up, or replies were taken.
+    fn progress(&mut self) {
+        self.since = now();
+    }
+
+    /// Returns when nothing has happened for `limit`, or the session has lasted too long.
+    async fn over(&mut self, limit: Duration) {
+        let deadline = (self.since + limit).min(self.end);
+        if self.timer.deadline() > deadline {
+            self.timer.as_mut().reset(deadline);
+        }
+        loop {
+            self.timer.as_mut().await;
+            if self.timer.deadline() >= deadline {
+                return;
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Says that a session is here, and, however it ends, that it is gone.
+struct Presence<'a, W: World> {
+    gateway: &'a Gateway<W>,
+    server: Arc<Server<W>>,
+    client: IpAddr,
+    since: Instant,
+}
+
+impl<'a, W: World> Presence<'a, W> {
+    fn new(gateway: &'a Gateway<W>, server: &Arc<Server<W>>, client: IpAddr) -> Presence<'a, W> {
+        gateway.recorder.record(&Event::Connected { server: &server.config.name, client });
+        Presence { gateway, server: server.clone(), client, since: now() }
+    }
+
+    fn end(self, messages: u32) {
+        let lasted = self.since.elapsed();
+        let server = &self.server.config.name;
+        self.gateway.recorder.record(&Event::Disconnected { server, client: self.client, messages, lasted });
+    }
+}

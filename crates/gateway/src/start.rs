@@ -1,0 +1,318 @@
+//! Start, reload, stop: the life of a gateway.
+//!
+//! Bad settings never start half: sockets, certificates and the spool are all there before the
+//! first byte is read, and a reload that cannot have all it needs changes nothing.
+
+use crate::counters::Counters;
+use crate::dispatch::{Dispatcher, ORDERS, Order};
+use crate::event::Event;
+use crate::keeper::Keeper;
+use crate::listener::{self, Door};
+use crate::recorder::{LogForm, Recorder};
+use crate::world::World;
+use crate::{Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
+use arc_swap::ArcSwap;
+use config::{Config, LogFormat};
+use queue::spool::{Recovery, Settings as SpoolSettings, Spool};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+/// How long open transactions and attempts may take to end (faults page, figure 4).
+const GRACE: Duration = Duration::from_secs(10);
+/// How long tasks may take to end after that.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// Why a gateway did not start, or did not take new settings.
+#[derive(Debug)]
+pub enum StartError {
+    /// A socket could not be opened.
+    Listen {
+        /// For which virtual server.
+        server: Box<str>,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A certificate or key cannot be used; the error names the file.
+    Certificate {
+        /// For which virtual server.
+        server: Box<str>,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// The spool's directory cannot be used.
+    Directory {
+        /// The state directory.
+        directory: std::path::PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The spool cannot be read.
+    Spool(queue::spool::Error),
+    /// It is stopping.
+    Stopping,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Listen { server, address, source } => {
+                write!(f, "virtual server `{server}` cannot listen on {address}: {source}")
+            }
+            StartError::Certificate { server, source } => {
+                write!(f, "virtual server `{server}` has no usable certificate: {source}")
+            }
+            StartError::Directory { directory, source } => {
+                write!(f, "the state directory {} cannot be used: {source}", directory.display())
+            }
+            StartError::Spool(error) => error.fmt(f),
+            StartError::Stopping => f.write_str("the gateway is stopping"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running gateway.
+pub struct Handle<W: World> {
+    gateway: Arc<Gateway<W>>,
+    doors: BTreeMap<Box<str>, Door>,
+    keeper_ended: mpsc::Receiver<()>,
+}
+
+impl<W: World> Handle<W> {
+    /// Starts a gateway. `salt` is a number that strangers cannot guess, drawn for this process.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is listening and nothing was taken.
+    pub async fn start(world: Arc<W>, config: Config, salt: u64) -> Result<Handle<W>, StartError> {
+        let law = Arc::new(read_law(&*world, config)?);
+        let sockets = listen(&*world, &law.config, &BTreeMap::new()).await?;
+        let disk = world
+            .spool_disk(&law.config.state_dir)
+            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let settings =
+            SpoolSettings { reserve_bytes: law.config.queue.reserve_bytes, salt, ..SpoolSettings::default() };
+        let (spool, recovery) = world.blocking(move || Spool::open(disk, settings)).await.map_err(StartError::Spool)?;
+        let (gateway, orders, keeper_ended) = assemble(world, law.clone(), spool);
+        let doors = open_doors(&gateway, sockets, BTreeMap::new());
+        gateway
+            .recorder
+            .record(&Event::Recovered { messages: recovery.messages.len(), damaged: recovery.damages.len() });
+        say_damages(&gateway, &recovery);
+        gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages).run());
+        gateway.recorder.record(&Event::Started);
+        Ok(Handle { gateway, doors, keeper_ended })
+    }
+
+    /// Where the virtual servers really listen, by name.
+    #[must_use]
+    pub fn listening(&self) -> Vec<(String, SocketAddr)> {
+        let each = |(name, door): (&Box<str>, &Door)| {
+            door.addresses.iter().map(|address| (name.to_string(), *address)).collect::<Vec<_>>()
+        };
+        self.doors.iter().flat_map(each).collect()
+    }
+
+    /// Takes new settings: new sessions are judged by them, open ones by those they started with.
+    /// Sockets that are in both stay open. What the state directory is cannot change while running.
+    ///
+    /// # Errors
+    /// [`StartError`]; everything is as it was.
+    pub async fn reload(&mut self, config: Config) -> Result<(), StartError> {
+        let gateway = &self.gateway;
+        let refused = |error: StartError| {
+            gateway.recorder.record(&Event::ReloadRefused { why: &error.to_string() });
+            error
+        };
+        let law = read_law(&*gateway.world, config).map_err(refused)?;
+        let sockets = listen(&*gateway.world, &law.config, &self.doors).await.map_err(refused)?;
+        let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
+        gateway.recorder.counters().know(&names);
+        gateway.law.store(Arc::new(law));
+        self.doors.retain(|name, door| {
+            let config = &gateway.law.load().config;
+            config.server(name).is_some_and(|server| covers(&door.wanted, &server.listen))
+        });
+        let doors = std::mem::take(&mut self.doors);
+        self.doors = open_doors(gateway, sockets, doors);
+        // Fails only when everything stops.
+        let _ = gateway.orders.send(Order::Reloaded).await;
+        gateway.recorder.record(&Event::Reloaded);
+        Ok(())
+    }
+
+    /// Stops accepting at one virtual server; sessions inside go on, the others notice nothing.
+    pub fn close_server(&mut self, name: &str) -> bool {
+        let closed = self.doors.remove(name).is_some();
+        set_listening(&self.gateway, &self.doors);
+        closed
+    }
+
+    /// What others may do with a running gateway.
+    #[must_use]
+    pub fn control(&self) -> Control<W> {
+        Control(self.gateway.clone())
+    }
+
+    /// Stops: no new connections at once, ten seconds for what is open, everything recorded.
+    pub async fn stop(mut self) {
+        let gateway = &self.gateway;
+        gateway.recorder.record(&Event::Stopping);
+        self.doors.clear();
+        gateway.tasks.close();
+        gateway.stop.soft.cancel();
+        if timeout(GRACE, gateway.tasks.wait()).await.is_err() {
+            gateway.stop.hard.cancel();
+            // Whoever has not ended now ends with the process; nothing they hold was promised.
+            let _ = timeout(LAST_GRACE, gateway.tasks.wait()).await;
+        }
+        gateway.stop.last.cancel();
+        let _ = timeout(LAST_GRACE, self.keeper_ended.recv()).await;
+    }
+}
+
+/// A way to ask and command a running gateway, for the console and the control socket.
+pub struct Control<W: World>(Arc<Gateway<W>>);
+
+impl<W: World> Clone for Control<W> {
+    fn clone(&self) -> Control<W> {
+        Control(self.0.clone())
+    }
+}
+
+impl<W: World> Control<W> {
+    /// Asks or commands the queue; `None` when the gateway is stopping.
+    pub async fn queue(&self, command: QueueCommand) -> Option<QueueAnswer> {
+        let (answer, answered) = oneshot::channel();
+        self.0.orders.send(Order::Queue(command, answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// All counters in Prometheus text form.
+    pub async fn metrics(&self) -> String {
+        let (done, surveyed) = oneshot::channel();
+        // The gauges of a gateway that is stopping stay as they were.
+        if self.0.orders.send(Order::Survey(done)).await.is_ok() {
+            let _ = surveyed.await;
+        }
+        self.0.recorder.counters().render()
+    }
+}
+
+fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
+    let mut servers = Vec::with_capacity(config.servers.len());
+    for server in &config.servers {
+        let certificate = match &server.tls {
+            None => None,
+            Some(files) => {
+                let read = world.certificate(&files.certificate, &files.key);
+                let certificate =
+                    read.map_err(|source| StartError::Certificate { server: server.name.clone(), source })?;
+                Some(Arc::new(certificate))
+            }
+        };
+        servers.push(Arc::new(Server { config: server.clone(), certificate }));
+    }
+    Ok(Law { config, servers })
+}
+
+/// The sockets of one virtual server, and the addresses that were asked for.
+type Sockets<W> = Vec<(Box<str>, Vec<SocketAddr>, Vec<<W as World>::Listener>)>;
+
+/// Opens the sockets that the settings ask for and that are not open yet.
+async fn listen<W: World>(
+    world: &W,
+    config: &Config,
+    open: &BTreeMap<Box<str>, Door>,
+) -> Result<Sockets<W>, StartError> {
+    let mut sockets = Vec::new();
+    for server in &config.servers {
+        if open.get(&server.name).is_some_and(|door| covers(&door.wanted, &server.listen)) {
+            continue;
+        }
+        let mut own = Vec::new();
+        for &address in &server.listen {
+            let socket = world.listen(address).await;
+            own.push(socket.map_err(|source| StartError::Listen { server: server.name.clone(), address, source })?);
+        }
+        sockets.push((server.name.clone(), server.listen.clone(), own));
+    }
+    Ok(sockets)
+}
+
+fn covers(open: &[SocketAddr], wanted: &[SocketAddr]) -> bool {
+    open.len() == wanted.len() && wanted.iter().all(|address| open.contains(address))
+}
+
+type Assembled<W> = (Arc<Gateway<W>>, mpsc::Receiver<Order>, mpsc::Receiver<()>);
+
+/// Puts the parts together and starts the keeper.
+fn assemble<W: World>(world: Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>) -> Assembled<W> {
+    let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
+    let form = match law.config.log_format {
+        LogFormat::Text => LogForm::Text,
+        LogFormat::Json => LogForm::Json,
+        LogFormat::Auto if world.has_terminal() => LogForm::Text,
+        LogFormat::Auto => LogForm::Json,
+    };
+    let (orders, receiver) = mpsc::channel(ORDERS);
+    let (ids, reader, bodies) = (spool.ids(), spool.reader(), spool.bodies());
+    let stop = Stop::default();
+    let recorder = Arc::new(Recorder::new(world.clone(), Counters::new(&names), form));
+    let alarmed = recorder.clone();
+    let alarm = Box::new(move |error: &queue::spool::Error| {
+        alarmed.record(&Event::SpoolFailed { why: &error.to_string() });
+    });
+    let (keeper, handle, ended) = Keeper::new(spool, orders.clone(), alarm, stop.last.clone());
+    let gateway = Arc::new(Gateway {
+        world: world.clone(),
+        recorder,
+        law: ArcSwap::new(law),
+        keeper: handle,
+        orders,
+        ids,
+        reader,
+        bodies,
+        listening: ArcSwap::default(),
+        tasks: TaskTracker::new(),
+        stop,
+    });
+    world.run_keeper(keeper);
+    (gateway, receiver, ended)
+}
+
+fn open_doors<W: World>(
+    gateway: &Arc<Gateway<W>>,
+    sockets: Sockets<W>,
+    mut doors: BTreeMap<Box<str>, Door>,
+) -> BTreeMap<Box<str>, Door> {
+    for (name, wanted, sockets) in sockets {
+        let door = listener::open(gateway, &name, wanted, sockets);
+        for &address in &door.addresses {
+            gateway.recorder.record(&Event::Listening { server: &name, address });
+        }
+        doors.insert(name, door);
+    }
+    set_listening(gateway, &doors);
+    doors
+}
+
+fn set_listening<W: World>(gateway: &Gateway<W>, doors: &BTreeMap<Box<str>, Door>) {
+    gateway.listening.store(Arc::new(doors.values().flat_map(|door| door.addresses.clone()).collect()));
+}
+
+fn say_damages<W: World>(gateway: &Gateway<W>, recovery: &Recovery) {
+    for damage in &recovery.damages {
+        let what = format!("{} at {}: {:?}, message {:?}", damage.file, damage.offset, damage.what, damage.message);
+        gateway.recorder.record(&Event::SpoolFailed { why: &what });
+    }
+}

@@ -1,0 +1,121 @@
+//! What the gateway asks of the outside, and nothing more.
+//!
+//! The program gives it this machine; the simulator gives it a nastier one. Timers are not here:
+//! they come from the runtime, which the simulator runs paused.
+
+use bytes::Bytes;
+use mail::{Found, Query, Timestamp};
+use queue::disk::Disk;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Whose certificate a client connection must see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Anybody's: opportunistic TLS keeps out those who only listen.
+    Nobody,
+    /// One that is valid for the name of the next hop.
+    Name,
+}
+
+/// A file that is being given its content piece by piece; `None` is the end.
+pub type Pieces = Box<dyn FnMut() -> io::Result<Option<Bytes>> + Send>;
+
+/// The outside.
+pub trait World: Send + Sync + 'static {
+    /// A connection, in the clear or secured.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// An open listening socket.
+    type Listener: Send + Sync + 'static;
+    /// A certificate with its key, read and checked.
+    type Certificate: Send + Sync + 'static;
+    /// The directory the spool lives in.
+    type Disk: Disk;
+
+    /// Opens a listening socket. Port 0 lets the outside choose; [`World::bound`] tells.
+    ///
+    /// # Errors
+    /// Whatever the system says: the address is in use, is not ours, needs a privilege.
+    fn listen(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// Where a listening socket really is.
+    fn bound(&self, listener: &Self::Listener) -> SocketAddr;
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// A connection that died before it was taken, or no descriptor left; the caller waits and goes on.
+    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// Opens a connection, from `source` if one is given.
+    ///
+    /// # Errors
+    /// Whatever the system says; there is no time limit here, the caller sets one.
+    fn connect(&self, to: SocketAddr, source: Option<IpAddr>) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Whether connecting to `address` would reach this host itself.
+    fn is_own_address(&self, address: IpAddr) -> bool;
+
+    /// Reads and checks a certificate chain and its key.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not PEM, or a key that does not belong to the certificate.
+    fn certificate(&self, chain: &Path, key: &Path) -> io::Result<Self::Certificate>;
+
+    /// The handshake as a server.
+    ///
+    /// # Errors
+    /// The handshake failed; the stream is gone.
+    fn secure_server(
+        &self,
+        stream: Self::Stream,
+        certificate: &Arc<Self::Certificate>,
+    ) -> impl Future<Output = io::Result<(Self::Stream, smtp::server::TlsFacts)>> + Send;
+
+    /// The handshake as a client; `name` is what the next hop is called in the settings.
+    ///
+    /// # Errors
+    /// The handshake failed or the certificate is not the one wanted; the stream is gone.
+    fn secure_client(
+        &self,
+        stream: Self::Stream,
+        name: &str,
+        verify: Verify,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Asks the name service. Never fails: not finding out is an answer.
+    fn look_up(&self, query: &Query) -> impl Future<Output = Found> + Send;
+
+    /// The directory the spool lives in.
+    ///
+    /// # Errors
+    /// It does not exist and cannot be made, or is locked by another process.
+    fn spool_disk(&self, state_dir: &Path) -> io::Result<Self::Disk>;
+
+    /// Puts a file into a directory, whole or not at all: written under another name, flushed,
+    /// renamed, and the directory flushed. A file of that name is replaced.
+    ///
+    /// # Errors
+    /// The directory is missing or full, or `pieces` failed; nothing is left behind.
+    fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Does something that may wait for a disk, away from the tasks that must not.
+    fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> impl Future<Output = R> + Send;
+
+    /// Gives the keeper of the spool a place to run until it is done: a thread of its own, or a
+    /// task where there is only one thread.
+    fn run_keeper(&self, keeper: crate::keeper::Keeper<Self::Disk>);
+
+    /// Whether a person is looking at the log.
+    fn has_terminal(&self) -> bool;
+
+    /// Writes lines to the log. Does not wait; `false` when the log cannot keep up and the lines are lost.
+    fn write_log(&self, lines: Vec<u8>) -> bool;
+
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+}

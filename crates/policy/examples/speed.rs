@@ -1,0 +1,107 @@
+//! Prints what the questions of one message cost with lists of a thousand entries:
+//! `cargo run --release -p policy --example speed`. The promise is 5 µs for all of them together.
+
+#![allow(clippy::disallowed_methods, reason = "a figure of speed needs a clock")]
+#![allow(clippy::unwrap_used, reason = "the texts below are what they are")]
+
+use mail::{Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath};
+use policy::{
+    AppliesTo, Authentication, ConnectionControl, ConnectionFacts, Domains, Entry, Limits, List, Local, Match,
+    MessageFacts, Mode, RecipientFacts, Recipients, Relay, Remote, Routing, RuleBook, RuleId, Rules, SenderFacts,
+};
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+const ROUNDS: u32 = 200_000;
+
+fn main() {
+    let addresses = |at: u16| Match::Net(Net::from(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + u32::from(at) * 7))));
+    let prefixes = |at: u16| {
+        let length = 16 + u8::try_from(at % 17).unwrap();
+        Match::Net(Net::around(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + (u32::from(at) << 12))), length, 128))
+    };
+    let names = |at: u16| Match::Domain(format!("d{at}.example").parse().unwrap());
+    println!("one message: connection, sender, one recipient outside, message, route; 1,000 entries in each list");
+    measure("1,000 addresses, none matches", &addresses, "192.0.2.66");
+    measure("1,000 addresses, one matches", &addresses, "10.0.27.81");
+    measure("1,000 prefixes of 17 lengths, none matches", &prefixes, "192.0.2.66");
+    measure("1,000 names, none matches", &names, "192.0.2.66");
+}
+
+fn measure(title: &str, entry: &dyn Fn(u16) -> Match, client: &str) {
+    let mut book = RuleBook::new();
+    let (rules, routing) = settings(&mut book, entry);
+    let client: IpAddr = client.parse().unwrap();
+    let mut ledger = Ledger::new();
+    ledger.enter(Query::ConfirmedNames(client), Found::Names(vec!["mx.there.test".parse().unwrap()]));
+    let recipient: Mailbox = "bob@mail.ext.example".parse().unwrap();
+    let from = ReversePath::Mailbox("x@there.test".parse().unwrap());
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        let facts = ConnectionFacts { client, open: 7, open_from_client: 0 };
+        let connected = policy::connection(black_box(&rules), &facts, &ledger).unwrap();
+        let identity = &Identity::Anonymous;
+        let admission = black_box(connected).verdict.unwrap();
+        let facts = SenderFacts { client, admission, identity, secured: false, reverse_path: &from };
+        black_box(policy::sender(&rules, &facts, &ledger)).unwrap();
+        let facts = RecipientFacts { client, identity, recipient: &recipient };
+        black_box(policy::recipient(&rules, &facts, &ledger)).unwrap();
+        black_box(policy::message(&rules, &MessageFacts { hops: 3 }, &ledger)).unwrap();
+        black_box(policy::route(&routing, "inbound", &recipient));
+    }
+    let each = start.elapsed() / ROUNDS;
+    println!("{title}: {:.2} µs", each.as_secs_f64() * 1e6);
+}
+
+/// The dearest shape: connection control is judged twice, and the recipient passes every rule there is.
+fn settings(book: &mut RuleBook, entry: &dyn Fn(u16) -> Match) -> (Rules, Routing) {
+    let mut list = |key: &str| {
+        let rule = book.add(key, Some(1));
+        let entries = (0..1_000).map(|at| Entry { rule: book.add(format!("{key}[{at}]"), Some(2)), what: entry(at) });
+        List::new(rule, entries.collect())
+    };
+    let (connection, relay) = (list("connection_control.list"), list("relay.list"));
+    let rule = book.add("rule", Some(1));
+    let domains = Arc::new(domains(rule));
+    let rules = Rules {
+        server: "inbound".into(),
+        connection: ConnectionControl {
+            rule,
+            mode: Mode::Only,
+            mode_rule: rule,
+            list: connection,
+            applies_to: AppliesTo::Anonymous,
+            applies_rule: rule,
+        },
+        authentication: Authentication { anonymous: true, anonymous_rule: rule },
+        relay: Relay { mode: Mode::Only, mode_rule: rule, list: relay, authenticated: true, authenticated_rule: rule },
+        domains: domains.clone(),
+        limits: Limits {
+            connections: Some(1_000),
+            connections_rule: rule,
+            connections_per_address: Some(20),
+            connections_per_address_rule: rule,
+            hop_count: 30,
+            hop_count_rule: rule,
+        },
+    };
+    (rules, Routing { domains, organization: None, drop_directory: None, servers: BTreeMap::new() })
+}
+
+fn domains(rule: RuleId) -> Domains {
+    let name = |at: u16, suffix: &str| -> Domain { format!("d{at}.{suffix}").parse().unwrap() };
+    let remote = || Remote { rule, allow_relay: false, allow_relay_rule: rule, route: None };
+    Domains {
+        organization_rule: rule,
+        organization: (0..1_000).map(|at| (name(at, "corp.example"), rule)).collect(),
+        aliases: BTreeMap::new(),
+        default_domain: Some(Local { rule, domain: "corp.example".parse().unwrap() }),
+        remote_rule: rule,
+        remote: (0..1_000).map(|at| (name(at, "partner.example"), remote())).collect(),
+        remote_below: (0..1_000).map(|at| (name(at, "below.example"), remote())).collect(),
+        recipients: Some(Recipients::new(rule, ["alice@corp.example".parse().unwrap()])),
+    }
+}

@@ -1,0 +1,157 @@
+//! The domains a gateway knows: its own, those it relays to, and who lives there.
+//!
+//! A domain is compared as lower-case A-labels, which is what [`mail::Domain`] is; so upper case,
+//! a trailing dot and U-labels need no care here.
+
+use crate::decision::Trace;
+use crate::route::Route;
+use crate::rule_book::RuleId;
+use mail::{Domain, Host, Mailbox};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The domains that one virtual server knows.
+#[derive(Clone, Debug)]
+pub struct Domains {
+    /// The organization's domains as a whole; one step of a trace when none of them matched.
+    pub organization_rule: RuleId,
+    /// The domains that are ours, by exact name, each with its place.
+    pub organization: BTreeMap<Domain, RuleId>,
+    /// Other names of our domains.
+    pub aliases: BTreeMap<Domain, Alias>,
+    /// The domain of addresses that were given without one; local, also when it is a name that is
+    /// never used in mail (S2's bogus domain).
+    pub default_domain: Option<Local>,
+    /// The remote domains as a whole; one step of a trace when none of them matched.
+    pub remote_rule: RuleId,
+    /// Remote domains by exact name.
+    pub remote: BTreeMap<Domain, Remote>,
+    /// Remote domains written `*.suffix`, by suffix: every name below it, not the suffix itself.
+    pub remote_below: BTreeMap<Domain, Remote>,
+    /// The recipients that exist in our domains; `None` when nobody said.
+    pub recipients: Option<Recipients>,
+}
+
+/// Another name of one of our domains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// Where it stands.
+    pub rule: RuleId,
+    /// What mail to it is stamped with.
+    pub target: Domain,
+}
+
+/// The default domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// Where it stands.
+    pub rule: RuleId,
+    /// The domain.
+    pub domain: Domain,
+}
+
+/// A domain that is not ours and has rules of its own (reference 1.6).
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// Where it stands.
+    pub rule: RuleId,
+    /// Whether anybody may relay to it, whatever the relay restrictions say.
+    pub allow_relay: bool,
+    /// Where that is said.
+    pub allow_relay_rule: RuleId,
+    /// Where its mail goes, if not where all mail goes.
+    pub route: Option<Route>,
+}
+
+/// The recipients that exist.
+#[derive(Clone, Debug)]
+pub struct Recipients {
+    rule: RuleId,
+    /// By host; local parts in lower case.
+    known: BTreeMap<Host, BTreeSet<Box<str>>>,
+}
+
+impl Recipients {
+    /// The recipients that `rule` lists.
+    #[must_use]
+    pub fn new(rule: RuleId, addresses: impl IntoIterator<Item = Mailbox>) -> Recipients {
+        let mut known: BTreeMap<Host, BTreeSet<Box<str>>> = BTreeMap::new();
+        for Mailbox { local, host } in addresses {
+            known.entry(host).or_default().insert(local.as_str().to_ascii_lowercase().into());
+        }
+        Recipients { rule, known }
+    }
+
+    /// The rule of the list as a whole.
+    #[must_use]
+    pub fn rule(&self) -> RuleId {
+        self.rule
+    }
+
+    /// Whether `address` is in the list. Departs from RFC 5321 §2.4 by comparing local parts without
+    /// regard to ASCII case, because directories do, and users write `Alice@`.
+    #[must_use]
+    pub fn contains(&self, address: &Mailbox) -> bool {
+        let local = address.local.as_str();
+        let local = if local.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(local.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(local)
+        };
+        self.known.get(&address.host).is_some_and(|locals| locals.contains(&*local))
+    }
+}
+
+impl Domains {
+    /// The rule that makes `domain` ours, and the name its mail is stamped with.
+    #[must_use]
+    pub fn local<'a>(&'a self, domain: &'a Domain) -> Option<(RuleId, &'a Domain)> {
+        if let Some(&rule) = self.organization.get(domain) {
+            return Some((rule, domain));
+        }
+        if let Some(alias) = self.aliases.get(domain) {
+            return Some((alias.rule, &alias.target));
+        }
+        match &self.default_domain {
+            Some(local) if local.domain == *domain => Some((local.rule, domain)),
+            _ => None,
+        }
+    }
+
+    /// The remote domain that speaks for `domain`: its exact name, else the wildcard with the longest
+    /// suffix. `*.corp.example` does not speak for `corp.example` (reference 1.6).
+    #[must_use]
+    pub fn remote(&self, domain: &Domain) -> Option<&Remote> {
+        if let Some(exact) = self.remote.get(domain) {
+            return Some(exact);
+        }
+        if self.remote_below.is_empty() {
+            return None;
+        }
+        std::iter::successors(domain.parent(), Domain::parent).find_map(|suffix| self.remote_below.get(&suffix))
+    }
+
+    /// As [`Domains::local`], with its step.
+    pub(crate) fn try_local<'a>(&'a self, domain: &'a Domain, trace: &mut Trace) -> Option<&'a Domain> {
+        match self.local(domain) {
+            Some((rule, stamp)) => {
+                trace.matched(rule);
+                Some(stamp)
+            }
+            None => {
+                trace.no_match(self.organization_rule);
+                None
+            }
+        }
+    }
+
+    /// As [`Domains::remote`], with its step.
+    pub(crate) fn try_remote(&self, domain: &Domain, trace: &mut Trace) -> Option<&Remote> {
+        let remote = self.remote(domain);
+        match remote {
+            Some(remote) => trace.matched(remote.rule),
+            None => trace.no_match(self.remote_rule),
+        }
+        remote
+    }
+}

@@ -1,0 +1,49 @@
+//! What a question is asked about: plain facts, gathered by whoever asks.
+
+use crate::connection::Admission;
+use mail::{Identity, Mailbox, ReversePath};
+use std::net::IpAddr;
+
+/// A client that has just connected.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionFacts {
+    /// Its address; an IPv4-mapped one counts as the IPv4 address.
+    pub client: IpAddr,
+    /// Sessions now open on this virtual server, without this one.
+    pub open: u32,
+    /// Those of them that come from this address.
+    pub open_from_client: u32,
+}
+
+/// A client that said MAIL.
+#[derive(Clone, Copy, Debug)]
+pub struct SenderFacts<'a> {
+    /// Its address.
+    pub client: IpAddr,
+    /// What [`crate::connection`] answered when this session began.
+    pub admission: Admission,
+    /// Who the client has proved to be.
+    pub identity: &'a Identity,
+    /// Whether the link is secured by TLS.
+    pub secured: bool,
+    /// What MAIL said. Submitting and relaying never depend on it.
+    pub reverse_path: &'a ReversePath,
+}
+
+/// A client that said RCPT.
+#[derive(Clone, Copy, Debug)]
+pub struct RecipientFacts<'a> {
+    /// Its address.
+    pub client: IpAddr,
+    /// Who the client has proved to be.
+    pub identity: &'a Identity,
+    /// What RCPT said: a source route dropped, the default domain appended to a bare local part.
+    pub recipient: &'a Mailbox,
+}
+
+/// A message that is complete.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageFacts {
+    /// The number of its Received fields.
+    pub hops: u32,
+}

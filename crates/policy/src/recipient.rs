@@ -1,0 +1,145 @@
+//! May this client send to this recipient?
+//!
+//! To a recipient in one of our domains it *submits*; to any other it *relays*, and something must
+//! allow that: the remote domain, the relay list, or having authenticated. Relaying to a remote
+//! domain that allows it to anybody is relaying still: reference 1.2 names it first among what makes
+//! `relay_ok`, and S2 has its Internet server "relay messages" so to the server inside. Whom the mail
+//! says it is from is never a reason.
+
+use crate::decision::{Decision, Missing, Refusal, Trace};
+use crate::domains::Domains;
+use crate::facts::RecipientFacts;
+use crate::rule_book::RuleId;
+use crate::rules::{Permit, Rules};
+use mail::{Domain, Host, Identity, Ledger, Mailbox};
+
+/// On what ground a recipient is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is in one of our domains.
+    Submitted {
+        /// Where the mail goes: the recipient, an alias domain replaced by the domain it stands for.
+        to: Mailbox,
+    },
+    /// It is outside, and this client may relay to it.
+    Relayed {
+        /// What allows that.
+        by: Grant,
+    },
+}
+
+/// What allows a client to relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grant {
+    /// The remote domain takes relayed mail from anybody.
+    RemoteDomain,
+    /// The client has authenticated.
+    Authenticated,
+    /// Relay restrictions let the client through.
+    List,
+}
+
+/// Judges a recipient.
+///
+/// # Errors
+/// [`Missing`]: the confirmed names of the client, if relay restrictions are asked, their list has
+/// names and no address entry decides.
+pub fn recipient(rules: &Rules, facts: &RecipientFacts<'_>, ledger: &Ledger) -> Result<Decision<Acceptance>, Missing> {
+    let mut trace = Trace::new();
+    let recipient = facts.recipient;
+    let domain = match &recipient.host {
+        Host::Domain(domain) => domain,
+        Host::Literal(_) => {
+            trace.matched(RuleId::ADDRESS_LITERAL);
+            return Ok(Decision::refused(Refusal::AddressLiteral { recipient: recipient.clone() }, trace));
+        }
+    };
+    trace.no_match(RuleId::ADDRESS_LITERAL);
+    if recipient.local.looks_routed() && !is_known(&rules.domains, recipient, domain, &mut trace) {
+        trace.matched(RuleId::ROUTED_LOCAL_PART);
+        return Ok(Decision::refused(Refusal::RoutedLocalPart { recipient: recipient.clone() }, trace));
+    }
+    trace.no_match(RuleId::ROUTED_LOCAL_PART);
+    match rules.domains.try_local(domain, &mut trace) {
+        Some(stamp) => Ok(submit(&rules.domains, stamped(recipient, stamp), trace)),
+        None => relay(rules, facts, domain, ledger, trace),
+    }
+}
+
+/// Whether somebody here is really called what looks like a route.
+fn is_known(domains: &Domains, recipient: &Mailbox, domain: &Domain, trace: &mut Trace) -> bool {
+    let (Some(recipients), Some((_, stamp))) = (&domains.recipients, domains.local(domain)) else {
+        return false;
+    };
+    let known = recipients.contains(&stamped(recipient, stamp));
+    if known {
+        trace.matched(recipients.rule());
+    } else {
+        trace.no_match(recipients.rule());
+    }
+    known
+}
+
+/// The recipient in the domain that its own stands for.
+fn stamped(recipient: &Mailbox, domain: &Domain) -> Mailbox {
+    Mailbox { local: recipient.local.clone(), host: Host::Domain(domain.clone()) }
+}
+
+/// A recipient in one of our domains.
+fn submit(domains: &Domains, to: Mailbox, mut trace: Trace) -> Decision<Acceptance> {
+    // RFC 5321 §4.5.1: postmaster is accepted in any case, and in any spelling of it.
+    if to.local.as_str().eq_ignore_ascii_case("postmaster") {
+        trace.matched(RuleId::POSTMASTER);
+        return Decision::granted(Acceptance::Submitted { to }, trace);
+    }
+    trace.no_match(RuleId::POSTMASTER);
+    match &domains.recipients {
+        Some(recipients) if !recipients.contains(&to) => {
+            trace.no_match(recipients.rule());
+            Decision::refused(Refusal::UserUnknown, trace)
+        }
+        Some(recipients) => {
+            trace.matched(recipients.rule());
+            Decision::granted(Acceptance::Submitted { to }, trace)
+        }
+        None => Decision::granted(Acceptance::Submitted { to }, trace),
+    }
+}
+
+/// A recipient outside.
+fn relay(
+    rules: &Rules,
+    facts: &RecipientFacts<'_>,
+    domain: &Domain,
+    ledger: &Ledger,
+    mut trace: Trace,
+) -> Result<Decision<Acceptance>, Missing> {
+    if let Some(remote) = rules.domains.try_remote(domain, &mut trace) {
+        if remote.allow_relay {
+            trace.matched(remote.allow_relay_rule);
+            return Ok(Decision::granted(Acceptance::Relayed { by: Grant::RemoteDomain }, trace));
+        }
+        trace.no_match(remote.allow_relay_rule);
+    }
+    let account = match facts.identity {
+        Identity::Anonymous => false,
+        Identity::Account(account) => account_relays(rules, account),
+    };
+    if account {
+        trace.matched(rules.relay.authenticated_rule);
+        return Ok(Decision::granted(Acceptance::Relayed { by: Grant::Authenticated }, trace));
+    }
+    trace.no_match(rules.relay.authenticated_rule);
+    let refusal = match rules.relay.permits(facts.client, ledger, &mut trace)? {
+        Permit::Yes => return Ok(Decision::granted(Acceptance::Relayed { by: Grant::List }, trace)),
+        Permit::No => Refusal::RelayDenied { recipient: facts.recipient.clone() },
+        Permit::Unavailable => Refusal::CouldNotFindOut,
+    };
+    Ok(Decision::refused(refusal, trace))
+}
+
+/// Whether an account may relay regardless of the list. All may, or none: rights of users and groups
+/// are asked here, and nowhere else, once a virtual server can have them.
+fn account_relays(rules: &Rules, _account: &str) -> bool {
+    rules.relay.authenticated
+}

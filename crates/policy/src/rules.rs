@@ -1,0 +1,135 @@
+//! The rules of one virtual server, as the settings give them.
+//!
+//! Every setting that can decide something carries the place where it is written, so that a trace
+//! leads to a line. What is not written has a place too: its default.
+
+use crate::decision::{Missing, Trace};
+use crate::domains::Domains;
+use crate::limits::Limits;
+use crate::list::{List, Listed};
+use crate::rule_book::RuleId;
+use mail::Ledger;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The rules of one virtual server.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Its name.
+    pub server: Box<str>,
+    /// Who may connect.
+    pub connection: ConnectionControl,
+    /// Who must authenticate.
+    pub authentication: Authentication,
+    /// Who may send to recipients outside.
+    pub relay: Relay,
+    /// Which domains are ours, and which are known.
+    pub domains: Arc<Domains>,
+    /// How many, and how often.
+    pub limits: Limits,
+}
+
+/// How a list is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// All except the list below: being listed is a denial.
+    AllExcept,
+    /// Only the list below: being listed is a permit.
+    Only,
+}
+
+/// Connection control (reference 1.2).
+#[derive(Clone, Debug)]
+pub struct ConnectionControl {
+    /// The section as a whole.
+    pub rule: RuleId,
+    /// How the list is read.
+    pub mode: Mode,
+    /// Where that is said; decides about clients that are not listed.
+    pub mode_rule: RuleId,
+    /// The clients.
+    pub list: List,
+    /// Whom the list restricts.
+    pub applies_to: AppliesTo,
+    /// Where that is said.
+    pub applies_rule: RuleId,
+}
+
+/// Whom connection control restricts (SmtpIpRestrictionFlag, reference 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppliesTo {
+    /// Flag 0: every client, before anything else.
+    Everyone,
+    /// Flag 1: clients that have not authenticated when they say MAIL; everybody may connect.
+    Anonymous,
+}
+
+/// Who must authenticate.
+#[derive(Clone, Debug)]
+pub struct Authentication {
+    /// Whether a client that has not authenticated may submit at all.
+    pub anonymous: bool,
+    /// Where that is said.
+    pub anonymous_rule: RuleId,
+}
+
+/// Relay restrictions (reference 1.2).
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// How the list is read.
+    pub mode: Mode,
+    /// Where that is said; decides about clients that are not listed.
+    pub mode_rule: RuleId,
+    /// The clients.
+    pub list: List,
+    /// Whether clients that have authenticated may relay regardless of the list.
+    pub authenticated: bool,
+    /// Where that is said.
+    pub authenticated_rule: RuleId,
+}
+
+/// Whether a list, read by its mode, lets a client through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permit {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// It rests on a look-up that did not succeed.
+    Unavailable,
+}
+
+impl Mode {
+    /// Reads `list` for `client`. The last step is what decided: the entry that matched, the mode
+    /// for a client that is not listed, or the list that could not be read.
+    pub(crate) fn permits(
+        self,
+        mode_rule: RuleId,
+        list: &List,
+        client: IpAddr,
+        ledger: &Ledger,
+        trace: &mut Trace,
+    ) -> Result<Permit, Missing> {
+        let listed = match list.find(client, ledger, trace)? {
+            Listed::Yes => true,
+            Listed::No => {
+                trace.matched(mode_rule);
+                false
+            }
+            Listed::Unavailable => return Ok(Permit::Unavailable),
+        };
+        Ok(if listed == (self == Mode::Only) { Permit::Yes } else { Permit::No })
+    }
+}
+
+impl ConnectionControl {
+    pub(crate) fn permits(&self, client: IpAddr, ledger: &Ledger, trace: &mut Trace) -> Result<Permit, Missing> {
+        self.mode.permits(self.mode_rule, &self.list, client, ledger, trace)
+    }
+}
+
+impl Relay {
+    pub(crate) fn permits(&self, client: IpAddr, ledger: &Ledger, trace: &mut Trace) -> Result<Permit, Missing> {
+        self.mode.permits(self.mode_rule, &self.list, client, ledger, trace)
+    }
+}

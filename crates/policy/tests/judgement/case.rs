@@ -1,0 +1,501 @@
+//! The language of case files.
+//!
+//! Lines that start with `#` are prose. A `? ` line is a question; `=> ` and the indented lines below
+//! it are the answer, which is written here. Everything else sets up rules:
+//!
+//! ```text
+//! server inbound                     the virtual server that the lines below are about
+//! connection only                    or `all-except`; entries follow, indented: an address, a prefix,
+//!   10.168.0.1                       or `name partner.example`
+//! applies-to anonymous               or `everyone`
+//! anonymous off
+//! relay only                         as connection
+//! relay-authenticated on
+//! limit connections 2                or `connections-per-address`
+//! hop-count 15
+//! smart-hosts 10.0.0.20:25
+//! organization corp.example          domains, for all virtual servers
+//! alias corp.test corp.example
+//! default-domain bogus1
+//! remote *.corp.example allow-relay route 10.0.0.20:25      both words may be left out
+//! recipients                         known recipients follow, indented
+//! organization-route 10.0.0.20:25
+//! drop-directory /srv/drop
+//! dns 10.168.0.9 h.partner.example   or `absent`, or `unavailable`
+//!
+//! ? inbound connect 10.168.0.2 open 2 from-client 1
+//! ? inbound mail 10.168.0.2 as u1 from x@ext.example        `from <>` for the null reverse-path
+//! ? inbound rcpt 10.168.0.2 as u1 to <bob@ext.example>      a path, as RCPT takes it
+//! ? inbound message hops 16
+//! ? inbound route alice@corp.example
+//! ```
+//!
+//! A `mail` question is asked with what the connection of that client came to.
+
+use mail::{Domain, Found, Host, Identity, Ledger, Mailbox, Net, Path, Query, ReversePath, canonical};
+use policy::{
+    Acceptance, Admission, Alias, AppliesTo, Authentication, ConnectionControl, ConnectionFacts, Decision, Domains,
+    DropDirectory, Entry, Limits, List, Local, Match, MessageFacts, Missing, Mode, RecipientFacts, Recipients, Relay,
+    Remote, Route, Routing, RuleBook, RuleId, Rules, SenderFacts, ServerRouting, SmartHost, SmartHosts, Target, render,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The text of a case with its answers made anew.
+pub(crate) fn answer(name: &str, text: &str) -> String {
+    let asked: Vec<&str> = text.lines().filter(|line| !is_answer(line)).collect();
+    // Line numbers are those of the file, so the file as it stands is what is read.
+    let world = World::read(name, text);
+    let mut out = String::new();
+    for line in asked {
+        writeln!(out, "{line}").unwrap();
+        if let Some(question) = line.strip_prefix("? ") {
+            out.push_str(&world.ask(question));
+        }
+    }
+    out
+}
+
+fn is_answer(line: &str) -> bool {
+    line.starts_with("=> ") || line.starts_with("     ")
+}
+
+/// The settings of one virtual server while they are read.
+struct Server {
+    connection: (Mode, RuleId, RuleId, Vec<Entry>),
+    applies: (AppliesTo, RuleId),
+    anonymous: (bool, RuleId),
+    relay: (Mode, RuleId, RuleId, Vec<Entry>),
+    relay_authenticated: (bool, RuleId),
+    limits: Limits,
+    smart_hosts: Option<Arc<SmartHosts>>,
+}
+
+impl Server {
+    fn new(book: &mut RuleBook, name: &str) -> Server {
+        let mut default = |key: &str| book.add(format!("virtual_server.{name}.{key}"), None);
+        Server {
+            connection: (
+                Mode::AllExcept,
+                default("connection_control.mode"),
+                default("connection_control.list"),
+                Vec::new(),
+            ),
+            applies: (AppliesTo::Everyone, default("connection_control.applies_to")),
+            anonymous: (true, default("authentication.anonymous")),
+            relay: (Mode::Only, default("relay.mode"), default("relay.list"), Vec::new()),
+            relay_authenticated: (false, default("relay.authenticated")),
+            limits: Limits {
+                connections: None,
+                connections_rule: default("limits.connections"),
+                connections_per_address: None,
+                connections_per_address_rule: default("limits.connections_per_address"),
+                hop_count: 30,
+                hop_count_rule: default("limits.hop_count"),
+            },
+            smart_hosts: None,
+        }
+    }
+}
+
+/// Everything one case file sets up.
+struct World {
+    name: String,
+    book: RuleBook,
+    ledger: Ledger,
+    rules: BTreeMap<String, Rules>,
+    routing: Routing,
+}
+
+impl World {
+    fn read(name: &str, text: &str) -> World {
+        let mut reader = Reader::new(name);
+        let mut asking = false;
+        for (at, line) in text.lines().enumerate() {
+            reader.line = u32::try_from(at + 1).unwrap();
+            asking |= line.starts_with("? ");
+            let ignored = line.is_empty() || line.starts_with('#') || line.starts_with("? ") || is_answer(line);
+            match line.strip_prefix("  ") {
+                _ if ignored => {}
+                // Rules have the lines of the file, which answers would move.
+                _ if asking => panic!("{name}:{}: a setting after the first question", at + 1),
+                Some(entry) => reader.entry(entry),
+                None => reader.setting(line),
+            }
+        }
+        reader.finish()
+    }
+
+    fn ask(&self, question: &str) -> String {
+        let words: Vec<&str> = question.split(' ').collect();
+        let rules = self.rules.get(words[0]).unwrap_or_else(|| panic!("{}: no server {}", self.name, words[0]));
+        let after = |word: &str| words.iter().position(|w| *w == word).map(|at| words[at + 1]);
+        let number = |word: &str| after(word).map_or(0, |n| n.parse::<u32>().unwrap());
+        let identity = after("as").map_or(Identity::Anonymous, |account| Identity::Account(account.into()));
+        match words[1] {
+            "connect" => self.show(self.connect(rules, words[2], number("open"), number("from-client")), |a| {
+                match a {
+                    Admission::Admitted => "admitted",
+                    Admission::MustAuthenticate => "connected, must authenticate",
+                }
+                .to_owned()
+            }),
+            "mail" => self.mail(rules, words[2], &identity, after("from").unwrap()),
+            "rcpt" => self.rcpt(rules, words[2], &identity, question.split_once(" to ").unwrap().1),
+            "message" => {
+                let facts = MessageFacts { hops: number("hops") };
+                self.show(policy::message(rules, &facts, &self.ledger), |_| "taken".to_owned())
+            }
+            "route" => {
+                let decision = policy::route(&self.routing, words[0], &words[2].parse().unwrap());
+                self.show(Ok(decision), describe_route)
+            }
+            other => panic!("{}: unknown question {other}", self.name),
+        }
+    }
+
+    fn connect(&self, rules: &Rules, client: &str, open: u32, own: u32) -> Result<Decision<Admission>, Missing> {
+        let facts = ConnectionFacts { client: client.parse().unwrap(), open, open_from_client: own };
+        policy::connection(rules, &facts, &self.ledger)
+    }
+
+    fn mail(&self, rules: &Rules, client: &str, identity: &Identity, from: &str) -> String {
+        let connected = self.connect(rules, client, 0, 0).expect("a look-up is missing for the connection");
+        let admission = connected.verdict.expect("this client cannot connect");
+        let reverse_path = match from {
+            "<>" => ReversePath::Null,
+            mailbox => ReversePath::Mailbox(mailbox.parse().unwrap()),
+        };
+        let client = client.parse().unwrap();
+        let facts = SenderFacts { client, admission, identity, secured: false, reverse_path: &reverse_path };
+        self.show(policy::sender(rules, &facts, &self.ledger), |_| "may submit".to_owned())
+    }
+
+    /// The recipient is read as the session reads it: source route dropped, default domain appended.
+    fn rcpt(&self, rules: &Rules, client: &str, identity: &Identity, path: &str) -> String {
+        let recipient = match Path::take(path) {
+            Ok((Path::Mailbox(mailbox), "")) => mailbox,
+            Ok((Path::Bare(local), "")) => {
+                let default = rules.domains.default_domain.as_ref().expect("no default domain");
+                Mailbox { local, host: Host::Domain(default.domain.clone()) }
+            }
+            Ok(other) => panic!("{}: {other:?} is not a recipient", self.name),
+            Err(error) => return format!("=> not a path: {error}\n"),
+        };
+        let facts = RecipientFacts { client: client.parse().unwrap(), identity, recipient: &recipient };
+        self.show(policy::recipient(rules, &facts, &self.ledger), |acceptance| match acceptance {
+            Acceptance::Submitted { to } => format!("submitted to {to}"),
+            Acceptance::Relayed { by } => format!("relayed by {by:?}"),
+        })
+    }
+
+    fn show<V>(&self, result: Result<Decision<V>, Missing>, grant: impl Fn(&V) -> String) -> String {
+        let decision = match result {
+            Ok(decision) => decision,
+            Err(Missing(query)) => return format!("=> needs {query:?}\n"),
+        };
+        let mut out = match &decision.verdict {
+            Ok(granted) => format!("=> {}\n", grant(granted)),
+            Err(refusal) if refusal.is_later() => format!("=> refused for now: {refusal}\n"),
+            Err(refusal) => format!("=> refused: {refusal}\n"),
+        };
+        for line in render::lines(&decision.trace, &self.book) {
+            writeln!(out, "     {line}").unwrap();
+        }
+        out
+    }
+}
+
+fn describe_route(route: &Route) -> String {
+    match route {
+        Route::Drop(drop) => format!("drop directory {}", drop.directory.display()),
+        Route::SmartHosts(hosts) => {
+            let hosts: Vec<String> = hosts
+                .hosts
+                .iter()
+                .map(|host| match &host.host {
+                    Target::Literal(address) => format!("[{}]:{}", address.ip(), address.port()),
+                    Target::Name(name, port) => format!("{name}:{port}"),
+                })
+                .collect();
+            format!("smart hosts {}", hosts.join(" "))
+        }
+        Route::None => "no route".to_owned(),
+    }
+}
+
+/// Where indented lines go.
+#[derive(Clone, Copy)]
+enum Section {
+    None,
+    Connection,
+    Relay,
+    Recipients(RuleId),
+}
+
+struct Reader {
+    name: String,
+    line: u32,
+    book: RuleBook,
+    ledger: Ledger,
+    servers: BTreeMap<String, Server>,
+    current: String,
+    section: Section,
+    domains: Domains,
+    recipients: Vec<Mailbox>,
+    organization: Option<Route>,
+    drop_directory: Option<Route>,
+}
+
+impl Reader {
+    fn new(name: &str) -> Reader {
+        let mut book = RuleBook::new();
+        let domains = Domains {
+            organization_rule: book.add("organization.domains", None),
+            organization: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            default_domain: None,
+            remote_rule: book.add("remote_domains", None),
+            remote: BTreeMap::new(),
+            remote_below: BTreeMap::new(),
+            recipients: None,
+        };
+        Reader {
+            name: name.to_owned(),
+            line: 0,
+            book,
+            ledger: Ledger::new(),
+            servers: BTreeMap::new(),
+            current: String::new(),
+            section: Section::None,
+            domains,
+            recipients: Vec::new(),
+            organization: None,
+            drop_directory: None,
+        }
+    }
+
+    /// The rule of a setting on the present line.
+    fn rule(&mut self, key: &str) -> RuleId {
+        self.book.add(key, Some(self.line))
+    }
+
+    /// The rule of a setting of the present virtual server on the present line.
+    fn server_rule(&mut self, key: &str) -> RuleId {
+        let key = format!("virtual_server.{}.{key}", self.current);
+        self.rule(&key)
+    }
+
+    fn server(&mut self) -> &mut Server {
+        let (name, line) = (&self.name, self.line);
+        self.servers.get_mut(&self.current).unwrap_or_else(|| panic!("{name}:{line}: no server yet"))
+    }
+
+    fn setting(&mut self, line: &str) {
+        self.section = Section::None;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["server", name] => {
+                let server = Server::new(&mut self.book, name);
+                self.current = name.to_owned();
+                self.servers.insert(name.to_owned(), server);
+            }
+            ["connection", mode] => {
+                let rules = (self.server_rule("connection_control.mode"), self.server_rule("connection_control.list"));
+                self.server().connection = (read_mode(mode), rules.0, rules.1, Vec::new());
+                self.section = Section::Connection;
+            }
+            ["relay", mode] => {
+                let rules = (self.server_rule("relay.mode"), self.server_rule("relay.list"));
+                self.server().relay = (read_mode(mode), rules.0, rules.1, Vec::new());
+                self.section = Section::Relay;
+            }
+            ["applies-to", whom] => {
+                let rule = self.server_rule("connection_control.applies_to");
+                let whom = if whom == "anonymous" { AppliesTo::Anonymous } else { AppliesTo::Everyone };
+                self.server().applies = (whom, rule);
+            }
+            ["anonymous", value] => {
+                let rule = self.server_rule("authentication.anonymous");
+                self.server().anonymous = (value == "on", rule);
+            }
+            ["relay-authenticated", value] => {
+                let rule = self.server_rule("relay.authenticated");
+                self.server().relay_authenticated = (value == "on", rule);
+            }
+            ["smart-hosts", ..] => {
+                let rule = self.server_rule("smart_hosts");
+                self.server().smart_hosts = Some(Arc::new(smart_hosts(rule, &words[1..])));
+            }
+            ["limit", what, number] => self.limit(what, number),
+            ["hop-count", number] => {
+                let rule = self.server_rule("limits.hop_count");
+                let limits = &mut self.server().limits;
+                (limits.hop_count, limits.hop_count_rule) = (number.parse().unwrap(), rule);
+            }
+            ["dns", address, ref found @ ..] => self.dns(address, found),
+            _ => self.domain_setting(&words),
+        }
+    }
+
+    fn domain_setting(&mut self, words: &[&str]) {
+        match *words {
+            ["organization", domain] => {
+                let rule = self.rule("organization.domains");
+                self.domains.organization.insert(domain.parse().unwrap(), rule);
+            }
+            ["alias", alias, target] => {
+                let rule = self.rule(&format!("organization.aliases.\"{alias}\""));
+                self.domains.aliases.insert(alias.parse().unwrap(), Alias { rule, target: target.parse().unwrap() });
+            }
+            ["default-domain", domain] => {
+                let rule = self.rule("organization.default_domain");
+                self.domains.default_domain = Some(Local { rule, domain: domain.parse().unwrap() });
+            }
+            ["remote", domain, ref rest @ ..] => self.remote(domain, rest),
+            ["recipients"] => {
+                let rule = self.rule("organization.recipients");
+                self.domains.recipients = Some(Recipients::new(rule, []));
+                self.section = Section::Recipients(rule);
+            }
+            ["organization-route", ..] => {
+                let rule = self.rule("organization.route");
+                self.organization = Some(Route::SmartHosts(Arc::new(smart_hosts(rule, &words[1..]))));
+            }
+            ["drop-directory", directory] => {
+                let rule = self.rule("organization.drop_directory");
+                self.drop_directory = Some(Route::Drop(Arc::new(DropDirectory { rule, directory: directory.into() })));
+            }
+            _ => panic!("{}:{}: not a setting: {}", self.name, self.line, words.join(" ")),
+        }
+    }
+
+    fn limit(&mut self, what: &str, number: &str) {
+        let rule = self.server_rule(&format!("limits.{}", what.replace('-', "_")));
+        let number = Some(number.parse().unwrap());
+        let limits = &mut self.server().limits;
+        match what {
+            "connections" => (limits.connections, limits.connections_rule) = (number, rule),
+            "connections-per-address" => {
+                (limits.connections_per_address, limits.connections_per_address_rule) = (number, rule);
+            }
+            other => panic!("unknown limit {other}"),
+        }
+    }
+
+    fn remote(&mut self, domain: &str, rest: &[&str]) {
+        let key = format!("remote_domain.\"{domain}\"");
+        let rule = self.rule(&key);
+        let allow_relay = rest.contains(&"allow-relay");
+        let allow_key = format!("{key}.allow_relay");
+        let allow_relay_rule = self.book.add(allow_key, allow_relay.then_some(self.line));
+        let route = rest.iter().position(|word| *word == "route").map(|at| {
+            let rule = self.rule(&format!("{key}.route"));
+            Route::SmartHosts(Arc::new(smart_hosts(rule, &rest[at + 1..])))
+        });
+        let remote = Remote { rule, allow_relay, allow_relay_rule, route };
+        match domain.strip_prefix("*.") {
+            Some(suffix) => self.domains.remote_below.insert(suffix.parse().unwrap(), remote),
+            None => self.domains.remote.insert(domain.parse().unwrap(), remote),
+        };
+    }
+
+    fn dns(&mut self, address: &str, found: &[&str]) {
+        let address: IpAddr = address.parse().unwrap();
+        let found = match *found {
+            ["absent"] => Found::Absent,
+            ["unavailable"] => Found::Unavailable,
+            ref names => Found::Names(names.iter().map(|name| name.parse().unwrap()).collect()),
+        };
+        self.ledger.enter(Query::ConfirmedNames(canonical(address)), found);
+    }
+
+    fn entry(&mut self, text: &str) {
+        let what = || match text.strip_prefix("name ") {
+            Some(domain) => Match::Domain(domain.parse::<Domain>().unwrap()),
+            None => Match::Net(text.parse::<Net>().unwrap()),
+        };
+        match self.section {
+            Section::None => panic!("{}:{}: an entry of no list", self.name, self.line),
+            Section::Connection => {
+                let at = self.server().connection.3.len();
+                let rule = self.server_rule(&format!("connection_control.list[{at}]"));
+                self.server().connection.3.push(Entry { rule, what: what() });
+            }
+            Section::Relay => {
+                let at = self.server().relay.3.len();
+                let rule = self.server_rule(&format!("relay.list[{at}]"));
+                self.server().relay.3.push(Entry { rule, what: what() });
+            }
+            Section::Recipients(rule) => {
+                self.recipients.push(text.parse().unwrap());
+                self.domains.recipients = Some(Recipients::new(rule, self.recipients.clone()));
+            }
+        }
+    }
+
+    fn finish(self) -> World {
+        let domains = Arc::new(self.domains);
+        let mut rules = BTreeMap::new();
+        let mut servers = BTreeMap::new();
+        let mut book = self.book;
+        for (name, server) in self.servers {
+            let routing = ServerRouting { domains: domains.clone(), smart_hosts: server.smart_hosts.clone() };
+            servers.insert(name.as_str().into(), routing);
+            let section = book.add(format!("virtual_server.{name}.connection_control"), None);
+            rules.insert(name.clone(), server_rules(&name, server, domains.clone(), section));
+        }
+        let routing =
+            Routing { domains, organization: self.organization, drop_directory: self.drop_directory, servers };
+        World { name: self.name, book, ledger: self.ledger, rules, routing }
+    }
+}
+
+fn server_rules(name: &str, server: Server, domains: Arc<Domains>, section: RuleId) -> Rules {
+    let (mode, mode_rule, list_rule, entries) = server.connection;
+    let (relay_mode, relay_mode_rule, relay_list_rule, relay_entries) = server.relay;
+    Rules {
+        server: name.into(),
+        connection: ConnectionControl {
+            rule: section,
+            mode,
+            mode_rule,
+            list: List::new(list_rule, entries),
+            applies_to: server.applies.0,
+            applies_rule: server.applies.1,
+        },
+        authentication: Authentication { anonymous: server.anonymous.0, anonymous_rule: server.anonymous.1 },
+        relay: Relay {
+            mode: relay_mode,
+            mode_rule: relay_mode_rule,
+            list: List::new(relay_list_rule, relay_entries),
+            authenticated: server.relay_authenticated.0,
+            authenticated_rule: server.relay_authenticated.1,
+        },
+        domains,
+        limits: server.limits,
+    }
+}
+
+fn read_mode(word: &str) -> Mode {
+    match word {
+        "only" => Mode::Only,
+        "all-except" => Mode::AllExcept,
+        other => panic!("unknown mode {other}"),
+    }
+}
+
+/// Hosts as `10.0.0.20:25` or `name:25`.
+fn smart_hosts(rule: RuleId, words: &[&str]) -> SmartHosts {
+    let host = |word: &&str| match word.parse() {
+        Ok(address) => Target::Literal(address),
+        Err(_) => {
+            let (name, port) = word.rsplit_once(':').unwrap();
+            Target::Name(name.parse().unwrap(), port.parse().unwrap())
+        }
+    };
+    let hosts = words.iter().map(|word| SmartHost { host: host(word) }).collect();
+    SmartHosts { rule, hosts, spread: false }
+}

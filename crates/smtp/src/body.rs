@@ -1,0 +1,1 @@
+//! The content of a message, from the wire to what is stored.
