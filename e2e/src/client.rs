@@ -101,7 +101,7 @@ impl Client {
         self.send(format!("{line}\r\n").as_bytes());
     }
 
-    /// The next reply, whatever it is; `None` when the server has closed the connection.
+    /// The next reply, whatever it is; `None` when the connection has ended, be it in the middle of a line.
     pub fn try_reply(&mut self) -> Option<Reply> {
         let mut lines = Vec::new();
         loop {
@@ -172,6 +172,7 @@ impl Client {
         if let Some(reply) = self.try_reply() {
             panic!("expected the end of the connection, not {:?}\n{}", reply.last(), self.transcript);
         }
+        assert!(self.unread.is_empty(), "half a line: {:?}\n{}", self.unread, self.transcript);
     }
 
     /// Everything said so far.
@@ -194,10 +195,7 @@ impl Client {
             }
             let mut chunk = [0; 4096];
             match self.stream.read(&mut chunk) {
-                Ok(0) => {
-                    assert!(self.unread.is_empty(), "half a line: {:?}\n{}", self.unread, self.transcript);
-                    return None;
-                }
+                Ok(0) => return None,
                 Ok(count) => self.unread.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
                 Err(error) => panic!("no reply: {error}\n{}", self.transcript),

@@ -89,16 +89,6 @@ impl Postfix {
         command.env("MAIL_CONFIG", self.directory.path().join("etc"));
         run(command.stdin(fs::File::open(file).expect("just written")))
     }
-
-    /// Whether a message with `token` in it waits in its hold queue, where `settings` may send all.
-    #[must_use]
-    pub fn holds(&self, token: &str) -> bool {
-        let hold = self.directory.path().join("spool/hold");
-        let entries = fs::read_dir(hold).map(Iterator::flatten).into_iter().flatten();
-        entries
-            .map(|entry| fs::read(entry.path()).unwrap_or_default())
-            .any(|bytes| String::from_utf8_lossy(&bytes).contains(token))
-    }
 }
 
 impl Drop for Postfix {

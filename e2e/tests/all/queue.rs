@@ -1,0 +1,127 @@
+//! What an operator sees of the queue and does to it, by `bridgehead queue` (rows N).
+
+use e2e::{Gateway, Peer, Reserved, Script, mail, until};
+
+use crate::{HOP, OTHER, published};
+
+/// One message for alice that cannot be delivered now and will not be tried again for an hour.
+struct Stuck {
+    gateway: Gateway,
+    hop: Reserved,
+    senders: Peer,
+    token: String,
+}
+
+fn stuck() -> Stuck {
+    let (hop, senders) = (Reserved::on(HOP), Peer::start(HOP, Script::polite()));
+    let gateway = Gateway::start(&published(&hop.route(), &senders.route()).replace("\"1 s\"", "\"1 h\""));
+    let (message, token) = mail::message("stuck");
+    gateway.client("inet", OTHER).deliver("x@corp2.example", "alice@corp.example", &message);
+    until("a failed attempt", || {
+        let refused = gateway.metrics().sum("bridgehead_outbound_connections_refused_total", &[]);
+        (refused >= 1.0).then_some(())
+    });
+    Stuck { gateway, hop, senders, token }
+}
+
+/// The identifier of the only message in the list.
+fn only_id(gateway: &Gateway) -> String {
+    let list = gateway.queue(&["list"]).success().stdout;
+    let line = list.lines().find(|line| line.contains("x@corp2.example"));
+    let line = line.unwrap_or_else(|| panic!("no message in\n{list}"));
+    line.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_list_says_what_waits_where_and_why() {
+    let stuck = stuck();
+    let list = stuck.gateway.queue(&["list"]).success().stdout;
+    for expected in ["alice@corp.example", "x@corp2.example", "Retry"] {
+        assert!(list.contains(expected), "no {expected} in\n{list}");
+    }
+    let shown = stuck.gateway.queue(&["show", &only_id(&stuck.gateway)]).success().stdout;
+    for expected in ["alice@corp.example", "x@corp2.example", &stuck.hop.address().ip().to_string()] {
+        assert!(shown.contains(expected), "no {expected} in\n{shown}");
+    }
+}
+
+#[test]
+fn n03_retry_makes_an_attempt_at_once() {
+    let Stuck { gateway, hop, token, .. } = stuck();
+    let hop = hop.open(Script::polite());
+    let _ = gateway.queue(&["retry"]).success();
+    let _ = hop.received_with(&token);
+    gateway.wait_until_empty();
+}
+
+#[test]
+fn n04_what_is_held_stays_and_what_is_released_goes() {
+    let Stuck { gateway, hop, token, .. } = stuck();
+    let _ = gateway.queue(&["hold"]).success();
+    let hop = hop.open(Script::polite());
+    let _ = gateway.queue(&["retry"]).success();
+    // New mail is taken, and goes out past the one that is held.
+    let (message, second) = mail::message("past it");
+    gateway.client("inet", OTHER).deliver("x@corp2.example", "alice@corp.example", &message);
+    let _ = hop.received_with(&second);
+    assert_eq!(hop.count(), 1);
+    let _ = gateway.queue(&["release"]).success();
+    let _ = gateway.queue(&["retry"]).success();
+    let _ = hop.received_with(&token);
+    gateway.wait_until_empty();
+}
+
+#[test]
+fn a_hold_outlives_a_restart() {
+    let mut stuck = stuck();
+    let _ = stuck.gateway.queue(&["hold"]).success();
+    stuck.gateway.kill();
+    stuck.gateway.restart();
+    let hop = stuck.hop.open(Script::polite());
+    let _ = stuck.gateway.queue(&["retry"]).success();
+    assert_eq!((stuck.gateway.queued(), hop.count()), (1, 0));
+    let _ = stuck.gateway.queue(&["release"]).success();
+    let _ = stuck.gateway.queue(&["retry"]).success();
+    let _ = hop.received_with(&stuck.token);
+}
+
+#[test]
+fn n05_deleted_mail_is_reported_unless_it_is_not_to_be() {
+    let Stuck { gateway, senders, token, .. } = stuck();
+    let id = only_id(&gateway);
+    let _ = gateway.queue(&["delete", &id]).success();
+    let report = senders.received_with(&token);
+    assert!(report.content.contains("Action: failed"), "{}", report.content);
+    assert!(report.content.contains("Status: 4.3.2") || report.content.contains("Status: 5."), "{}", report.content);
+    gateway.wait_until_empty();
+
+    let Stuck { gateway, senders, .. } = stuck();
+    let id = only_id(&gateway);
+    let _ = gateway.queue(&["delete", "--no-report", &id]).success();
+    gateway.wait_until_empty();
+    assert_eq!(senders.count(), 0);
+}
+
+#[test]
+fn filters_choose() {
+    let stuck = stuck();
+    let (message, _) = mail::message("another");
+    stuck.gateway.client("inet", OTHER).deliver("y@ext.example", "carol@corp.example", &message);
+    let count = |arguments: &[&str]| {
+        let all: Vec<&str> = [&["list", "--count"], arguments].concat();
+        stuck.gateway.queue(&all).success().stdout.trim().to_owned()
+    };
+    assert!(count(&[]).starts_with('2'), "{}", count(&[]));
+    assert!(count(&["--from", "x@corp2.example"]).starts_with('1'));
+    assert!(count(&["--to", "carol@corp.example"]).starts_with('1'));
+    assert!(count(&["--from", "nobody@ext.example"]).starts_with('0'));
+}
+
+#[test]
+fn without_a_server_the_command_says_so() {
+    let mut gateway = Gateway::start(&published("[127.0.0.9]:9", "[127.0.0.9]:9"));
+    gateway.kill();
+    let finished = gateway.queue(&["list"]);
+    assert_ne!(finished.code, 0);
+    assert!(finished.stderr.contains("control.sock"), "{}", finished.text());
+}
