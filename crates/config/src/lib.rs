@@ -1,1 +1,148 @@
-//! Being written.
+//! The settings file: text in, checked values out.
+//!
+//! `file` is the shape of the file, key by key; `check` turns it into a [`Config`] and collects
+//! every mistake on the way, each with its place. After that nothing is judged again: a `Domain` is
+//! a domain, a limit is within its bounds, and no two virtual servers want the same port. Nothing
+//! here opens a file or a socket; certificates are only paths.
+
+mod check;
+pub mod embedded;
+pub mod file;
+mod mistake;
+mod places;
+pub mod reference;
+mod shape;
+mod units;
+
+pub use file::{LogFormat, OutboundTls};
+pub use mistake::{Mistake, Mistakes, Place, Severity, render};
+
+use mail::{Domain, Mailbox};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The settings, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name of this machine in mail.
+    pub hostname: Domain,
+    /// The directory of the queue and everything else that must survive a restart.
+    pub state_dir: PathBuf,
+    /// Whose mail this is.
+    pub organization: Organization,
+    /// The virtual servers, by name; never none.
+    pub servers: Vec<Server>,
+    /// Where mail goes: the routes of all virtual servers, for `policy::route`.
+    pub routing: Arc<policy::Routing>,
+    /// Outgoing connections of all virtual servers together.
+    pub delivery: DeliveryLimits,
+    /// How long mail is tried, and what is said about it meanwhile.
+    pub queue: Queue,
+    /// Where `/metrics` is served; may be nowhere.
+    pub metrics: Vec<SocketAddr>,
+    /// How a line of the log is written.
+    pub log_format: LogFormat,
+    /// The path of the socket for commands.
+    pub control_socket: PathBuf,
+    /// The places of all rules in these settings.
+    pub book: Arc<policy::RuleBook>,
+}
+
+impl Config {
+    /// Reads the settings from the text of a file. `name` is what the file is called in mistakes.
+    /// The second value is what should be looked at, but does not keep the settings from being used.
+    ///
+    /// # Errors
+    /// All mistakes of the file at once, warnings among them.
+    pub fn from_text(name: &str, text: &str) -> Result<(Config, Vec<Mistake>), Mistakes> {
+        check::text(name, text)
+    }
+
+    /// The virtual server of this name.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Option<&Server> {
+        self.servers.iter().find(|server| *server.name == *name)
+    }
+}
+
+/// Whose mail this is.
+#[derive(Clone, Debug)]
+pub struct Organization {
+    /// Its domains, in the order of the file; may be none.
+    pub domains: Vec<Domain>,
+    /// Who answers for the mail here.
+    pub postmaster: Mailbox,
+}
+
+/// One virtual server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its name.
+    pub name: Box<str>,
+    /// Where it listens; never nowhere. Port 0 lets the operating system choose.
+    pub listen: Vec<SocketAddr>,
+    /// What its sessions offer and bear.
+    pub session: Arc<smtp::server::Settings>,
+    /// The longest a session may last.
+    pub session_limit: Duration,
+    /// Whom it admits and what it takes.
+    pub rules: Arc<policy::Rules>,
+    /// The reply code to a client that must authenticate first: 530 or 454.
+    pub not_authenticated_code: u16,
+    /// Its certificate; `None` when there is none, and then STARTTLS is not offered.
+    pub tls: Option<TlsFiles>,
+    /// How its mail leaves.
+    pub delivery: ServerDelivery,
+}
+
+/// The files of a certificate, not opened yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM: the certificate and those that vouch for it.
+    pub certificate: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
+}
+
+/// How the mail of one virtual server leaves. Where it goes is in [`Config::routing`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerDelivery {
+    /// What we call ourselves in EHLO.
+    pub hello_name: Domain,
+    /// Where connections come from; `None` lets the operating system choose.
+    pub source_address: Option<IpAddr>,
+    /// When TLS is used.
+    pub tls: OutboundTls,
+    /// Whether PIPELINING is used when it is offered.
+    pub pipelining: bool,
+    /// Whether CHUNKING is used when it is offered.
+    pub chunking: bool,
+}
+
+/// Outgoing connections of all virtual servers together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryLimits {
+    /// At one time, to all destinations together; at least one.
+    pub connections: u32,
+    /// At one time, to one destination; at least one and not more than `connections`.
+    pub connections_per_domain: u32,
+    /// Messages on one connection before a new one is made; at least one.
+    pub messages_per_connection: u32,
+    /// How long a connection may take to be made.
+    pub connect_limit: Duration,
+}
+
+/// How long mail is tried, and what is said about it meanwhile.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// When to try again, when to tell the sender, when to give up.
+    pub retry: queue::Retry,
+    /// How the spool uses its disk. The salt is left at zero; the program draws it.
+    pub spool: queue::spool::Settings,
+    /// Who gets a copy of every non-delivery report.
+    pub copy_of_reports: Option<Mailbox>,
+    /// Where reports go that cannot be delivered themselves.
+    pub bad_mail_directory: PathBuf,
+}

@@ -10,7 +10,7 @@ use crate::keeper::NotCommitted;
 use crate::recorder::Recorder;
 use crate::world::World;
 use mail::{Class, EnhancedStatus, ReversePath, Timestamp};
-use queue::body::Draft;
+use queue::Draft;
 use queue::report::badmail::bad_mail;
 use queue::report::{self, Case, Extent, ReportSettings, Returned, Subject};
 use queue::spool::ReadError;
@@ -181,7 +181,7 @@ pub fn say<W: World>(recorder: &Recorder<W>, envelope: &Envelope, outcomes: &[Ou
             id: envelope.id,
             recipient: &recipient.forward_path,
             ending: outcome.result,
-            status: &outcome.diagnosis.status,
+            status: outcome.diagnosis.status,
             text: &outcome.diagnosis.text,
             hop,
             age,

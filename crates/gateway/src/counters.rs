@@ -141,7 +141,7 @@ impl Families {
             connections_current: self.connections_current.get_or_create_owned(&plain),
             connections: self.connections.get_or_create_owned(&plain),
             refused: each(&self.refused, &mut crate::answer::REASONS.iter().copied()),
-            noted: each(&self.noted, &mut smtp::server::Note::ALL.iter().map(|note| note.name())),
+            noted: each(&self.noted, &mut crate::note::NAMES.iter().copied()),
             secured: self.secured.get_or_create_owned(&plain),
             not_secured: self.not_secured.get_or_create_owned(&plain),
             messages_received: self.messages_received.get_or_create_owned(&plain),

@@ -53,6 +53,8 @@ pub struct Carrier<W: World> {
     pub way: Arc<Way>,
     pub id: ConnectionId,
     pub connect_limit: Duration,
+    /// Counts the connections of the way, so that load can be spread over its hosts.
+    pub turn: usize,
 }
 
 /// One connection, from opening to closing.

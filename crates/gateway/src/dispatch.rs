@@ -96,6 +96,8 @@ pub struct Dispatcher<W: World> {
     /// What the keeper is to be told.
     outbox: VecDeque<Errand>,
     kept_octets: u64,
+    /// Connections opened so far.
+    turn: usize,
     stopping: bool,
 }
 
@@ -114,6 +116,7 @@ impl<W: World> Dispatcher<W> {
             lines: BTreeMap::new(),
             outbox: VecDeque::new(),
             kept_octets: 0,
+            turn: 0,
             stopping: false,
         };
         for Queued { envelope, location, retry_at } in recovered {
@@ -259,7 +262,9 @@ impl<W: World> Dispatcher<W> {
         let line = Line { destination, jobs: Some(jobs), cut: cut.clone(), carries: Some(item) };
         self.lines.insert(connection, line);
         let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
-        let carrier = Carrier { gateway: self.gateway.clone(), way, id: connection, connect_limit };
+        self.turn = self.turn.wrapping_add(1);
+        let gateway = self.gateway.clone();
+        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: self.turn };
         self.gateway.tasks.spawn(deliver::connection(carrier, job, queue, cut));
     }
 

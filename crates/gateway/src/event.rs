@@ -122,7 +122,7 @@ pub enum Event<'a> {
         id: MessageId,
         recipient: &'a Mailbox,
         ending: Ending,
-        status: &'a dyn Display,
+        status: mail::EnhancedStatus,
         text: &'a str,
         hop: &'a str,
         age: Duration,

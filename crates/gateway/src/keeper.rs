@@ -6,7 +6,7 @@
 //! accepted is still delivered.
 
 use crate::dispatch::{Admitted, Order};
-use queue::body::Body;
+use queue::Body;
 use queue::disk::Disk;
 use queue::spool::{Attempt, Error, Receipt, Spool};
 use queue::{Envelope, MessageId};

@@ -16,6 +16,7 @@ mod inbox;
 pub mod keeper;
 mod listener;
 mod lookups;
+mod note;
 mod plan;
 mod receive;
 mod recorder;
@@ -31,7 +32,7 @@ pub use start::{Control, Handle, StartError};
 use arc_swap::ArcSwap;
 use config::Config;
 use keeper::KeeperHandle;
-use queue::body::Bodies;
+use queue::Bodies;
 use queue::spool::{Ids, Reader};
 use recorder::Recorder;
 use std::net::SocketAddr;
@@ -42,7 +43,6 @@ use tokio_util::task::TaskTracker;
 use world::World;
 
 /// The settings with what had to be read for them. A session keeps the law it started under.
-#[derive(Debug)]
 pub struct Law<W: World> {
     /// The settings.
     pub config: Config,
@@ -58,7 +58,6 @@ impl<W: World> Law<W> {
 }
 
 /// One virtual server.
-#[derive(Debug)]
 pub struct Server<W: World> {
     /// Its settings.
     pub config: config::Server,

@@ -45,7 +45,6 @@ pub struct Accepted {
 }
 
 /// What the session knows beyond the protocol: everything a question is judged by.
-#[derive(Debug)]
 pub struct Context<W: World> {
     pub gateway: Arc<Gateway<W>>,
     /// The settings the session started with; it is judged by them to the end.
@@ -288,7 +287,11 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
             Next::Poll
         }
         Output::Note(note) => {
-            let event = Event::Noted { server: &context.server.config.name, client: context.client, note: note.name() };
+            let event = Event::Noted {
+                server: &context.server.config.name,
+                client: context.client,
+                note: crate::note::name(note),
+            };
             context.gateway.recorder.record(&event);
             Next::Poll
         }

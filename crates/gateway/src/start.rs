@@ -99,8 +99,7 @@ impl<W: World> Handle<W> {
         let disk = world
             .spool_disk(&law.config.state_dir)
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
-        let settings =
-            SpoolSettings { reserve_bytes: law.config.queue.reserve_bytes, salt, ..SpoolSettings::default() };
+        let settings = SpoolSettings { salt, ..law.config.queue.spool.clone() };
         let (spool, recovery) = world.blocking(move || Spool::open(disk, settings)).await.map_err(StartError::Spool)?;
         let (gateway, orders, keeper_ended) = assemble(world, law.clone(), spool);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());

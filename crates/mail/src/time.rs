@@ -46,8 +46,8 @@ impl Timestamp {
     #[must_use]
     pub fn rfc5322(self) -> String {
         let d = self.civil();
-        let name = DAYS[((d.days + 3) % 7) as usize];
-        let month = MONTHS[d.month as usize - 1];
+        let name = DAYS[usize::try_from((d.days + 3) % 7).unwrap_or_default()];
+        let month = MONTHS[usize::try_from(d.month - 1).unwrap_or_default()];
         format!("{name}, {:02} {month} {} {:02}:{:02}:{:02} +0000", d.day, d.year, d.hour, d.minute, d.second)
     }
 

@@ -282,10 +282,10 @@ impl<D: Disk> Bodies<D> {
     }
 
     /// Forgets a finished body that will not be staged; one in memory costs nothing to forget.
-    pub fn discard(&self, body: Body) {
-        if let Kept::File(id) = body.kept {
+    pub fn discard(&self, body: &Body) {
+        if let Kept::File(id) = &body.kept {
             // What cannot be removed now is removed at the next start: no record names it.
-            let _ = self.disk.remove(&file_name(id));
+            let _ = self.disk.remove(&file_name(*id));
         }
     }
 }

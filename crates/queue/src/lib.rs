@@ -5,13 +5,21 @@
 //! how it is delivered, and it has no clock, no thread and no file but through [`disk::Disk`].
 
 mod body;
+mod destination;
 pub mod disk;
 mod envelope;
 mod log;
+mod record;
+pub mod report;
+mod retry;
+pub mod schedule;
 pub mod spool;
 
 pub use body::{Bodies, Body, BodyFile, Draft, Glance, glance};
+pub use destination::{DestinationId, DestinationState, Terms};
 pub use envelope::{
     Content, Diagnosis, Ending, Envelope, Kind, MessageId, NotAMessageId, Notify, Original, Outcome, Recipient, Ret,
     State,
 };
+pub use retry::Retry;
+pub use schedule::{ConnectionEnd, ConnectionId, Disposition, Item, Next, Places, Schedule, Summary};

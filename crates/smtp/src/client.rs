@@ -267,8 +267,8 @@ impl Client {
         self.conclude(self.lost("timed out"));
     }
 
-    /// The peer closed the connection, or writing to it failed. Poll once more with what was read
-    /// before: replies in it still count.
+    /// The peer closed the connection, or writing to it failed or took too long. Poll once more with
+    /// what could be read before: replies in it still count.
     pub fn closed(&mut self) {
         self.peer_closed = true;
     }

@@ -7,6 +7,7 @@ pub mod body;
 pub mod client;
 pub mod command;
 pub mod dots;
+pub mod envelope;
 pub mod extensions;
 pub mod line;
 pub mod reply;

@@ -28,7 +28,7 @@ impl<W: World> Carrier<W> {
     /// Tries the hosts in order, from a different one for each connection when load is spread.
     pub(super) async fn open(&self, hosts: &SmartHosts) -> Opened<W> {
         let count = hosts.hosts.len();
-        let start = if hosts.spread { usize::try_from(self.id.number()).unwrap_or(0) % count } else { 0 };
+        let start = if hosts.spread { self.turn % count } else { 0 };
         let mut result = Opened::Failed("no smart host".into());
         for step in 0..count {
             let target = &hosts.hosts[(start + step) % count].host;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Octets of a chunk, when the caller has no wish of its own.
-pub const CHUNK_BYTES: usize = 64 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 /// The low bits of a place that hold the offset; above them is the slot of the segment.
 const OFFSET_BITS: u32 = 40;
 /// The message is gone.

@@ -1,6 +1,7 @@
 //! What a session says to whoever drives it, and what it is told.
 
-use mail::{Host, Identity, Mailbox, Reply, ReversePath};
+use crate::envelope::{Recipient, Sender};
+use mail::{Host, Identity, Reply};
 use std::fmt;
 use std::time::Duration;
 
@@ -110,36 +111,6 @@ pub struct TlsFacts {
     pub server_name: Option<Box<str>>,
 }
 
-/// What MAIL said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
-    /// Where reports go.
-    pub reverse_path: ReversePath,
-    /// SIZE (RFC 1870); `None` when not said or said to be 0, which means unknown.
-    pub size: Option<u64>,
-    /// BODY (RFC 6152, RFC 3030).
-    pub body: Body,
-    /// SMTPUTF8 (RFC 6531).
-    pub smtputf8: bool,
-    /// RET (RFC 3461).
-    pub ret: Option<Ret>,
-    /// ENVID (RFC 3461), decoded, printable ASCII.
-    pub envid: Option<Box<str>>,
-    /// AUTH= (RFC 4954 §5), decoded and not believed; `<>` when the client said so.
-    pub auth: Option<Box<str>>,
-}
-
-/// What RCPT said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recipient {
-    /// Where the message goes.
-    pub forward_path: Mailbox,
-    /// NOTIFY (RFC 3461).
-    pub notify: Option<Notify>,
-    /// ORCPT (RFC 3461).
-    pub original: Option<Original>,
-}
-
 /// A complete transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
@@ -160,47 +131,6 @@ pub enum Framing {
     Data,
     /// BDAT: counted.
     Chunks,
-}
-
-/// What kind of content MAIL announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Body {
-    /// 7BIT, also when nothing was said.
-    #[default]
-    SevenBit,
-    /// 8BITMIME.
-    EightBit,
-    /// BINARYMIME.
-    Binary,
-}
-
-/// How much of the message a failure report returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ret {
-    /// All of it.
-    Full,
-    /// Its header.
-    Headers,
-}
-
-/// When the sender wants a report about a recipient. All false: NEVER.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Notify {
-    /// On delivery.
-    pub success: bool,
-    /// On failure.
-    pub failure: bool,
-    /// On delay.
-    pub delay: bool,
-}
-
-/// The recipient as the sender knew it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Original {
-    /// The kind of address, lower case: usually `rfc822`.
-    pub kind: Box<str>,
-    /// The address, decoded; printable characters only.
-    pub address: Box<str>,
 }
 
 /// Something worth counting that the session saw.

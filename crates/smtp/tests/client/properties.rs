@@ -304,3 +304,16 @@ fn row10_what_the_server_offers_can_be_asked() {
     assert!(offers.dsn && offers.chunking && offers.size && !offers.binary);
     assert_eq!((offers.size_limit, offers.recipients_limit), (None, Some(50)));
 }
+
+#[test]
+fn a_connection_that_ends_between_mails_is_closed_and_not_refused() {
+    let mut client = Client::new(settings(true, true));
+    let turns = ["220 mx\r\n", "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"];
+    written(&mut client, &turns, &letter(1, 10));
+    client.body_sent();
+    let mut out = Vec::new();
+    let said = b"250 ok\r\n250 ok\r\n250 ok\r\n";
+    let (taken, output) = client.poll(said, &mut out);
+    assert!(taken == said.len() && matches!(output, Output::Done(finished) if finished.usable));
+    assert_eq!(client.poll(b"421 4.4.2 bye\r\n", &mut out).1, Output::Close);
+}

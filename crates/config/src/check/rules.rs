@@ -1,0 +1,221 @@
+//! The rules of a virtual server: who may connect, send and relay. Every rule and every entry of a
+//! list gets its place, so that a decision can name the line that made it.
+
+use super::Check;
+use super::domains::Names;
+use super::open_relay;
+use crate::file::{self, Limits, Mode, VirtualServer};
+use crate::mistake::Mistake;
+use crate::places::{below, entry};
+use mail::Net;
+use policy::{Entry, List, Local, Match, Rules};
+use std::sync::Arc;
+
+/// The word of somebody who wants an open relay.
+const INSISTENCE: &str = "i-know-this-is-an-open-relay";
+
+impl Check<'_> {
+    pub(super) fn rules(
+        &mut self,
+        key: &str,
+        name: &str,
+        server: &VirtualServer,
+        names: Option<&Names>,
+        default_domain: Option<&Local>,
+    ) -> Option<Rules> {
+        let connection = self.connection_control(&below(key, "connection_control"), &server.connection_control);
+        let authentication = self.authentication(&below(key, "authentication"), &server.authentication);
+        let relay = self.relay(&below(key, "relay"), &server.relay);
+        self.open_relay(key, server, connection.as_ref(), relay.as_ref());
+        let limits = self.policy_limits(&below(key, "limits"), &server.limits);
+        Some(Rules {
+            server: name.into(),
+            connection: connection?.0,
+            authentication,
+            relay: relay?.0,
+            domains: Arc::new(names?.of_server(default_domain?.clone())),
+            limits: limits?,
+        })
+    }
+
+    /// The rules, and the networks of the list.
+    fn connection_control(
+        &mut self,
+        key: &str,
+        table: &file::ConnectionControl,
+    ) -> Option<(policy::ConnectionControl, Vec<Net>)> {
+        let rule = self.rule(key);
+        let (list, nets) = self.clients(key, &table.list)?;
+        let list_key = below(key, "list");
+        self.mode_with_list(key, table.mode, !table.list.is_empty());
+        let (mode_key, applies_key) = (below(key, "mode"), below(key, "applies_to"));
+        if self.places.has(&applies_key) && !self.places.has(&list_key) {
+            let mistake = Mistake::error(
+                &applies_key,
+                self.places.key_of(&applies_key),
+                "`applies_to` says whom a list is for, and there is no list",
+            )
+            .expected("this needs `mode` and `list`");
+            self.mistakes.push(mistake);
+        }
+        let control = policy::ConnectionControl {
+            rule,
+            mode: mode(table.mode),
+            mode_rule: self.rule(&mode_key),
+            list,
+            applies_to: match table.applies_to {
+                file::AppliesTo::Everyone => policy::AppliesTo::Everyone,
+                file::AppliesTo::Anonymous => policy::AppliesTo::Anonymous,
+            },
+            applies_rule: self.rule(&applies_key),
+        };
+        Some((control, nets))
+    }
+
+    fn authentication(&mut self, key: &str, table: &file::Authentication) -> policy::Authentication {
+        let key = below(key, "anonymous");
+        if !table.anonymous {
+            let mistake =
+                Mistake::warning(&key, self.places.value_of(&key), "no client can send mail to this virtual server")
+                    .expected("no way to authenticate is offered yet");
+            self.mistakes.push(mistake);
+        }
+        policy::Authentication { anonymous: table.anonymous, anonymous_rule: self.rule(&key) }
+    }
+
+    fn relay(&mut self, key: &str, table: &file::Relay) -> Option<(policy::Relay, Vec<Net>)> {
+        let (list, nets) = self.clients(key, &table.list)?;
+        self.mode_with_list(key, table.mode, !table.list.is_empty());
+        if table.mode == Mode::Only {
+            self.wide_names(&below(key, "list"), &list);
+        }
+        let relay = policy::Relay {
+            mode: mode(table.mode),
+            mode_rule: self.rule(&below(key, "mode")),
+            list,
+            authenticated: table.authenticated,
+            authenticated_rule: self.rule(&below(key, "authenticated")),
+        };
+        Some((relay, nets))
+    }
+
+    /// Names under which very many hosts are found, which can all relay.
+    fn wide_names(&mut self, key: &str, list: &List) {
+        for (index, one) in list.entries().iter().enumerate() {
+            if let Match::Domain(domain) = &one.what
+                && domain.parent().is_none()
+            {
+                let key = entry(key, index);
+                let found = format!("every host with a name below `{domain}` may relay");
+                let mistake = Mistake::warning(&key, self.places.value_of(&key), found)
+                    .expected("a whole top-level domain; name the domains that are meant");
+                self.mistakes.push(mistake);
+            }
+        }
+    }
+
+    /// The list of a table, and the networks in it.
+    fn clients(&mut self, table: &str, list: &[file::ClientText]) -> Option<(List, Vec<Net>)> {
+        let key = below(table, "list");
+        let matches = self.all(list, &key, Self::client)?;
+        if self.is_broken(&below(table, "mode")) {
+            return None;
+        }
+        let rule = self.rule(&key);
+        let nets = matches.iter().filter_map(|what| match what {
+            Match::Net(net) => Some(*net),
+            Match::Domain(_) => None,
+        });
+        let nets = nets.collect();
+        let entries = matches.into_iter().enumerate();
+        let entries = entries.map(|(index, what)| Entry { rule: self.rule(&entry(&key, index)), what }).collect();
+        Some((List::new(rule, entries), nets))
+    }
+
+    /// A list alone could be read in two ways, and one is the opposite of the other; a mode alone
+    /// shuts out everyone or lets everyone in. Half a file must not be read as a whole one. Only
+    /// those of a list that is not there may relay: that is the default, and may be written.
+    fn mode_with_list(&mut self, table: &str, mode: Mode, is_listed: bool) {
+        let (mode_key, list_key) = (below(table, "mode"), below(table, "list"));
+        let (has_mode, has_list) = (self.places.has(&mode_key), self.places.has(&list_key));
+        let mistake = if is_listed && !has_mode {
+            Mistake::error(&list_key, self.places.key_of(&list_key), "a list without a mode")
+                .expected("this needs mode = \"only\" or mode = \"all-except\"")
+        } else if has_mode && !has_list && !(mode == Mode::Only && table.ends_with("relay")) {
+            Mistake::error(&mode_key, self.places.value_of(&mode_key), "a mode without a list")
+                .expected("this needs `list`")
+                .advice("if the list is to be empty, write list = []")
+        } else {
+            return;
+        };
+        self.mistakes.push(mistake);
+    }
+
+    fn open_relay(
+        &mut self,
+        key: &str,
+        server: &VirtualServer,
+        connection: Option<&(policy::ConnectionControl, Vec<Net>)>,
+        relay: Option<&(policy::Relay, Vec<Net>)>,
+    ) {
+        let relay_key = below(key, "relay");
+        let word_key = below(&relay_key, "open_relay");
+        let insists = server.relay.open_relay.as_deref();
+        if insists.is_some_and(|word| word != INSISTENCE) {
+            self.bad(
+                &word_key,
+                "is not the sentence",
+                "expected the sentence in the manual, or no such key",
+                Some(format!("{INSISTENCE:?}")),
+            );
+            return;
+        }
+        let (Some((_, connect)), Some((_, relay))) = (connection, relay) else { return };
+        // Judged only when all that it depends on could be read.
+        let parts = ["connection_control", "relay", "authentication", "authentication.anonymous"];
+        if parts.iter().any(|part| self.is_broken(&format!("{key}.{part}"))) {
+            return;
+        }
+        let control = (server.connection_control.mode, connect.as_slice());
+        let open = server.authentication.anonymous && open_relay::is_open(control, (server.relay.mode, relay));
+        let mistake = match (open, insists) {
+            (true, None) => {
+                let at =
+                    ["mode", "list"].map(|name| below(&relay_key, name)).into_iter().find(|key| self.places.has(key));
+                let at = at.unwrap_or_else(|| relay_key.clone());
+                Mistake::error(
+                    &at,
+                    self.places.value_of(&at),
+                    "everyone in the Internet could relay through this virtual server",
+                )
+                .expected("this permits strangers to send mail to anywhere")
+                .advice(format!("list those who may, with mode = \"only\"; or insist with open_relay = {INSISTENCE:?}"))
+            }
+            (false, Some(_)) => Mistake::warning(&word_key, self.places.key_of(&word_key), "this is no open relay")
+                .expected("not needed; remove it before it is"),
+            _ => return,
+        };
+        self.mistakes.push(mistake);
+    }
+
+    fn policy_limits(&mut self, key: &str, table: &Limits) -> Option<policy::Limits> {
+        let [all, each, hops] = ["connections", "connections_per_address", "hop_count"].map(|name| below(key, name));
+        let connections = self.count(&all, &table.connections);
+        let connections_per_address = self.count(&each, &table.connections_per_address);
+        Some(policy::Limits {
+            connections: connections?,
+            connections_rule: self.rule(&all),
+            connections_per_address: connections_per_address?,
+            connections_per_address_rule: self.rule(&each),
+            hop_count: table.hop_count,
+            hop_count_rule: self.rule(&hops),
+        })
+    }
+}
+
+fn mode(mode: Mode) -> policy::Mode {
+    match mode {
+        Mode::AllExcept => policy::Mode::AllExcept,
+        Mode::Only => policy::Mode::Only,
+    }
+}

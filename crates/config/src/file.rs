@@ -1,0 +1,219 @@
+//! The shape of the settings file: one struct per table, one field per key.
+//!
+//! The doc comment of a field is what the manual, the annotated example and the JSON Schema say
+//! about its key, and the `Default` of a table is the only place where a default stands. Nothing is
+//! judged here; a value that has the right shape and makes no sense is a matter for `check`.
+
+mod server;
+mod value;
+
+pub use server::{
+    AppliesTo, Authentication, BareNewline, ConnectionControl, EarlyTalk, Limits, Mode, OutboundTls, Protocol, Relay,
+    ServerDelivery, Tls, VirtualServer,
+};
+pub use value::{
+    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, PathText, Size,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The settings of Bridgehead.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["hostname", "state_dir", "virtual_server"]))]
+pub struct File {
+    /// The name of this machine in mail: in greetings, in Received fields and in the HELO of
+    /// outgoing connections. Required.
+    #[schemars(example = "mx1.corp.example")]
+    pub hostname: Option<DomainText>,
+    /// The directory that holds the queue and everything else that must survive a restart.
+    /// Required; relative paths elsewhere in this file do not start here.
+    #[schemars(example = "/var/lib/bridgehead")]
+    pub state_dir: Option<PathText>,
+    /// Whose mail this is: the domains inside, and where mail for them goes.
+    pub organization: Organization,
+    /// Virtual servers, by name. Each has its own addresses, rules, limits and way out. At least
+    /// one is required.
+    pub virtual_server: BTreeMap<String, VirtualServer>,
+    /// Domains outside the organization that are treated specially, by name. A name that begins
+    /// with `*.` stands for every name below it, and not for the name itself.
+    pub remote_domain: BTreeMap<String, RemoteDomain>,
+    /// Outgoing connections of all virtual servers together.
+    pub delivery: Delivery,
+    /// How long mail is tried, and what is said about it meanwhile.
+    pub queue: Queue,
+    /// Numbers for monitoring, over HTTP at `/metrics`.
+    pub metrics: Metrics,
+    /// The log.
+    pub log: Log,
+    /// The socket for commands to the running server.
+    pub control: Control,
+}
+
+/// Whose mail this is: the domains inside, and where mail for them goes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Organization {
+    /// The domains of the organization. Mail to a recipient in one of them is submitted and needs
+    /// no permission to relay; mail to anywhere else is relayed. Names below a domain do not belong
+    /// to it.
+    #[schemars(extend("examples" = [["corp.example"]]))]
+    pub domains: Vec<DomainText>,
+    /// Other names of domains of the organization. A recipient in one of them is rewritten to the
+    /// domain it stands for.
+    #[schemars(extend("examples" = [{ "old.example": "corp.example" }]))]
+    pub alias_domains: BTreeMap<String, DomainText>,
+    /// Every recipient that exists in the domains of the organization. All others are refused with
+    /// `550 5.1.1`. Absent: every recipient of the domains is accepted.
+    #[schemars(extend("examples" = [["alice@corp.example"]]))]
+    pub recipients: Option<Vec<MailboxText>>,
+    /// The smart host, or hosts, that take mail for the organization. Absent: it is put into the
+    /// drop directory, see `delivery.drop_directory` of the virtual servers.
+    #[schemars(example = "[10.0.0.20]")]
+    pub route: Option<Hosts>,
+    /// Who answers for the mail here: the person behind the reports that are sent. Absent:
+    /// `postmaster@` the first domain of the organization, or the `hostname` when it has none.
+    #[schemars(example = "postmaster@corp.example")]
+    pub postmaster: Option<MailboxText>,
+}
+
+/// A domain outside the organization that is treated specially.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemoteDomain {
+    /// Whether every client may relay to this domain, whatever the relay lists say.
+    pub allow_relay: bool,
+    /// The smart host, or hosts, that take mail for this domain. They win over those of the
+    /// virtual server. Absent: mail for this domain goes the way of all other.
+    #[schemars(example = "[10.0.0.20]")]
+    pub route: Option<Hosts>,
+}
+
+/// Outgoing connections of all virtual servers together.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// Outgoing connections at one time, to all destinations together.
+    #[schemars(range(min = 1, max = 65535))]
+    pub connections: u32,
+    /// Outgoing connections at one time to one destination.
+    #[schemars(range(min = 1, max = 65535))]
+    pub connections_per_domain: u32,
+    /// Messages sent on one connection before a new one is made.
+    #[schemars(range(min = 1, max = 2000000000))]
+    pub messages_per_connection: u32,
+    /// How long a connection may take to be made.
+    pub connect_timeout: DurationText,
+}
+
+impl Default for Delivery {
+    fn default() -> Delivery {
+        Delivery {
+            connections: 1000,
+            connections_per_domain: 100,
+            messages_per_connection: 20,
+            connect_timeout: DurationText::new("30 s"),
+        }
+    }
+}
+
+/// How long mail is tried, and what is said about it meanwhile.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queue {
+    /// How long after a failed attempt the next one is made.
+    pub retry: Retry,
+    /// How old a message is when its sender is told that it is delayed.
+    pub delay_notification: DurationText,
+    /// How old a message is when it is given up and returned to its sender.
+    pub expiration: DurationText,
+    /// Gets a copy of every non-delivery report. Absent: nobody does.
+    #[schemars(example = "postmaster@corp.example")]
+    pub send_copy_of_ndr_to: Option<MailboxText>,
+    /// Where reports go that cannot be delivered themselves. Absent: `badmail` in `state_dir`.
+    #[schemars(example = "/var/lib/bridgehead/badmail")]
+    pub bad_mail_directory: Option<PathText>,
+    /// New mail is refused for the time being when less than this is free on the disk of
+    /// `state_dir`.
+    pub reserve: Size,
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue {
+            retry: Retry::default(),
+            delay_notification: DurationText::new("12 h"),
+            expiration: DurationText::new("2 d"),
+            send_copy_of_ndr_to: None,
+            bad_mail_directory: None,
+            reserve: Size::new("256 MiB"),
+        }
+    }
+}
+
+/// How long after a failed attempt the next one is made.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// After the first failed attempt.
+    pub first: DurationText,
+    /// After the second.
+    pub second: DurationText,
+    /// After the third.
+    pub third: DurationText,
+    /// After every later one, until the message expires.
+    pub subsequent: DurationText,
+}
+
+impl Default for Retry {
+    fn default() -> Retry {
+        Retry {
+            first: DurationText::new("15 min"),
+            second: DurationText::new("30 min"),
+            third: DurationText::new("60 min"),
+            subsequent: DurationText::new("4 h"),
+        }
+    }
+}
+
+/// Numbers for monitoring, over HTTP at `/metrics`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// The addresses and ports to listen on. Empty: no numbers are served.
+    #[schemars(extend("examples" = [["127.0.0.1:2580"]]))]
+    pub listen: Vec<ListenText>,
+}
+
+/// The log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How a line of the log is written.
+    pub format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// `text` on a terminal, `json` otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The socket for commands to the running server.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// The path of the socket. Absent: `control.sock` in `state_dir`.
+    #[schemars(example = "/run/bridgehead/control.sock")]
+    pub socket: Option<PathText>,
+}

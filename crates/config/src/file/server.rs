@@ -1,0 +1,323 @@
+//! The tables of a virtual server.
+
+use super::value::{AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, PathText, Size};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One virtual server: where it listens, whom it admits, what it takes and where it sends.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["listen"]))]
+pub struct VirtualServer {
+    /// The addresses and ports to listen on. No two virtual servers may share one. Required.
+    #[schemars(extend("examples" = [["172.16.0.1:25"]]))]
+    pub listen: Vec<ListenText>,
+    /// The name of this virtual server in greetings, if it is not `hostname`.
+    #[schemars(example = "mx1.corp.example")]
+    pub hostname: Option<DomainText>,
+    /// The domain that is appended to an address without one. Absent: the first domain of the
+    /// organization, or `hostname` when it has none.
+    #[schemars(example = "corp.example")]
+    pub default_domain: Option<DomainText>,
+    /// Who may connect.
+    pub connection_control: ConnectionControl,
+    /// Who may send mail after having connected.
+    pub authentication: Authentication,
+    /// Who may send mail to recipients outside the organization.
+    pub relay: Relay,
+    /// How much of everything.
+    pub limits: Limits,
+    /// What is offered to clients, and how strictly the protocol is taken.
+    pub protocol: Protocol,
+    /// The certificate of this virtual server.
+    pub tls: Tls,
+    /// How mail that this virtual server accepted leaves again.
+    pub delivery: ServerDelivery,
+}
+
+/// Which clients a list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Mode {
+    /// All clients except those of the list.
+    AllExcept,
+    /// Only the clients of the list.
+    Only,
+}
+
+/// Whom connection control is applied to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum AppliesTo {
+    /// Everyone, before anything is said: who is shut out cannot connect.
+    #[default]
+    Everyone,
+    /// Only those who have not authenticated when they begin to send mail: everyone may connect,
+    /// and who is shut out must authenticate first.
+    Anonymous,
+}
+
+/// Who may connect.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConnectionControl {
+    /// Whether the list names those who may not connect, or the only ones who may. `mode` and
+    /// `list` are written together.
+    pub mode: Mode,
+    /// Addresses, networks, and domains. A client belongs to a domain when its forward-confirmed
+    /// name is the domain or below it, which costs a look-up for every connection.
+    #[schemars(extend("examples" = [["10.168.0.0/24", "192.0.2.1", "partner.example"]]))]
+    pub list: Vec<ClientText>,
+    /// Whom the list is applied to.
+    pub applies_to: AppliesTo,
+}
+
+impl Default for ConnectionControl {
+    fn default() -> ConnectionControl {
+        ConnectionControl { mode: Mode::AllExcept, list: Vec::new(), applies_to: AppliesTo::Everyone }
+    }
+}
+
+/// Who may send mail after having connected.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Authentication {
+    /// Whether a client may send mail without having authenticated.
+    pub anonymous: bool,
+}
+
+impl Default for Authentication {
+    fn default() -> Authentication {
+        Authentication { anonymous: true }
+    }
+}
+
+/// Who may send mail to recipients outside the organization.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Relay {
+    /// Whether the list names those who may not relay, or the only ones who may. `mode` and `list`
+    /// are written together.
+    pub mode: Mode,
+    /// Addresses, networks, and domains, as in connection control.
+    #[schemars(extend("examples" = [["10.0.0.0/8"]]))]
+    pub list: Vec<ClientText>,
+    /// Whether every client that has authenticated may relay, whatever the list says.
+    pub authenticated: bool,
+    /// Needed when everyone in the Internet could relay through this virtual server:
+    /// `"i-know-this-is-an-open-relay"`.
+    #[schemars(example = "i-know-this-is-an-open-relay")]
+    pub open_relay: Option<String>,
+}
+
+impl Default for Relay {
+    fn default() -> Relay {
+        Relay { mode: Mode::Only, list: Vec::new(), authenticated: false, open_relay: None }
+    }
+}
+
+/// How much of everything. What is too much is refused, and the reply says so.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The largest message, in octets as it is transferred. `"unlimited"` is possible.
+    pub message_size: Size,
+    /// All messages of one session together. `"unlimited"` is possible.
+    pub session_size: Size,
+    /// Recipients of one message. RFC 5321 wants at least 100.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub recipients_per_message: u32,
+    /// Sessions at one time. `"unlimited"` is possible.
+    pub connections: Count,
+    /// Sessions at one time from one address. `"unlimited"` is possible.
+    pub connections_per_address: Count,
+    /// Received fields a message may have; one more, and it goes in circles.
+    #[schemars(range(min = 1, max = 1000))]
+    pub hop_count: u32,
+    /// How long a session may be silent when nothing is under way.
+    pub idle_timeout: DurationText,
+    /// How long a session may be silent while a command, an exchange or a transaction is half done.
+    pub command_timeout: DurationText,
+    /// How long a session may be silent in the middle of a message.
+    pub data_timeout: DurationText,
+    /// How long a session may last.
+    pub session_time: DurationText,
+    /// Errors in one session before it is ended.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub errors: u32,
+    /// The longest command line, in octets.
+    pub command_line: Size,
+    /// The longest line of a message, in octets.
+    pub text_line: Size,
+    /// The largest header of a message, in octets.
+    pub header_size: Size,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            message_size: Size::new("25 MiB"),
+            session_size: Size::new(Count::UNLIMITED),
+            recipients_per_message: 100,
+            connections: Count::AtMost(2000),
+            connections_per_address: Count::AtMost(100),
+            hop_count: 30,
+            idle_timeout: DurationText::new("10 min"),
+            command_timeout: DurationText::new("5 min"),
+            data_timeout: DurationText::new("5 min"),
+            session_time: DurationText::new("30 min"),
+            errors: 20,
+            command_line: Size::new("2 KiB"),
+            text_line: Size::new("1 MiB"),
+            header_size: Size::new("256 KiB"),
+        }
+    }
+}
+
+/// What becomes of a message with a line end other than CR LF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum BareNewline {
+    /// It is refused.
+    #[default]
+    Reject,
+    /// Every line end is made CR LF. Only for clients that are known and cannot be mended.
+    Normalise,
+}
+
+/// What becomes of a client that goes on talking where it must wait for the reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum EarlyTalk {
+    /// It is counted.
+    #[default]
+    Count,
+    /// The session is ended.
+    Close,
+}
+
+/// What is offered to clients, and how strictly the protocol is taken.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Protocol {
+    /// What becomes of a message with a line end other than CR LF.
+    pub bare_newline: BareNewline,
+    /// What becomes of a client that goes on talking where it must wait for the reply.
+    pub pipelining_violation: EarlyTalk,
+    /// The reply code to a client that must authenticate first: 530, or 454 for clients that give
+    /// up for good at 530.
+    #[schemars(extend("enum" = [530, 454]))]
+    pub client_not_authenticated_code: u16,
+    /// Whether PIPELINING is offered (RFC 2920).
+    pub pipelining: bool,
+    /// Whether 8BITMIME is offered (RFC 6152).
+    #[serde(rename = "8bitmime")]
+    pub eight_bit: bool,
+    /// Whether CHUNKING is offered (RFC 3030).
+    pub chunking: bool,
+    /// Whether BINARYMIME is offered (RFC 3030); it needs CHUNKING.
+    pub binarymime: bool,
+    /// Whether DSN is offered (RFC 3461).
+    pub dsn: bool,
+    /// Whether SMTPUTF8 is offered (RFC 6531); it needs 8BITMIME.
+    pub smtputf8: bool,
+    /// Whether LIMITS is offered (RFC 9422).
+    pub limits: bool,
+    /// Whether STARTTLS is offered (RFC 3207). Without a certificate it is not, whatever stands here.
+    pub starttls: bool,
+}
+
+impl Default for Protocol {
+    fn default() -> Protocol {
+        Protocol {
+            bare_newline: BareNewline::Reject,
+            pipelining_violation: EarlyTalk::Count,
+            client_not_authenticated_code: 530,
+            pipelining: true,
+            eight_bit: true,
+            chunking: true,
+            binarymime: true,
+            dsn: true,
+            smtputf8: true,
+            limits: true,
+            starttls: true,
+        }
+    }
+}
+
+/// The certificate of this virtual server.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// A PEM file with the certificate and those that vouch for it. Absent: no TLS.
+    #[schemars(example = "/etc/bridgehead/mx1.pem")]
+    pub certificate: Option<PathText>,
+    /// A PEM file with the private key of the certificate.
+    #[schemars(example = "/etc/bridgehead/mx1.key")]
+    pub key: Option<PathText>,
+    /// Whether a client must begin TLS before it may do anything else.
+    pub required: bool,
+}
+
+/// When TLS is used towards the next server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum OutboundTls {
+    /// When the server offers it.
+    #[default]
+    Opportunistic,
+    /// Not even when the server offers it.
+    Never,
+    /// Always; mail is not sent to a server that does not offer it.
+    Required,
+}
+
+/// How mail that this virtual server accepted leaves again.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerDelivery {
+    /// The servers that take mail for recipients outside the organization. An address stands in
+    /// brackets and is connected to without any look-up; a name is looked up. A port may follow.
+    #[schemars(extend("examples" = [["[10.0.0.20]", "[IPv6:2001:db8::20]", "[10.0.0.21]:2525", "relay.example.net"]]))]
+    pub smart_hosts: Option<Hosts>,
+    /// Whether mail is spread over the smart hosts. Otherwise a later one is tried only when those
+    /// before it cannot be reached.
+    pub spread: bool,
+    /// Where mail for the organization is put when `organization.route` is absent. It is one
+    /// directory for all virtual servers, so all that name one name the same. Absent: `drop` in
+    /// `state_dir`.
+    #[schemars(example = "/var/lib/bridgehead/drop")]
+    pub drop_directory: Option<PathText>,
+    /// The address that outgoing connections come from. Absent: the operating system chooses.
+    #[schemars(example = "10.0.0.1")]
+    pub source_address: Option<AddressText>,
+    /// When TLS is used towards the next server.
+    pub tls: OutboundTls,
+    /// What we call ourselves in EHLO. Absent: the `hostname` of the virtual server.
+    #[schemars(example = "out.corp.example")]
+    pub hello_name: Option<DomainText>,
+    /// Whether PIPELINING is used when the next server offers it.
+    pub pipelining: bool,
+    /// Whether CHUNKING is used when the next server offers it.
+    pub chunking: bool,
+}
+
+impl Default for ServerDelivery {
+    fn default() -> ServerDelivery {
+        ServerDelivery {
+            smart_hosts: None,
+            spread: false,
+            drop_directory: None,
+            source_address: None,
+            tls: OutboundTls::Opportunistic,
+            hello_name: None,
+            pipelining: true,
+            chunking: true,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Settings as a few lines that a person can compare, and small questions put to them.
+
+use config::{Config, Server};
+use mail::{Found, Identity, Ledger, ReversePath};
+use policy::{
+    Acceptance, ConnectionFacts, Decision, List, Match, Missing, RecipientFacts, Route, RuleId, SenderFacts, SmartHosts,
+};
+use std::fmt::Write;
+
+/// What matters of the settings, without the lines of the rules.
+pub(crate) fn dump(config: &Config) -> String {
+    let mut out = String::new();
+    let o = &mut out;
+    let _ = writeln!(o, "hostname {} state_dir {}", config.hostname, config.state_dir.display());
+    let _ = writeln!(o, "organization {:?} postmaster {}", config.organization.domains, config.organization.postmaster);
+    for server in &config.servers {
+        dump_server(o, server);
+    }
+    let routing = &config.routing;
+    let _ = writeln!(o, "route of the organization {}", route(routing.organization.as_ref()));
+    let _ = writeln!(o, "otherwise {}", route(routing.drop_directory.as_ref()));
+    for (suffix, domains) in [("", &routing.domains.remote), ("*.", &routing.domains.remote_below)] {
+        for (name, remote) in domains {
+            let way = route(remote.route.as_ref());
+            let _ = writeln!(o, "remote {suffix}{name} allow_relay {} route {way}", remote.allow_relay);
+        }
+    }
+    for (name, server) in &routing.servers {
+        let _ =
+            writeln!(o, "route of {name} {}", server.smart_hosts.as_ref().map_or("none".into(), |hosts| smart(hosts)));
+    }
+    let _ = writeln!(o, "delivery {:?}", config.delivery);
+    let _ = writeln!(o, "retry {:?}", config.queue.retry);
+    let _ = writeln!(
+        o,
+        "queue reserve {} copy {:?} badmail {}",
+        config.queue.spool.reserve_bytes,
+        config.queue.copy_of_reports,
+        config.queue.bad_mail_directory.display()
+    );
+    let _ = writeln!(
+        o,
+        "metrics {:?} log {:?} control {}",
+        config.metrics,
+        config.log_format,
+        config.control_socket.display()
+    );
+    out
+}
+
+fn dump_server(o: &mut String, server: &Server) {
+    let (session, rules) = (&server.session, &server.rules);
+    let _ = writeln!(o, "server {} on {:?}", server.name, server.listen);
+    let _ = writeln!(o, "  session {:?}", **session);
+    let _ = writeln!(o, "  at most {:?}, not authenticated {}", server.session_limit, server.not_authenticated_code);
+    let _ = writeln!(o, "  tls {:?}", server.tls);
+    let _ = writeln!(o, "  {:?}", server.delivery);
+    let connection = &rules.connection;
+    let list = entries(&connection.list);
+    let _ = writeln!(o, "  connection {:?} {list:?} {:?}", connection.mode, connection.applies_to);
+    let relay = &rules.relay;
+    let anonymous = rules.authentication.anonymous;
+    let list = entries(&relay.list);
+    let _ =
+        writeln!(o, "  anonymous {anonymous} relay {:?} {list:?} authenticated {}", relay.mode, relay.authenticated);
+    let limits = &rules.limits;
+    let _ = writeln!(
+        o,
+        "  connections {:?}, from one address {:?}, hops {}",
+        limits.connections, limits.connections_per_address, limits.hop_count
+    );
+    let domains = &rules.domains;
+    let aliases: Vec<String> = domains.aliases.iter().map(|(name, alias)| format!("{name}={}", alias.target)).collect();
+    let default = domains.default_domain.as_ref().map(|local| &local.domain);
+    let _ = writeln!(
+        o,
+        "  domains {:?} aliases {aliases:?} default {default:?} recipients known {}",
+        domains.organization.keys().collect::<Vec<_>>(),
+        domains.recipients.is_some()
+    );
+}
+
+fn entries(list: &List) -> Vec<String> {
+    list.entries()
+        .iter()
+        .map(|entry| match &entry.what {
+            Match::Net(net) => net.to_string(),
+            Match::Domain(domain) => domain.to_string(),
+        })
+        .collect()
+}
+
+fn route(route: Option<&Route>) -> String {
+    match route {
+        None | Some(Route::None) => "none".into(),
+        Some(Route::Drop(drop)) => format!("drop {}", drop.directory.display()),
+        Some(Route::SmartHosts(hosts)) => smart(hosts),
+    }
+}
+
+fn smart(hosts: &SmartHosts) -> String {
+    let list: Vec<String> = hosts.hosts.iter().map(|host| format!("{:?}", host.host)).collect();
+    format!("{}{}", list.join(", "), if hosts.spread { ", spread" } else { "" })
+}
+
+/// The places of the rules that decide about clients: key and line.
+pub(crate) fn places(config: &Config) -> String {
+    let mut out = String::new();
+    let mut say = |rule: RuleId| {
+        let place = config.book.place(rule);
+        let line = place.line.map_or("default".to_owned(), |line| format!("line {line}"));
+        let _ = writeln!(out, "{} ({line})", place.key);
+    };
+    for server in &config.servers {
+        let rules = &server.rules;
+        say(rules.connection.mode_rule);
+        say(rules.connection.applies_rule);
+        rules.connection.list.entries().iter().for_each(|entry| say(entry.rule));
+        say(rules.authentication.anonymous_rule);
+        say(rules.relay.mode_rule);
+        rules.relay.list.entries().iter().for_each(|entry| say(entry.rule));
+        say(rules.limits.connections_rule);
+    }
+    let domains = &config.routing.domains;
+    domains.organization.values().for_each(|rule| say(*rule));
+    domains.aliases.values().for_each(|alias| say(alias.rule));
+    for remote in domains.remote.values().chain(domains.remote_below.values()) {
+        say(remote.rule);
+        say(remote.allow_relay_rule);
+        remote.route.iter().for_each(|route| say(route.rule()));
+    }
+    config.routing.organization.iter().chain(&config.routing.drop_directory).for_each(|route| say(route.rule()));
+    config.routing.servers.values().filter_map(|s| s.smart_hosts.as_ref()).for_each(|hosts| say(hosts.rule));
+    out
+}
+
+/// Whether an anonymous client without a name may send to `recipient` through `server`.
+pub(crate) fn probe(server: &Server, client: &str, recipient: &str) -> bool {
+    let client = client.parse().expect("an address");
+    let recipient = recipient.parse().expect("a mailbox");
+    let identity = Identity::Anonymous;
+    let connected = ConnectionFacts { client, open: 0, open_from_client: 0 };
+    let Ok(admission) = decide(|ledger| policy::connection(&server.rules, &connected, ledger)).verdict else {
+        return false;
+    };
+    let reverse_path = &ReversePath::Null;
+    let sender = SenderFacts { client, admission, identity: &identity, secured: false, reverse_path };
+    let facts = RecipientFacts { client, identity: &identity, recipient: &recipient };
+    decide(|ledger| policy::sender(&server.rules, &sender, ledger)).verdict.is_ok()
+        && decide::<Acceptance>(|ledger| policy::recipient(&server.rules, &facts, ledger)).verdict.is_ok()
+}
+
+/// Asks until every look-up has been answered; no address has a name here.
+fn decide<V>(ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>) -> Decision<V> {
+    let mut ledger = Ledger::new();
+    loop {
+        match ask(&ledger) {
+            Ok(decision) => return decision,
+            Err(Missing(query)) => ledger.enter(query, Found::Absent),
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Reading everything that is on the disk, without changing anything.
+//!
+//! The log is a set of facts, not a story: every record says what it is about and its turn among
+//! the facts about the same message, and a copy of a record says the same as the record. So the
+//! segments can be read in any order; the newest come first, because they say which messages of the
+//! older ones are finished and how far those are to be believed.
+
+use super::codec::{self, Closed, Place};
+use super::scan::{Found, Scan};
+use super::{Attempt, Damage, Error, Flaw};
+use crate::disk::{Disk, DiskFile};
+use crate::envelope::{Envelope, MessageId};
+use crate::log::{Copy, HEADER_BYTES, Header, Health, Segment, slot_name, slot_of};
+use crate::record::{BLOCK, BLOCK_BYTES, HEAD_BYTES, Head, Kind};
+use mail::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that is remembered about a message.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    Attempt(Attempt),
+    Held,
+    Released,
+}
+
+/// A record that says it, and where.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) turn: u32,
+    pub(crate) fact: Fact,
+    pub(crate) segment: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A message that was found.
+pub(crate) struct Kept {
+    pub(crate) envelope: Envelope,
+    pub(crate) place: Place,
+    /// The segment of its record, the newest if there are several.
+    pub(crate) home: u64,
+    pub(crate) slot: u32,
+    pub(crate) body_at: u64,
+    pub(crate) body_bytes: u64,
+    pub(crate) body_checksum: u32,
+    pub(crate) record_bytes: u64,
+    /// Segments of older copies.
+    pub(crate) former: Vec<u64>,
+    pub(crate) said: Vec<Said>,
+    pub(crate) retry_at: Option<Timestamp>,
+}
+
+impl Kept {
+    /// Writes everything that is remembered into the envelope, each fact once and in its turn.
+    fn settle(&mut self) {
+        self.said.sort_by_key(|said| said.turn);
+        let mut last = 0;
+        for said in &self.said {
+            if said.turn == last {
+                continue;
+            }
+            last = said.turn;
+            match &said.fact {
+                Fact::Attempt(attempt) => {
+                    self.envelope.apply(&attempt.outcomes);
+                    self.envelope.warned |= attempt.warned;
+                    self.retry_at = attempt.retry_at;
+                }
+                Fact::Held => self.envelope.held = true,
+                Fact::Released => self.envelope.held = false,
+            }
+        }
+    }
+}
+
+/// One record or flaw, for who wants to see them all.
+pub(crate) enum Sight<'a> {
+    Segment { file: &'a str, header: Header },
+    Record { head: Head, offset: u64, meta: &'a [u8] },
+}
+
+/// Everything that was found.
+pub(crate) struct Survey<D: Disk> {
+    pub(crate) segments: BTreeMap<u64, Segment<D::File>>,
+    /// Slots whose files were never used: file and length.
+    pub(crate) blanks: Vec<(u32, D::File, u64)>,
+    /// Slots whose files have no header that can be read.
+    pub(crate) headless: Vec<u32>,
+    /// Slots whose files cannot be read at all.
+    pub(crate) unreadable: Vec<u32>,
+    pub(crate) messages: BTreeMap<MessageId, Kept>,
+    pub(crate) dead: BTreeSet<MessageId>,
+    pub(crate) damages: Vec<Damage>,
+    /// Segments that nobody has closed, and how far they are to be believed.
+    pub(crate) open: Vec<Closed>,
+    /// Files of large bodies, by their messages.
+    pub(crate) bodies: Vec<MessageId>,
+    /// Files that an earlier start has put aside.
+    pub(crate) kept: Vec<String>,
+    pub(crate) bytes_read: u64,
+    /// The highest incarnation of which there is a sign.
+    pub(crate) incarnation: u32,
+    closed: BTreeMap<u64, Closed>,
+    loose: BTreeMap<MessageId, Vec<Said>>,
+}
+
+/// What was found out about one segment while walking through it.
+#[derive(Default)]
+struct Walk {
+    last_batch: u64,
+    end: u64,
+    flaws: Vec<Damage>,
+}
+
+impl<D: Disk> Survey<D> {
+    /// Reads the whole directory; `look` is shown every segment and record.
+    pub(crate) fn new(disk: &D, mut look: impl FnMut(Sight<'_>)) -> Result<Survey<D>, Error> {
+        let mut survey = Survey {
+            segments: BTreeMap::new(),
+            blanks: Vec::new(),
+            headless: Vec::new(),
+            unreadable: Vec::new(),
+            messages: BTreeMap::new(),
+            dead: BTreeSet::new(),
+            damages: Vec::new(),
+            open: Vec::new(),
+            bodies: Vec::new(),
+            kept: Vec::new(),
+            bytes_read: 0,
+            incarnation: 0,
+            closed: BTreeMap::new(),
+            loose: BTreeMap::new(),
+        };
+        let mut headers = survey.headers(disk)?;
+        headers.sort_by_key(|(header, _)| std::cmp::Reverse(header.number));
+        for (header, slot) in headers {
+            look(Sight::Segment { file: &slot_name(slot), header });
+            survey.walk(header, &mut look);
+        }
+        survey.settle(disk);
+        Ok(survey)
+    }
+
+    /// Opens every file and reads what it is.
+    fn headers(&mut self, disk: &D) -> Result<Vec<(Header, u32)>, Error> {
+        let mut found = Vec::new();
+        for name in disk.list().map_err(Error::disk("reading the directory"))? {
+            if let Some(slot) = slot_of(&name) {
+                if let Some(header) = self.header(disk, slot)? {
+                    found.push((header, slot));
+                }
+            } else if let Some(id) = crate::body::file_owner(&name) {
+                self.incarnation = self.incarnation.max(incarnation_of(id));
+                self.bodies.push(id);
+            } else if name.starts_with(crate::log::KEPT) {
+                self.kept.push(name);
+            }
+        }
+        Ok(found)
+    }
+
+    fn header(&mut self, disk: &D, slot: u32) -> Result<Option<Header>, Error> {
+        let Ok((file, length, copies)) = read_copies(disk, slot) else {
+            self.damages.push(damage(slot, 0, Flaw::Unreadable));
+            self.unreadable.push(slot);
+            return Ok(None);
+        };
+        let mut best: Option<Header> = None;
+        for (at, copy) in copies.into_iter().enumerate() {
+            match copy {
+                Copy::Later(version) => return Err(Error::Version(version)),
+                Copy::Good(header) if best.is_none_or(|best| best.number < header.number) => best = Some(header),
+                Copy::Bad => self.damages.push(damage(slot, at as u64 * BLOCK_BYTES, Flaw::HeaderCopy)),
+                Copy::Good(_) | Copy::Blank => {}
+            }
+        }
+        let Some(header) = best else {
+            if copies == [Copy::Blank; 2] {
+                self.blanks.push((slot, file, length));
+            } else {
+                self.damages.push(damage(slot, 0, Flaw::Header));
+                self.headless.push(slot);
+            }
+            return Ok(None);
+        };
+        if length < header.length {
+            self.damages.push(damage(slot, length, Flaw::Short));
+        }
+        self.incarnation = self.incarnation.max(header.incarnation);
+        let mut segment = Segment::new(slot, file, length, header.salt);
+        if length < header.length || copies.contains(&Copy::Bad) {
+            segment.health = Health::Damaged;
+        }
+        self.segments.insert(header.number, segment);
+        Ok(Some(header))
+    }
+
+    /// Walks through one segment and takes in what it says.
+    fn walk(&mut self, header: Header, look: &mut impl FnMut(Sight<'_>)) {
+        let number = header.number;
+        let Some(segment) = self.segments.get(&number) else { return };
+        let (slot, file, length) = (segment.slot, segment.file.clone(), segment.length);
+        let closed = self.closed.get(&number).copied();
+        let end = closed.map_or(length, |closed| closed.end.min(length));
+        let mut scan = Scan::new(file, number, header.salt, end);
+        let mut walk = Walk { end: HEADER_BYTES, ..Walk::default() };
+        loop {
+            match scan.next() {
+                Ok(None) => break,
+                Ok(Some(Found::Record { head, offset, meta, .. })) => {
+                    look(Sight::Record { head, offset, meta });
+                    walk.last_batch = u64::from(head.batch) * BLOCK_BYTES;
+                    walk.end = (offset + head.record_bytes()).next_multiple_of(BLOCK_BYTES).min(length);
+                    if !self.record(slot, head, offset, meta) {
+                        let message = (head.kind == Kind::Message).then_some(head.id);
+                        self.damages.push(Damage { message, ..damage(slot, offset, Flaw::Meaning) });
+                        self.mark_damaged(number);
+                    }
+                }
+                Ok(Some(Found::Flaw { offset, what, head })) => {
+                    let batch = head.map_or(0, |head| u64::from(head.batch) * BLOCK_BYTES);
+                    walk.last_batch = walk.last_batch.max(batch);
+                    let message = head.filter(|head| head.kind == Kind::Message).map(|head| head.id);
+                    walk.flaws.push(Damage { message, ..damage(slot, offset, what) });
+                }
+                Err(_) => {
+                    self.damages.push(damage(slot, scan.position(), Flaw::Unreadable));
+                    self.mark_damaged(number);
+                    break;
+                }
+            }
+        }
+        self.bytes_read += length;
+        self.judge(number, closed, walk);
+    }
+
+    /// Tells damage from a write that the power cut interrupted. A batch is written only after the
+    /// one before it was flushed, so only the last batch can be incomplete without a lie of the disk.
+    fn judge(&mut self, number: u64, closed: Option<Closed>, walk: Walk) {
+        let settled = closed.map_or(walk.last_batch, |closed| closed.settled);
+        let torn = walk.flaws.iter().any(|flaw| flaw.offset >= settled);
+        let (lies, _): (Vec<Damage>, Vec<Damage>) = walk.flaws.into_iter().partition(|flaw| flaw.offset < settled);
+        if !lies.is_empty() {
+            self.mark_damaged(number);
+            self.damages.extend(lies);
+        }
+        if closed.is_none() {
+            let settled = if torn { settled } else { walk.end };
+            self.open.push(Closed { segment: number, settled, end: walk.end });
+        }
+        if let Some(segment) = self.segments.get_mut(&number) {
+            segment.position = walk.end;
+        }
+    }
+
+    fn mark_damaged(&mut self, number: u64) {
+        if let Some(segment) = self.segments.get_mut(&number) {
+            segment.health = Health::Damaged;
+        }
+    }
+
+    /// Takes in what one record says; false if it makes no sense.
+    fn record(&mut self, slot: u32, head: Head, offset: u64, meta: &[u8]) -> bool {
+        self.incarnation = self.incarnation.max(incarnation_of(head.id));
+        let fact = match head.kind {
+            Kind::Message => return self.message(slot, head, offset, meta),
+            Kind::Closed => return self.closed(head, meta),
+            Kind::Finished => return self.finished(head, meta),
+            Kind::Attempt => match codec::read_attempt(head.id, meta) {
+                Some(attempt) => Fact::Attempt(attempt),
+                None => return false,
+            },
+            Kind::Held => Fact::Held,
+            Kind::Released => Fact::Released,
+        };
+        if !self.dead.contains(&head.id) {
+            let said = Said { turn: head.turn, fact, segment: head.segment, bytes: head.record_bytes() };
+            self.loose.entry(head.id).or_default().push(said);
+        }
+        true
+    }
+
+    fn message(&mut self, slot: u32, head: Head, offset: u64, meta: &[u8]) -> bool {
+        if self.dead.contains(&head.id) {
+            return true;
+        }
+        if let Some(kept) = self.messages.get_mut(&head.id) {
+            if kept.home != head.segment && !kept.former.contains(&head.segment) {
+                kept.former.push(head.segment);
+            }
+            return true;
+        }
+        let Some((envelope, place)) = codec::read_message(head.id, meta) else { return false };
+        let (body_bytes, body_checksum) = match place {
+            Place::Inline => (u64::from(head.body_bytes), head.body_checksum),
+            Place::File { size, checksum } => (size, checksum),
+        };
+        let kept = Kept {
+            envelope,
+            place,
+            home: head.segment,
+            slot,
+            body_at: offset + HEAD_BYTES + u64::from(head.meta_bytes),
+            body_bytes,
+            body_checksum,
+            record_bytes: head.record_bytes(),
+            former: Vec::new(),
+            said: Vec::new(),
+            retry_at: None,
+        };
+        self.messages.insert(head.id, kept);
+        true
+    }
+
+    fn closed(&mut self, head: Head, meta: &[u8]) -> bool {
+        let Some(closed) = codec::read_closed(meta) else { return false };
+        // A segment speaks only of older ones.
+        if closed.segment < head.segment {
+            self.closed.insert(closed.segment, closed);
+            self.speaks_of(head.segment, &[closed.segment]);
+        }
+        true
+    }
+
+    fn finished(&mut self, head: Head, meta: &[u8]) -> bool {
+        let Some(homes) = codec::read_finished(meta) else { return false };
+        self.speaks_of(head.segment, &homes);
+        self.messages.remove(&head.id);
+        self.loose.remove(&head.id);
+        self.dead.insert(head.id);
+        true
+    }
+
+    /// Remembers that something said in a segment is needed while the others are there.
+    fn speaks_of(&mut self, number: u64, others: &[u64]) {
+        let there: Vec<u64> =
+            others.iter().copied().filter(|other| *other != number && self.segments.contains_key(other)).collect();
+        if let Some(segment) = self.segments.get_mut(&number) {
+            there.into_iter().for_each(|other| *segment.speaks_of.entry(other).or_default() += 1);
+        }
+    }
+
+    /// Brings facts and messages together, and looks whether the files of large bodies are there.
+    fn settle(&mut self, disk: &D) {
+        for (id, said) in std::mem::take(&mut self.loose) {
+            if let Some(kept) = self.messages.get_mut(&id) {
+                kept.said = said;
+            }
+        }
+        self.messages.values_mut().for_each(Kept::settle);
+        let mut lost = Vec::new();
+        for (id, kept) in &self.messages {
+            if let Place::File { size, .. } = kept.place
+                && !has_body(disk, *id, size)
+            {
+                lost.push(*id);
+            }
+        }
+        for id in lost {
+            self.messages.remove(&id);
+            let file = crate::body::file_name(id);
+            self.damages.push(Damage { file, offset: 0, what: Flaw::BodyFile, message: Some(id) });
+        }
+        self.account();
+    }
+
+    /// Counts in each segment what of it is needed.
+    fn account(&mut self) {
+        for kept in self.messages.values() {
+            if let Some(segment) = self.segments.get_mut(&kept.home) {
+                segment.live += 1;
+                segment.live_bytes += kept.record_bytes;
+            }
+            for said in &kept.said {
+                if let Some(segment) = self.segments.get_mut(&said.segment) {
+                    segment.fact_bytes += said.bytes;
+                }
+            }
+        }
+    }
+}
+
+fn incarnation_of(id: MessageId) -> u32 {
+    u32::try_from(id.0 >> 32).expect("invariant: the high half of 64 bits has 32")
+}
+
+fn damage(slot: u32, offset: u64, what: Flaw) -> Damage {
+    Damage { file: slot_name(slot), offset, what, message: None }
+}
+
+fn has_body<D: Disk>(disk: &D, id: MessageId, size: u64) -> bool {
+    disk.open(&crate::body::file_name(id)).and_then(|file| file.length()).is_ok_and(|length| length == size)
+}
+
+/// A file of the log, its length, and both copies of its header.
+fn read_copies<D: Disk>(disk: &D, slot: u32) -> std::io::Result<(D::File, u64, [Copy; 2])> {
+    let file = disk.open(&slot_name(slot))?;
+    let length = file.length()?;
+    let mut octets = vec![0; 2 * BLOCK];
+    let mut done = 0;
+    while done < octets.len() {
+        match file.read_at(done as u64, &mut octets[done..])? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    let (first, second) = octets.split_at(BLOCK);
+    Ok((file, length, [Copy::decode(first), Copy::decode(second)]))
+}

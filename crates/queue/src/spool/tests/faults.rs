@@ -1,0 +1,181 @@
+//! Writes and flushes that fail, and disks that are full.
+
+use super::*;
+use crate::disk::memory::{Call, Fault};
+use std::io::ErrorKind;
+
+/// A short history that survives errors: it goes on, as the owner of a spool does.
+fn history(bench: &mut Bench, rounds: usize) {
+    for round in 0..rounds {
+        for size in [200, 5000, 2000 + 300 * round] {
+            if bench.spool.is_broken() {
+                let _ = bench.spool.restore();
+            }
+            let _ = bench.stage(size);
+        }
+        if round == 2 {
+            let _ = bench.stage(12_000);
+        }
+        bench.flush();
+        for (at, id) in bench.ids_in(Standing::Promised).into_iter().enumerate() {
+            match (at + round) % 4 {
+                0 => bench.attempt(id, at % 3, Ending::Deferred),
+                1 if at > 0 => bench.finish(id),
+                _ => {}
+            }
+        }
+        bench.flush();
+        let _ = bench.settle();
+        bench.read_all();
+    }
+}
+
+fn calls_of_history() -> u64 {
+    let mut bench = Bench::new();
+    let before = bench.disk.calls();
+    history(&mut bench, 12);
+    bench.disk.calls() - before
+}
+
+#[test]
+fn any_call_may_fail_once_and_service_comes_back_without_a_restart() {
+    for at in 0..calls_of_history() {
+        let mut bench = Bench::new();
+        bench.disk.fail_at(at, Fault::Once(ErrorKind::Other));
+        history(&mut bench, 12);
+        // Whatever failed, the spool is well again by now.
+        bench.spool.restore().expect("a fresh segment");
+        assert!(bench.flush().is_none(), "call {at}");
+        bench.stage(100).expect("service is back");
+        assert!(bench.flush().is_none(), "call {at}");
+        bench.settle().expect("housekeeping");
+        bench.read_all();
+        let disk = bench.disk.cut(at);
+        let recovery = bench.reopen(disk);
+        assert!(recovery.damages.is_empty(), "call {at}: {:?}", recovery.damages);
+    }
+}
+
+#[test]
+fn any_call_may_fail_from_then_on_until_the_fault_is_lifted() {
+    for at in 0..calls_of_history() {
+        let mut bench = Bench::new();
+        bench.disk.fail_at(at, Fault::FromThenOn(ErrorKind::Other));
+        history(&mut bench, 12);
+        for _ in 0..20 {
+            let _ = bench.spool.restore();
+            let _ = bench.settle();
+        }
+        let promised = bench.ids_in(Standing::Promised).len();
+        bench.disk.heal();
+        bench.spool.restore().expect("a fresh segment");
+        assert!(bench.flush().is_none(), "call {at}");
+        assert!(bench.ids_in(Standing::Promised).len() >= promised, "outcomes only, no message");
+        bench.settle().expect("housekeeping");
+        bench.read_all();
+        assert!(bench.spool.status().segments < 24, "failures do not fill the disk: {:?}", bench.spool.status());
+        let disk = bench.disk.cut(at);
+        let recovery = bench.reopen(disk);
+        assert!(recovery.damages.is_empty(), "call {at}: {:?}", recovery.damages);
+    }
+}
+
+#[test]
+fn a_failed_flush_is_final_for_the_segment() {
+    for call in [Call::Write, Call::Sync] {
+        let mut bench = Bench::new();
+        let before = bench.stage(300).unwrap();
+        assert!(bench.flush().is_none());
+        bench.attempt(before, 0, Ending::Deferred);
+        let refused = bench.stage(400).unwrap();
+        let syncs = bench.disk.count(Call::Sync);
+        bench.disk.fail_call(call, 0, Fault::Once(ErrorKind::Other));
+        let flush = bench.spool.flush();
+        assert!(flush.receipts.is_empty() && flush.refused == [refused]);
+        assert!(matches!(flush.error, Some(Error::Disk { .. })));
+        assert!(bench.disk.count(Call::Sync) <= syncs + 1, "nobody asks twice");
+        assert!(bench.spool.is_broken() && !bench.spool.has_room());
+        assert!(matches!(bench.stage(10), Err(Error::Broken)));
+        assert!(bench.spool.needs_flush(), "the outcome is still staged");
+        bench.read_all();
+        bench.spool.restore().expect("a fresh segment");
+        assert!(bench.flush().is_none() && bench.spool.has_room());
+        // The refused message must not come back, though its record may have reached the disk.
+        bench.expected.remove(&refused);
+        bench.expected.retain(|_, expected| expected.standing == Standing::Promised);
+        let disk = bench.disk.clone();
+        let recovery = bench.reopen(disk);
+        assert_eq!(recovery.messages.len(), 1, "{:?}", recovery.messages);
+        assert_eq!(recovery.messages[0].envelope.recipients[0].attempts, 1, "the outcome counts once");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_mail_and_still_remembers_outcomes() {
+    let disk = MemoryDisk::new();
+    disk.set_capacity(Some(4 * (64 << 10)));
+    let mut bench = Bench::on(disk);
+    let mut taken = 0;
+    while bench.spool.has_room() {
+        bench.stage(3000).expect("there is room");
+        assert!(bench.flush().is_none(), "there was room for {taken}");
+        bench.settle().expect("housekeeping");
+        taken += 1;
+    }
+    assert!(taken > 25, "most of the disk is used: {taken}");
+    // Who does not ask is refused as well, before the last segment is used up.
+    while bench.stage(3000).is_ok() {
+        match bench.flush() {
+            None => {}
+            Some(Error::NoRoom) => break,
+            Some(other) => panic!("{other}"),
+        }
+    }
+    bench.expected.retain(|_, expected| expected.standing == Standing::Promised);
+    for _ in 0..3 {
+        for id in bench.ids_in(Standing::Promised) {
+            bench.attempt(id, 0, Ending::Deferred);
+        }
+        assert!(bench.flush().is_none(), "outcomes fit");
+    }
+    for id in bench.ids_in(Standing::Promised) {
+        bench.finish(id);
+    }
+    assert!(bench.flush().is_none(), "so does the end");
+    bench.settle().expect("housekeeping");
+    assert!(bench.spool.has_room(), "{:?}", bench.spool.status());
+    let disk = bench.disk.clone();
+    assert!(bench.reopen(disk).messages.is_empty());
+}
+
+#[test]
+fn a_start_on_a_full_disk_finds_everything_and_comes_back_when_there_is_room() {
+    let mut bench = Bench::new();
+    let id = bench.stage(300).unwrap();
+    assert!(bench.flush().is_none());
+    bench.disk.set_capacity(Some(0));
+    for _ in 0..4 {
+        let disk = bench.disk.cut(3);
+        let recovery = bench.reopen(disk);
+        assert_eq!(recovery.messages.len(), 1);
+    }
+    assert!(!bench.spool.has_room());
+    bench.disk.set_capacity(None);
+    bench.spool.restore().expect("a fresh segment");
+    bench.finish(id);
+    assert!(bench.flush().is_none());
+    bench.settle().expect("housekeeping");
+    assert!(bench.spool.has_room());
+    let disk = bench.disk.clone();
+    assert!(bench.reopen(disk).messages.is_empty());
+}
+
+#[test]
+fn a_message_larger_than_a_segment_is_refused() {
+    let mut bench = Bench::new();
+    let id = bench.next_id();
+    let mut envelope = envelope(id);
+    envelope.trace = vec![b'x'; 40 << 10].into();
+    assert!(matches!(bench.spool.stage_message(&envelope, &body(b"")), Err(Error::TooLarge)));
+    assert!(!bench.spool.needs_flush());
+}

@@ -1,0 +1,161 @@
+//! Octets that change on the disk.
+
+use super::*;
+use crate::log::slot_name;
+use crate::spool::Flaw;
+
+/// A small spool over two segments: messages, attempts, a finished one, a large body.
+fn small() -> Bench {
+    let mut bench = Bench::new();
+    for size in [90, 300, 9000] {
+        bench.stage(size).unwrap();
+        assert!(bench.flush().is_none());
+    }
+    let promised = bench.ids_in(Standing::Promised);
+    bench.attempt(promised[0], 0, Ending::Delivered);
+    bench.finish(promised[1]);
+    assert!(bench.flush().is_none());
+    let disk = bench.disk.clone();
+    bench.reopen(disk);
+    bench.stage(50).unwrap();
+    bench.stage(70).unwrap();
+    assert!(bench.flush().is_none());
+    bench.stage(80).unwrap();
+    assert!(bench.flush().is_none());
+    bench
+}
+
+/// Where a file says something; the zeros and the padding around it are left out.
+fn places(content: &[u8]) -> Vec<usize> {
+    (0..content.len())
+        .filter(|at| content[at.saturating_sub(8)..(at + 8).min(content.len())].iter().any(|o| *o != 0))
+        .collect()
+}
+
+#[test]
+fn any_octet_may_change_and_no_wrong_message_comes_out() {
+    let bench = small();
+    let promised = bench.ids_in(Standing::Promised);
+    for slot in [1, 2] {
+        let name = slot_name(slot);
+        let Some(content) = bench.disk.content(&name) else { continue };
+        for at in places(&content) {
+            let disk = bench.disk.snapshot();
+            disk.flip(&name, at, if at % 2 == 0 { 0x01 } else { 0x80 });
+            let (spool, recovery) = Spool::open(disk, settings()).expect("opens");
+            let mut lost = promised.len();
+            for queued in &recovery.messages {
+                let Some(expected) = bench.expected.get(&queued.envelope.id) else {
+                    panic!("{name} {at}: {} was never staged", queued.envelope.id)
+                };
+                let mut like = expected.envelope.clone();
+                like.recipients.clone_from(&queued.envelope.recipients);
+                assert_eq!(like, *queued.envelope, "{name} {at}");
+                if let Ok(octets) = read(&spool, &queued.location) {
+                    assert_eq!(octets, expected.body, "{name} {at}");
+                    lost -= usize::from(promised.contains(&queued.envelope.id));
+                }
+            }
+            assert!(lost <= 1, "{name} {at}: one octet costs one message at most, not {lost}");
+        }
+    }
+}
+
+#[test]
+fn a_record_in_the_middle_that_rots_is_reported_and_costs_itself_only() {
+    let mut bench = small();
+    let promised = bench.ids_in(Standing::Promised);
+    let name = slot_name(1);
+    let content = bench.disk.content(&name).unwrap();
+    // The trace field of the first message names it.
+    let mark = format!("by mx.test id {}", promised[0]).into_bytes();
+    let at = content.windows(mark.len()).position(|window| window == mark).expect("the record is there");
+    bench.disk.flip(&name, at, 0x20);
+    let disk = bench.disk.clone();
+    let (_, recovery) = Spool::open(disk, settings()).expect("opens");
+    let [damage] = &recovery.damages[..] else { panic!("{:?}", recovery.damages) };
+    assert_eq!((damage.what, damage.message, damage.file.as_str()), (Flaw::Record, Some(promised[0]), name.as_str()));
+    assert_eq!(recovery.messages.len(), promised.len() - 1);
+    // The segment is put aside when nothing in it is needed any more.
+    bench.expected.remove(&promised[0]);
+    let disk = bench.disk.clone();
+    let (spool, recovery) = Spool::open(disk, settings()).expect("opens");
+    bench.spool = spool;
+    assert_eq!(recovery.damages.len(), 1, "reported until it is put aside");
+    bench.settle().expect("housekeeping");
+    assert!(bench.disk.content(&name).is_none(), "put aside");
+    bench.read_all();
+    let disk = bench.disk.clone();
+    let recovery = bench.reopen(disk);
+    assert!(recovery.damages.is_empty());
+    assert_eq!(recovery.kept.len(), 1);
+}
+
+#[test]
+fn a_missing_or_cut_body_file_is_reported() {
+    let bench = small();
+    let large = *bench.expected.iter().find(|(_, e)| e.body.len() == 9000).expect("a large one").0;
+    use crate::disk::Disk;
+    let disk = bench.disk.snapshot();
+    disk.remove(&crate::body::file_name(large)).unwrap();
+    let (_, recovery) = Spool::open(disk, settings()).expect("opens");
+    assert_eq!(recovery.damages.len(), 1);
+    assert_eq!((recovery.damages[0].what, recovery.damages[0].message), (Flaw::BodyFile, Some(large)));
+    let disk = bench.disk.snapshot();
+    disk.flip(&crate::body::file_name(large), 4000, 1);
+    let (spool, recovery) = Spool::open(disk, settings()).expect("opens");
+    let queued = recovery.messages.iter().find(|q| q.envelope.id == large).expect("it is listed");
+    assert!(read(&spool, &queued.location).is_err(), "and not handed out");
+}
+
+#[test]
+fn a_segment_without_a_header_is_put_aside_and_identifiers_do_not_come_again() {
+    let mut bench = small();
+    let newest = slot_name(2);
+    for at in [0, 4096] {
+        bench.disk.flip(&newest, at, 0xFF);
+    }
+    let disk = bench.disk.clone();
+    let (spool, recovery) = Spool::open(disk, settings()).expect("opens");
+    assert!(recovery.damages.iter().any(|damage| damage.what == Flaw::Header));
+    bench.spool = spool;
+    bench.next_id();
+    assert!(bench.disk.content(&newest).is_none(), "put aside");
+}
+
+#[test]
+fn a_body_cannot_forge_a_record() {
+    use crate::record::{Head, Kind as Records};
+    let mut bench = Bench::new();
+    let victim = bench.stage(100).unwrap();
+    assert!(bench.flush().is_none());
+    // Everything a stranger can know, but not the salt.
+    let meta = super::super::codec::write_finished(&[1]);
+    let head = Head {
+        kind: Records::Finished,
+        segment: 1,
+        id: victim,
+        batch: 2,
+        turn: 1,
+        meta_bytes: 12,
+        meta_checksum: crc32c::crc32c(&meta),
+        body_bytes: 0,
+        body_checksum: 0,
+    };
+    let mut octets = Vec::new();
+    for shift in 0..8 {
+        octets.extend(std::iter::repeat_n(b'x', shift));
+        octets.extend(head.encode(0));
+        octets.extend(&meta);
+        octets.resize(octets.len().next_multiple_of(8), b'x');
+    }
+    let id = bench.next_id();
+    bench.spool.stage_message(&envelope(id), &body(&octets)).unwrap();
+    assert!(bench.flush().is_none());
+    // The head of the forger's own message rots, so that the walk looks inside.
+    let content = bench.disk.content(&slot_name(1)).unwrap();
+    let at = content.chunks(4096).skip(3).position(|block| block.starts_with(b"BHr1")).expect("a batch");
+    bench.disk.flip(&slot_name(1), (at + 3) * 4096, 1);
+    let (_, recovery) = Spool::open(bench.disk.clone(), settings()).expect("opens");
+    assert!(recovery.messages.iter().any(|queued| queued.envelope.id == victim), "{recovery:?}");
+}
