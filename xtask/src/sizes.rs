@@ -1,5 +1,7 @@
 //! How long functions and files are. Someone reads this before a release and splits or shrugs.
 
+use std::io::Write;
+
 use anyhow::Result;
 
 use crate::source::{self, Source};
@@ -33,31 +35,34 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }));
     }
     rows.sort_by(|a, b| b.length.cmp(&a.length).then_with(|| a.place.cmp(&b.place)));
-    println!("The {} longest of {} functions:", options.longest.min(rows.len()), rows.len());
-    rows.iter().take(options.longest).for_each(print_row);
-    println!("\nWatched by name:");
-    rows.iter().filter(|row| WATCHED.contains(&row.name)).for_each(print_row);
+    let mut page = format!("The {} longest of {} functions:\n", options.longest.min(rows.len()), rows.len());
+    page.extend(rows.iter().take(options.longest).map(Row::line));
+    page.push_str("\nWatched by name:\n");
+    page.extend(rows.iter().filter(|row| WATCHED.contains(&row.name)).map(Row::line));
     let lengths: Vec<usize> = rows.iter().rev().map(|row| row.length).collect();
     let percentiles = [50, 90, 99].map(|percent| format!("p{percent} {}", percentile(&lengths, percent)));
-    println!("\nLength of functions: {}", percentiles.join(", "));
-    print_files(&sources, options.longest);
+    page.push_str(&format!("\nLength of functions: {}\n", percentiles.join(", ")));
+    page.push_str(&files(&sources, options.longest));
+    // Whoever looks only at the beginning (`| head`) closes the pipe early.
+    let _ = std::io::stdout().write_all(page.as_bytes());
     Ok(())
 }
 
-fn print_row(row: &Row<'_>) {
-    println!("{:5}  {:32}  {}", row.length, row.name, row.place);
+impl Row<'_> {
+    fn line(&self) -> String {
+        format!("{:5}  {:32}  {}\n", self.length, self.name, self.place)
+    }
 }
 
-fn print_files(sources: &[Source], longest: usize) {
+fn files(sources: &[Source], longest: usize) -> String {
     let mut files: Vec<(usize, &Source)> = sources.iter().map(|source| (source.lines(), source)).collect();
     files.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.path.cmp(&b.1.path)));
-    println!("\nThe {} longest of {} files:", longest.min(files.len()), files.len());
-    for (lines, source) in files.iter().take(longest) {
-        println!("{lines:5}  crates/{}", source.path);
-    }
+    let mut page = format!("\nThe {} longest of {} files:\n", longest.min(files.len()), files.len());
+    page.extend(files.iter().take(longest).map(|(lines, source)| format!("{lines:5}  crates/{}\n", source.path)));
     let product: usize = sources.iter().map(|source| source.product().lines().count()).sum();
     let all: usize = files.iter().map(|(lines, _)| lines).sum();
-    println!("\n{product} lines of product, {} of tests beside it", all - product);
+    page.push_str(&format!("\n{product} lines of product, {} of tests beside it\n", all - product));
+    page
 }
 
 /// The value below which `percent` per cent of the ascending `values` lie.

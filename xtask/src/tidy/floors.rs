@@ -29,7 +29,7 @@ const SMALL: [(&str, &[&str]); 4] = [
     ("mail", &["idna", "ipnet"]),
     ("smtp", &["memchr"]),
     ("policy", &["smallvec"]),
-    ("queue", &["bytes", "crc32c", "mail-builder"]),
+    ("queue", &["bytes", "crc32c", "mail-builder", "memchr"]),
 ];
 
 /// Libraries that only these crates may name.
