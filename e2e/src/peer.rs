@@ -272,6 +272,12 @@ impl Peer {
         self.shared.lock().connections
     }
 
+    /// How many connections are open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.shared.lock().open
+    }
+
     /// How many connections were open at the same time, at most.
     #[must_use]
     pub fn most_open(&self) -> usize {

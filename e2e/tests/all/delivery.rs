@@ -131,7 +131,7 @@ fn l06_twenty_messages_to_a_connection() {
         (refused >= 1.0).then_some(())
     });
     let hop = hop.open(Script::polite());
-    let _ = gateway.queue(&["retry"]).success();
+    let _ = gateway.queue(&["retry", "--all"]).success();
     let received = hop.wait_for(45);
     let on = |connection| received.iter().filter(|received| received.connection == connection).count();
     assert_eq!([on(0), on(1), on(2)], [20, 20, 5]);

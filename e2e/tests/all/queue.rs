@@ -1,6 +1,6 @@
 //! What an operator sees of the queue and does to it, by `bridgehead queue` (rows N).
 
-use e2e::{Gateway, Peer, Reserved, Script, mail, until};
+use e2e::{Act, At, Gateway, Peer, Reserved, Script, mail, until};
 
 use crate::{HOP, OTHER, published};
 
@@ -49,24 +49,46 @@ fn the_list_says_what_waits_where_and_why() {
 fn n03_retry_makes_an_attempt_at_once() {
     let Stuck { gateway, hop, token, .. } = stuck();
     let hop = hop.open(Script::polite());
-    let _ = gateway.queue(&["retry"]).success();
+    let _ = gateway.queue(&["retry", "--all"]).success();
     let _ = hop.received_with(&token);
     gateway.wait_until_empty();
 }
 
 #[test]
-fn n04_what_is_held_stays_and_what_is_released_goes() {
+fn n04_a_frozen_destination_is_left_alone_at_once() {
+    let stalling = Script::polite().first(1, At::Mail, Act::Stall);
+    let (hop, senders) = (Peer::start(HOP, stalling), Peer::start(HOP, Script::polite()));
+    let gateway = Gateway::start(&published(&hop.route(), &senders.route()));
+    let (message, first) = mail::message("under way");
+    gateway.client("inet", OTHER).deliver("x@corp2.example", "alice@corp.example", &message);
+    hop.wait_for_command("MAIL");
+    let name = hop.address().to_string();
+    let frozen = gateway.queue(&["freeze", &name]).success();
+    until("the session to end", || (hop.open() == 0).then_some(()));
+    // New mail is still taken, and stays.
+    let (message, second) = mail::message("behind it");
+    gateway.client("inet", OTHER).deliver("x@corp2.example", "alice@corp.example", &message);
+    let list = gateway.queue(&["list"]).success().stdout;
+    assert!(list.contains("Frozen"), "{}\n{list}", frozen.text());
+    assert_eq!((gateway.queued(), hop.count(), hop.connections()), (2, 0, 1));
+    let _ = gateway.queue(&["unfreeze", &name]).success();
+    let _ = (hop.received_with(&first), hop.received_with(&second));
+    gateway.wait_until_empty();
+}
+
+#[test]
+fn what_is_held_stays_and_what_is_released_goes() {
     let Stuck { gateway, hop, token, .. } = stuck();
-    let _ = gateway.queue(&["hold"]).success();
+    let _ = gateway.queue(&["hold", "--all"]).success();
     let hop = hop.open(Script::polite());
-    let _ = gateway.queue(&["retry"]).success();
+    let _ = gateway.queue(&["retry", "--all"]).success();
     // New mail is taken, and goes out past the one that is held.
     let (message, second) = mail::message("past it");
     gateway.client("inet", OTHER).deliver("x@corp2.example", "alice@corp.example", &message);
     let _ = hop.received_with(&second);
     assert_eq!(hop.count(), 1);
-    let _ = gateway.queue(&["release"]).success();
-    let _ = gateway.queue(&["retry"]).success();
+    let _ = gateway.queue(&["release", "--all"]).success();
+    let _ = gateway.queue(&["retry", "--all"]).success();
     let _ = hop.received_with(&token);
     gateway.wait_until_empty();
 }
@@ -74,14 +96,14 @@ fn n04_what_is_held_stays_and_what_is_released_goes() {
 #[test]
 fn a_hold_outlives_a_restart() {
     let mut stuck = stuck();
-    let _ = stuck.gateway.queue(&["hold"]).success();
+    let _ = stuck.gateway.queue(&["hold", "--all"]).success();
     stuck.gateway.kill();
     stuck.gateway.restart();
     let hop = stuck.hop.open(Script::polite());
-    let _ = stuck.gateway.queue(&["retry"]).success();
+    let _ = stuck.gateway.queue(&["retry", "--all"]).success();
     assert_eq!((stuck.gateway.queued(), hop.count()), (1, 0));
-    let _ = stuck.gateway.queue(&["release"]).success();
-    let _ = stuck.gateway.queue(&["retry"]).success();
+    let _ = stuck.gateway.queue(&["release", "--all"]).success();
+    let _ = stuck.gateway.queue(&["retry", "--all"]).success();
     let _ = hop.received_with(&stuck.token);
 }
 
