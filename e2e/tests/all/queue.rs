@@ -62,7 +62,7 @@ fn n04_a_frozen_destination_is_left_alone_at_once() {
     let (message, first) = mail::message("under way");
     gateway.client("inet", OTHER).deliver("x@corp2.example", "alice@corp.example", &message);
     hop.wait_for_command("MAIL");
-    let name = hop.address().to_string();
+    let name = hop.route();
     let frozen = gateway.queue(&["freeze", &name]).success();
     until("the session to end", || (hop.open() == 0).then_some(()));
     // New mail is still taken, and stays.
