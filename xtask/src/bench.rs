@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Bytes in each message
     #[arg(long, value_delimiter = ',', default_values_t = [1024, 4096])]
     bytes: Vec<u32>,
-    /// Write the table to docs/performance.md
+    /// Write the tables to docs/performance.md
     #[arg(long)]
     write: bool,
 }
@@ -75,19 +75,15 @@ const NEXT_HOP: &str = "127.0.0.60";
 const BRIDGEHEAD: &str = "127.0.0.61";
 const POSTFIX: &str = "127.0.0.62";
 
-/// Measures, prints the table and, if asked, writes it down.
+/// Measures, prints the tables and, if asked, writes them down. `BRIDGEHEAD_BIN` names another program
+/// than the release build.
 pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(
         Postfix::available(),
         "Postfix is not installed or this is not root: `cargo xtask test --only e2e` installs it"
     );
-    ensure!(
-        cargo(&["build", "--release", "--package", "bridgehead"]).status()?.success(),
-        "the program does not build"
-    );
     if std::env::var_os("BRIDGEHEAD_BIN").is_none() {
-        // The harness looks there; nothing else runs in this process yet.
-        return again_with_release();
+        return with_release_build();
     }
     let mut cells = Vec::new();
     for &sessions in &options.sessions {
@@ -105,12 +101,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Starts this tool again with `BRIDGEHEAD_BIN` set: a process may not change its own environment
-/// without `unsafe`.
-fn again_with_release() -> Result<()> {
-    let own = std::env::current_exe()?;
-    let status =
-        Command::new(own).args(std::env::args_os().skip(1)).env("BRIDGEHEAD_BIN", release_program()).status()?;
+/// Builds the program and starts this tool again with `BRIDGEHEAD_BIN` set, where the harness looks
+/// for it: a process may not change its own environment without `unsafe`.
+fn with_release_build() -> Result<()> {
+    let built = cargo(&["build", "--release", "--package", "bridgehead"]).status()?;
+    ensure!(built.success(), "the program does not build");
+    let mut again = Command::new(std::env::current_exe()?);
+    let status = again.args(std::env::args_os().skip(1)).env("BRIDGEHEAD_BIN", release_program()).status()?;
     if status.success() { Ok(()) } else { bail!("the measurement failed") }
 }
 
