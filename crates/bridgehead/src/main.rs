@@ -1,3 +1,25 @@
-//! Being written.
+//! Bridgehead: a secure SMTP gateway. This is the program: the command line, and this machine as
+//! the gateway's world. It knows nothing about mail itself.
 
-fn main() {}
+mod cli;
+mod command;
+mod control;
+mod settings;
+mod world;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match command::run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bridgehead: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -7,18 +7,24 @@
 mod drop;
 mod link;
 mod open;
+mod submit;
+
+pub use submit::{NotSubmitted, Submission, submit};
 
 use crate::Gateway;
 use crate::conclude::{self, Settled};
 use crate::dispatch::Order;
 use crate::event::Event;
 use crate::plan::Way;
+use crate::translate;
 use crate::world::World;
 use bytes::Bytes;
+use link::{Link, Transferred};
 use mail::{Class, EnhancedStatus};
 use policy::Route;
 use queue::spool::{BodyReader, Location, ReadError};
 use queue::{ConnectionEnd, ConnectionId, Diagnosis, Ending, Envelope, Item, Outcome};
+use smtp::client::{Mail, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -88,7 +94,7 @@ impl<W: World> Carrier<W> {
 
     async fn carry_to_host(
         &self,
-        mut link: link::Link<W>,
+        mut link: Link<W>,
         first: Job,
         jobs: &mut mpsc::Receiver<Job>,
     ) -> ConnectionEnd {
@@ -96,16 +102,32 @@ impl<W: World> Carrier<W> {
         self.gateway.recorder.record(&Event::HopConnected { server, hop });
         let mut next = Some(first);
         while let Some(job) = next {
-            let attempted = link.attempt(&self.gateway, &job).await;
+            let attempted = self.attempt(&mut link, &job).await;
             if attempted.stale {
                 break;
             }
-            self.settle(&job, attempted.outcomes, hop, attempted.reports).await;
+            self.settle(&job, attempted.outcomes, hop, link.reports()).await;
             next = if attempted.usable { self.next(jobs).await } else { None };
         }
         link.quit().await;
         self.gateway.recorder.record(&Event::HopDisconnected { server, hop });
         ConnectionEnd::Closed
+    }
+
+    /// One message over an open connection: plan, transfer, outcome.
+    async fn attempt(&self, link: &mut Link<W>, job: &Job) -> Attempted {
+        let content = Source::new(&self.gateway, job.envelope.trace.to_vec(), &job.content);
+        match link.transfer(&self.gateway.world, mail(job), content).await {
+            Transferred::Finished(finished) => Attempted {
+                outcomes: outcomes(job, finished.recipients, &link.hop, link.reports()),
+                usable: finished.usable,
+                stale: finished.stale,
+            },
+            Transferred::Unreadable(error) => {
+                let stale = matches!(error, ReadError::Gone);
+                Attempted { outcomes: unreadable(job, &error), usable: false, stale }
+            }
+        }
     }
 
     /// The next message, or `None` when the connection is to end: nothing has come for a while, or
@@ -154,6 +176,50 @@ impl<W: World> Carrier<W> {
     }
 }
 
+/// What came of an attempt.
+struct Attempted {
+    outcomes: Vec<Outcome>,
+    /// The connection may carry another message.
+    usable: bool,
+    /// The connection had died while it was idle; a fresh one may try at once.
+    stale: bool,
+}
+
+/// The part of a message that goes this way, as the client sends it.
+fn mail(job: &Job) -> Mail {
+    let envelope = &job.envelope;
+    let recipients = job.item.recipients.iter().filter_map(|place| envelope.recipients.get(place));
+    Mail {
+        reverse_path: envelope.reverse_path.clone(),
+        recipients: recipients.map(translate::client_recipient).collect(),
+        size: envelope.content.size_bytes + envelope.trace.len() as u64,
+        content: translate::client_content(&envelope.content),
+        smtputf8: envelope.smtputf8,
+        ret: envelope.ret.map(translate::client_ret),
+        envid: envelope.envid.clone(),
+    }
+}
+
+/// The verdicts of a next hop in the words of the queue. `reports`: the hop offers DSN.
+fn outcomes(job: &Job, verdicts: Vec<Verdict>, hop: &str, reports: bool) -> Vec<Outcome> {
+    let outcome = |(recipient, verdict): (usize, Verdict)| {
+        let result = match &verdict {
+            Verdict::Delivered(_) if reports => Ending::Delivered,
+            Verdict::Delivered(_) => Ending::Relayed,
+            Verdict::Deferred(_) => Ending::Deferred,
+            Verdict::Failed(_) => Ending::Failed,
+        };
+        let response = verdict.response();
+        let diagnosis = Diagnosis {
+            status: response.status,
+            text: if response.local { response.text.clone() } else { response.to_string().into() },
+            host: (!response.local).then(|| hop.into()),
+        };
+        Outcome { recipient, result, diagnosis }
+    };
+    job.item.recipients.iter().zip(verdicts).map(outcome).collect()
+}
+
 /// The same outcome, in our own words, for all recipients of a job.
 fn same(job: &Job, result: Ending, status: EnhancedStatus, text: &str) -> Vec<Outcome> {
     let diagnosis = Diagnosis { status, text: text.into(), host: None };
@@ -197,6 +263,11 @@ impl<W: World> Source<W> {
             None => From::Spool(Some(gateway.reader.chunks(&content.location))),
         };
         Source { head: Some(head.into()), body }
+    }
+
+    /// A message that is in memory, as it is.
+    fn of(chunk: Bytes) -> Source<W> {
+        Source { head: Some(chunk), body: From::Memory(Vec::new().into_iter()) }
     }
 
     /// The next chunk; `None` at the end.

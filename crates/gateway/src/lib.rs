@@ -26,7 +26,9 @@ mod translate;
 pub mod world;
 
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
+pub use deliver::{NotSubmitted, Submission, submit};
 pub use event::Event;
+pub use plan::host_name;
 pub use start::{Control, Handle, StartError};
 
 use arc_swap::ArcSwap;

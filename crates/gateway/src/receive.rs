@@ -96,7 +96,7 @@ pub async fn receive<W: World>(context: &mut Context<W>, hello: Option<&Hello>, 
     };
     let glance = body.glance();
     if let Err(reply) = judge(context, &transaction, &glance).await {
-        gateway.bodies.discard(body);
+        gateway.bodies.discard(&body);
         return Answer::Refuse(reply);
     }
     let envelope = Arc::new(stamp(context, hello, transaction, id, &glance));

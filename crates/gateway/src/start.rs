@@ -149,6 +149,11 @@ impl<W: World> Handle<W> {
         Ok(())
     }
 
+    /// New settings could not even be read; says so to the log and the counters.
+    pub fn reload_refused(&self, why: &str) {
+        self.gateway.recorder.record(&Event::ReloadRefused { why });
+    }
+
     /// Stops accepting at one virtual server; sessions inside go on, the others notice nothing.
     pub fn close_server(&mut self, name: &str) -> bool {
         let closed = self.doors.remove(name).is_some();

@@ -342,3 +342,98 @@ impl<D: Disk> Drop for BodyFile<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::memory::MemoryDisk;
+    use proptest::prelude::*;
+
+    /// The same found out slowly, line by line.
+    fn slowly(body: &[u8]) -> Glance {
+        let mut found = Glance { header_bytes: body.len() as u64, ..Glance::default() };
+        let (mut in_header, mut seen) = (true, 0);
+        for line in body.split_inclusive(|b| *b == b'\n') {
+            seen += line.len() as u64;
+            let ended = line.strip_suffix(b"\n");
+            let text = ended.map_or(line, |text| text.strip_suffix(b"\r").unwrap_or(text));
+            found.content.dots |= line[0] == b'.';
+            found.content.long_lines |= text.len() > 998;
+            if in_header {
+                found.content.utf8_headers |= !line.is_ascii();
+                found.hops += u32::from(text.len() >= 9 && text[..9].eq_ignore_ascii_case(b"Received:"));
+                if text.is_empty() && ended.is_some() {
+                    in_header = false;
+                    found.header_bytes = seen;
+                }
+            }
+        }
+        found.content.size_bytes = seen;
+        found.content.eight_bit = !body.is_ascii();
+        found
+    }
+
+    fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let piece = prop_oneof![
+            4 => "[a-z .:]{0,12}".prop_map(String::into_bytes),
+            3 => Just(b"\r\n".to_vec()),
+            2 => "(?i)received:".prop_map(String::into_bytes),
+            1 => "Receive|\\.|\\.\\.|\r|\n|\r\n\r\n".prop_map(String::into_bytes),
+            1 => Just("\u{e9}".as_bytes().to_vec()),
+            1 => (990..1005_usize).prop_map(|n| vec![b'x'; n]),
+        ];
+        proptest::collection::vec(piece, 0..30)
+    }
+
+    proptest! {
+        #[test]
+        fn a_glance_is_the_same_however_the_body_comes(pieces in pieces(), cut in 1..7_usize) {
+            let body = pieces.concat();
+            prop_assert_eq!(glance(&body), slowly(&body));
+            let mut whole = Draft::new();
+            whole.push(&body);
+            let mut parts = Draft::new();
+            body.chunks(cut).for_each(|part| parts.push(part));
+            let (whole, parts) = (whole.finish(), parts.finish());
+            prop_assert_eq!(whole.glance(), slowly(&body));
+            prop_assert_eq!(parts.glance(), whole.glance());
+            prop_assert_eq!(parts.checksum, crc32c::crc32c(&body));
+            prop_assert_eq!(parts.chunks().unwrap().concat(), body);
+        }
+    }
+
+    #[test]
+    fn a_draft_costs_nothing_at_first_and_grows_by_chunks() {
+        let mut draft = Draft::new();
+        assert_eq!(draft.current.capacity(), 0);
+        draft.push(b"x");
+        assert_eq!(draft.current.capacity(), FIRST_CHUNK_BYTES);
+        draft.push(&vec![b'y'; 1 << 20]);
+        assert!(draft.full.len() < 30, "{}", draft.full.len());
+    }
+
+    #[test]
+    fn a_body_file_holds_what_came_and_removes_itself_when_abandoned() {
+        let disk = MemoryDisk::new();
+        let bodies = Bodies::new(disk.clone(), 100);
+        let name = file_name(MessageId(7));
+        drop(bodies.create(MessageId(7)).unwrap());
+        assert!(disk.content(&name).is_none());
+        let mut file = bodies.create(MessageId(7)).unwrap();
+        let mut draft = Draft::new();
+        for _ in 0..10 {
+            draft.push(&[b'x'; 777]);
+            file.append(&mut draft).unwrap();
+            assert_eq!(draft.held_bytes(), 0);
+        }
+        draft.push(b"end");
+        let body = file.finish(draft).unwrap();
+        assert!(body.is_file() && body.size_bytes() == 7773);
+        let disk = disk.cut(1);
+        let content = disk.content(&name).unwrap();
+        assert_eq!(content.len(), 7773);
+        assert_eq!(crc32c::crc32c(&content), body.checksum);
+        Bodies::new(disk.clone(), 100).discard(&body);
+        assert!(disk.content(&name).is_none());
+    }
+}

@@ -7,6 +7,7 @@
 mod body;
 mod destination;
 pub mod disk;
+pub mod dump;
 mod envelope;
 mod log;
 mod record;

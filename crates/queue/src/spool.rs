@@ -6,7 +6,7 @@
 //! argument are in `docs/spool.md`.
 
 mod batch;
-mod codec;
+pub(crate) mod codec;
 mod compact;
 mod index;
 mod open;

@@ -115,7 +115,8 @@ impl Session {
         }
     }
 
-    /// Patience is over: 421 4.4.2, then close (L08).
+    /// Patience with the client is over: 421 4.4.2, then close (L08). Not for questions: they are the
+    /// driver's to answer.
     pub fn expired(&mut self) {
         self.end(Some(Note::Expired), say::expired());
     }
@@ -251,7 +252,7 @@ impl Session {
         let limit = if long { sasl::AUTH_LINE_OCTETS } else { self.settings.command_line_octets };
         let (taken, line) = self.lines.take(input, limit);
         let early = taken < input.len();
-        self.halfway = line == Line::More && early;
+        self.halfway = line == Line::More && !input.is_empty();
         match line {
             Line::More => return (taken, Some(Next::Said(Output::Wait))),
             Line::Complete(line) => self.line(line, early),

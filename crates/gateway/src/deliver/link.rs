@@ -1,16 +1,13 @@
-//! One open connection to a next hop, and one attempt over it. Drives `smtp::client`; knows no
+//! One open connection to a next hop, and one transaction over it. Drives `smtp::client`; knows no
 //! protocol itself.
 
 use super::open::Refused;
-use super::{Job, Source, unreadable};
-use crate::Gateway;
+use super::Source;
 use crate::inbox::Inbox;
-use crate::translate;
 use crate::world::{Verify, World};
 use bytes::Bytes;
 use queue::spool::ReadError;
-use queue::{Diagnosis, Ending, Outcome};
-use smtp::client::{Client, Encoding, Mail, Output, Verdict};
+use smtp::client::{Client, Encoding, Finished, Mail, Output};
 use smtp::dots::Dots;
 use std::io;
 use tokio::io::AsyncWriteExt;
@@ -31,15 +28,12 @@ pub(super) struct Link<W: World> {
     since: (Instant, u64),
 }
 
-/// What came of an attempt.
-pub(super) struct Attempted {
-    pub(super) outcomes: Vec<Outcome>,
-    /// The connection may carry another message.
-    pub(super) usable: bool,
-    /// The connection had died while it was idle; a fresh one may try at once.
-    pub(super) stale: bool,
-    /// The next hop reports for itself from here on.
-    pub(super) reports: bool,
+/// What came of a transaction.
+pub(super) enum Transferred {
+    /// It came to an end.
+    Finished(Finished),
+    /// The content could not be read; the connection was cut before its end.
+    Unreadable(ReadError),
 }
 
 impl<W: World> Link<W> {
@@ -49,11 +43,11 @@ impl<W: World> Link<W> {
     }
 
     /// Speaks until a transaction may begin.
-    pub(super) async fn ready(&mut self, gateway: &Gateway<W>, name: &str, verify: Verify) -> Result<(), Refused> {
+    pub(super) async fn ready(&mut self, world: &W, name: &str, verify: Verify) -> Result<(), Refused> {
         loop {
             match self.step().await {
                 Output::Ready => return Ok(()),
-                Output::Secure => self.secure(gateway, name, verify).await?,
+                Output::Secure => self.secure(world, name, verify).await?,
                 Output::Refused(response) => return Err(Refused::plain(format!("{}: {response}", self.hop))),
                 Output::Close | Output::Done(_) | Output::SendBody(_) | Output::Wait => {
                     return Err(Refused::plain(format!("{}: the connection was closed", self.hop)));
@@ -62,7 +56,7 @@ impl<W: World> Link<W> {
         }
     }
 
-    async fn secure(&mut self, gateway: &Gateway<W>, name: &str, verify: Verify) -> Result<(), Refused> {
+    async fn secure(&mut self, world: &W, name: &str, verify: Verify) -> Result<(), Refused> {
         let handshake_failed =
             |why: String| Refused { why: format!("{name}: TLS handshake: {why}").into(), handshake: true };
         // Bytes that came in the clear behind the answer to STARTTLS are nobody's words.
@@ -72,7 +66,7 @@ impl<W: World> Link<W> {
         }
         let Some(stream) = self.stream.take() else { return Err(handshake_failed("no connection".to_owned())) };
         let deadline = Instant::now() + self.client.patience();
-        match timeout_at(deadline, gateway.world.secure_client(stream, name, verify)).await {
+        match timeout_at(deadline, world.secure_client(stream, name, verify)).await {
             Ok(Ok(stream)) => {
                 self.stream = Some(stream);
                 self.client.secured();
@@ -83,25 +77,21 @@ impl<W: World> Link<W> {
         }
     }
 
-    /// One message, from MAIL to the outcome of each recipient.
-    pub(super) async fn attempt(&mut self, gateway: &Gateway<W>, job: &Job) -> Attempted {
-        self.client.begin(mail(job));
+    /// One transaction, from MAIL to the verdict on each recipient.
+    pub(super) async fn transfer(&mut self, world: &W, mail: Mail, mut content: Source<W>) -> Transferred {
+        self.client.begin(mail);
         loop {
             match self.step().await {
                 Output::SendBody(encoding) => {
-                    if let Err(error) = self.send_body(gateway, job, encoding).await {
-                        return self.abandon(job, &error);
+                    if let Err(error) = self.send_body(world, &mut content, encoding).await {
+                        // Cut, so that the peer never sees an end that is not the end.
+                        self.stream = None;
+                        return Transferred::Unreadable(error);
                     }
                 }
-                Output::Done(finished) => {
-                    let reports = self.client.offers().dsn;
-                    let verdicts = job.item.recipients.iter().zip(finished.recipients);
-                    return Attempted {
-                        outcomes: verdicts.map(|(place, verdict)| self.outcome(place, verdict, reports)).collect(),
-                        usable: finished.usable && matches!(self.step().await, Output::Ready),
-                        stale: finished.stale,
-                        reports,
-                    };
+                Output::Done(mut finished) => {
+                    finished.usable = finished.usable && matches!(self.step().await, Output::Ready);
+                    return Transferred::Finished(finished);
                 }
                 Output::Ready | Output::Secure | Output::Wait => {}
                 Output::Refused(_) | Output::Close => unreachable!("a transaction ends with Done"),
@@ -109,27 +99,9 @@ impl<W: World> Link<W> {
         }
     }
 
-    /// The stored body failed under us: the connection is cut, so that the peer never sees an end.
-    fn abandon(&mut self, job: &Job, error: &ReadError) -> Attempted {
-        self.stream = None;
-        let stale = matches!(error, ReadError::Gone);
-        Attempted { outcomes: unreadable(job, error), usable: false, stale, reports: false }
-    }
-
-    fn outcome(&self, place: usize, verdict: Verdict, reports: bool) -> Outcome {
-        let result = match &verdict {
-            Verdict::Delivered(_) if reports => Ending::Delivered,
-            Verdict::Delivered(_) => Ending::Relayed,
-            Verdict::Deferred(_) => Ending::Deferred,
-            Verdict::Failed(_) => Ending::Failed,
-        };
-        let response = verdict.response();
-        let diagnosis = Diagnosis {
-            status: response.status,
-            text: if response.local { response.text.clone() } else { response.to_string().into() },
-            host: (!response.local).then(|| self.hop.clone()),
-        };
-        Outcome { recipient: place, result, diagnosis }
+    /// Whether the peer reports for itself from here on (RFC 3461).
+    pub(super) fn reports(&self) -> bool {
+        self.client.offers().dsn
     }
 
     /// Runs the client until it wants something only we can do.
@@ -180,10 +152,9 @@ impl<W: World> Link<W> {
         written
     }
 
-    async fn send_body(&mut self, gateway: &Gateway<W>, job: &Job, encoding: Encoding) -> Result<(), ReadError> {
-        let mut source = Source::new(gateway, job.envelope.trace.to_vec(), &job.content);
+    async fn send_body(&mut self, world: &W, content: &mut Source<W>, encoding: Encoding) -> Result<(), ReadError> {
         let mut dots = Dots::new();
-        while let Some(chunk) = source.next(&gateway.world).await? {
+        while let Some(chunk) = content.next(world).await? {
             self.put(&chunk, encoding, &mut dots);
             if self.out.len() >= OUT_OCTETS && self.flush().await.is_err() {
                 // The client knows; it will say what became of the recipients.
@@ -215,20 +186,5 @@ impl<W: World> Link<W> {
             // The peer may be gone already.
             let _ = stream.shutdown().await;
         }
-    }
-}
-
-/// The part of a message that goes this way, as the client sends it.
-fn mail(job: &Job) -> Mail {
-    let envelope = &job.envelope;
-    let recipients = job.item.recipients.iter().filter_map(|place| envelope.recipients.get(place));
-    Mail {
-        reverse_path: envelope.reverse_path.clone(),
-        recipients: recipients.map(translate::client_recipient).collect(),
-        size: envelope.content.size_bytes + envelope.trace.len() as u64,
-        content: translate::client_content(&envelope.content),
-        smtputf8: envelope.smtputf8,
-        ret: envelope.ret.map(translate::client_ret),
-        envid: envelope.envid.clone(),
     }
 }

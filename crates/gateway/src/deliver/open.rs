@@ -119,7 +119,7 @@ impl<W: World> Carrier<W> {
             Target::Literal(address) => (address.ip().to_string(), Verify::Nobody),
         };
         let mut link = Link::new(stream, client, host_name(target));
-        link.ready(&self.gateway, &name, verify).await?;
+        link.ready(&*self.gateway.world, &name, verify).await?;
         Ok(link)
     }
 }

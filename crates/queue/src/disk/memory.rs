@@ -294,6 +294,9 @@ fn sectors(offset: usize, octets: &[u8]) -> impl Iterator<Item = (usize, &[u8])>
 
 fn put(content: &mut Vec<u8>, offset: usize, octets: &[u8]) {
     let end = offset + octets.len();
+    if content.len() == offset {
+        return content.extend_from_slice(octets);
+    }
     if content.len() < end {
         content.resize(end, 0);
     }
@@ -376,7 +379,8 @@ fn used_bytes(state: &State) -> u64 {
 impl DiskFile for MemoryFile {
     fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let octets: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut octets = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| octets.extend_from_slice(part));
         let mut state = self.disk.enter(Call::Write);
         if let Err(failure) = state {
             self.half_written(offset, &octets);

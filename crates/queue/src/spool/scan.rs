@@ -6,11 +6,13 @@
 use super::Flaw;
 use crate::disk::DiskFile;
 use crate::log::HEADER_BYTES;
-use crate::record::{BLOCK_BYTES, HEAD_BYTES, Head, Kind, MAGIC};
+use crate::record::{BLOCK, BLOCK_BYTES, HEAD_BYTES, Head, Kind, MAGIC};
 use std::io;
 
 /// Octets read at once.
 const WINDOW_BYTES: usize = 1 << 20;
+
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// What stands at a place of a segment.
 pub(crate) enum Found<'a> {
@@ -34,7 +36,7 @@ pub(crate) struct Scan<F> {
 
 impl<F: DiskFile> Scan<F> {
     pub(crate) fn new(file: F, number: u64, salt: u64, end: u64) -> Scan<F> {
-        let window = Window { file, base: 0, octets: Vec::new() };
+        let window = Window { file, end, base: 0, octets: Vec::new() };
         Scan { window, number, salt, end, at: HEADER_BYTES, batch: 0 }
     }
 
@@ -97,7 +99,7 @@ impl<F: DiskFile> Scan<F> {
             return Ok(false);
         }
         let octets = self.window.get(self.at, boundary - self.at)?;
-        let padding = octets.iter().all(|octet| *octet == 0);
+        let padding = *octets == ZEROS[..octets.len()];
         if padding {
             self.at = boundary;
         }
@@ -140,17 +142,19 @@ impl<F: DiskFile> Scan<F> {
 /// The part of the file that is in memory.
 struct Window<F> {
     file: F,
+    end: u64,
     base: u64,
     octets: Vec<u8>,
 }
 
 impl<F: DiskFile> Window<F> {
-    /// Octets of the file; fewer than asked for only at its end.
+    /// Octets of the file; fewer than asked for only at the end.
     fn get(&mut self, at: u64, count: u64) -> io::Result<&[u8]> {
         let count = usize::try_from(count).map_err(io::Error::other)?;
         let inside = at >= self.base && at + count as u64 <= self.base + self.octets.len() as u64;
         if !inside {
-            self.fill(at, count.max(WINDOW_BYTES))?;
+            let left = usize::try_from(self.end.saturating_sub(at)).map_err(io::Error::other)?;
+            self.fill(at, count.max(WINDOW_BYTES).min(left))?;
         }
         let from = usize::try_from(at - self.base).map_err(io::Error::other)?;
         let to = (from + count).min(self.octets.len());

@@ -99,6 +99,8 @@ pub(crate) struct Survey<D: Disk> {
     pub(crate) bytes_read: u64,
     /// The highest incarnation of which there is a sign.
     pub(crate) incarnation: u32,
+    /// By the number of the segment.
+    pub(crate) incarnations: BTreeMap<u64, u32>,
     closed: BTreeMap<u64, Closed>,
     loose: BTreeMap<MessageId, Vec<Said>>,
 }
@@ -127,6 +129,7 @@ impl<D: Disk> Survey<D> {
             kept: Vec::new(),
             bytes_read: 0,
             incarnation: 0,
+            incarnations: BTreeMap::new(),
             closed: BTreeMap::new(),
             loose: BTreeMap::new(),
         };
@@ -190,6 +193,7 @@ impl<D: Disk> Survey<D> {
         if length < header.length || copies.contains(&Copy::Bad) {
             segment.health = Health::Damaged;
         }
+        self.incarnations.insert(header.number, header.incarnation);
         self.segments.insert(header.number, segment);
         Ok(Some(header))
     }

@@ -114,7 +114,7 @@ fn choose(dice: &mut u64, question: &Question<'_>) -> Answer {
 }
 
 fn settings(normalise: bool) -> Settings {
-    let mut settings = Settings::new("mx.test".parse().unwrap());
+    let mut settings = Settings::new("mx.test".parse().expect("a domain"));
     settings.mechanisms = vec!["PLAIN".into()];
     settings.offers.starttls = true;
     settings.message_size_bytes = Some(400);
@@ -428,9 +428,18 @@ fn credentials_are_never_printed() {
     let _ = session.poll(b"EHLO there.test\r\n");
     // "secret" as base64 and as the octets of a derived Debug.
     let (_, output) = session.poll(b"AUTH PLAIN c2VjcmV0\r\n");
-    let printed =
-        format!("{output:?}") + &format!("{session:?}") + &format!("{:?}", Answer::Challenge(b"secret".to_vec()));
+    let output = format!("{output:?}");
+    let printed = format!("{output} {session:?} {:?}", Answer::Challenge(b"secret".to_vec()));
     for secret in ["secret", "c2VjcmV0", "115, 101, 99", "[115"] {
         assert!(!printed.contains(secret), "{printed}");
     }
+}
+
+#[test]
+fn row09_a_chunk_is_measured_before_it_is_read() {
+    let mut driver = Driver::new(settings(false), 1);
+    driver.send(b"EHLO there.test\r\nMAIL FROM:<>\r\nRCPT TO:<a@corp.example>\r\nBDAT 401 LAST\r\n");
+    assert_eq!(driver.seen[driver.seen.len() - 2..], [Seen::Abandon, Seen::Note(Note::TooBig { declared: false })]);
+    driver.send(&[b'a'; 401]);
+    assert_eq!(driver.seen.last(), Some(&Seen::Reply("552 5.3.4 Message size exceeds limit".to_owned())));
 }

@@ -203,7 +203,7 @@ fn said(reply: &Reply) -> String {
     if let Text::Lines(lines) = reply.text() {
         assert_eq!(lines.len(), text.lines().count());
     }
-    text.lines().fold(String::new(), |all, line| all + format!("S: {line}").trim_end() + "\n")
+    text.lines().map(|line| format!("{}\n", format!("S: {line}").trim_end())).collect()
 }
 
 fn usual_answer(question: &Question<'_>) -> Answer {

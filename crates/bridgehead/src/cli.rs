@@ -1,0 +1,242 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// A secure SMTP gateway: virtual servers in front of a queue that keeps its promise.
+#[derive(Debug, Parser)]
+#[command(name = "bridgehead", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway in the foreground
+    Serve(Serve),
+    /// Check a settings file and say everything that is wrong with it
+    Check {
+        /// The settings file
+        file: PathBuf,
+    },
+    /// Say what would be answered to a client, and which line of the settings decides
+    Explain(Explain),
+    /// Submit one message, read from standard input
+    Send(Send),
+    /// Look at the queue of a running gateway, or change it
+    Queue(Queue),
+    /// Look into a spool while nobody uses it
+    #[command(subcommand)]
+    Spool(Spool),
+    /// Print the reference of the settings
+    #[command(subcommand, hide = true)]
+    Reference(Reference),
+}
+
+/// Where the settings come from.
+#[derive(Clone, Debug, Args)]
+pub struct SettingsFrom {
+    /// The settings file; without one, the embedded default is used
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where mail to everywhere else goes, such as `[192.0.2.1]` or `mail.example.net`; only without --config
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    pub smart_host: Option<String>,
+    /// The state directory; only without --config
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "config")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    pub settings: SettingsFrom,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub settings: SettingsFrom,
+    /// The virtual server
+    #[arg(long, value_name = "NAME")]
+    pub server: String,
+    /// The client's address
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: IpAddr,
+    /// The forward-confirmed name of the client, where a rule asks for it; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub client_name: Vec<String>,
+    /// The account the client has authenticated as
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+    /// The reverse-path; empty for `<>`
+    #[arg(long, value_name = "ADDRESS", default_value = "")]
+    pub mail_from: String,
+    /// A recipient; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub rcpt: Vec<String>,
+}
+
+/// `send`
+#[derive(Debug, Args)]
+pub struct Send {
+    /// The server, by address and port
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2525")]
+    pub server: SocketAddr,
+    /// The reverse-path; empty for `<>`
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: String,
+    /// A recipient; may be repeated
+    #[arg(long, value_name = "ADDRESS", required = true)]
+    pub to: Vec<String>,
+    /// Do not secure the connection although the server offers it
+    #[arg(long)]
+    pub no_tls: bool,
+}
+
+/// `queue`
+#[derive(Debug, Args)]
+pub struct Queue {
+    /// The settings file of the running gateway; without one, that of the embedded default
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The state directory of the running gateway; only without --config
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "config", global = true)]
+    pub state_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub action: QueueAction,
+}
+
+/// What to do with the queue.
+#[derive(Debug, Subcommand)]
+pub enum QueueAction {
+    /// Destinations and messages
+    List(Which),
+    /// One message, with everything that has become of it
+    Show {
+        /// Its identifier
+        id: String,
+    },
+    /// Attempt now
+    Retry(Which),
+    /// Hold back
+    Hold(Which),
+    /// Let held messages go
+    Release(Which),
+    /// Take messages out of the queue; their senders are told
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// Do not tell the senders
+        #[arg(long)]
+        no_report: bool,
+    },
+    /// Stop a destination at once; mail for it still queues
+    Freeze {
+        /// A part of its name
+        destination: String,
+    },
+    /// Let a stopped destination go on
+    Unfreeze {
+        /// A part of its name
+        destination: String,
+    },
+}
+
+/// Which messages. Everything that is given must agree.
+#[derive(Clone, Debug, Args)]
+pub struct Which {
+    /// Identifiers
+    pub ids: Vec<String>,
+    /// All messages; a command that changes something wants this or another choice
+    #[arg(long)]
+    pub all: bool,
+    /// The reverse-path contains this; `<>` is the null reverse-path
+    #[arg(long, value_name = "TEXT")]
+    pub from: Option<String>,
+    /// A recipient that is still to be attempted contains this
+    #[arg(long, value_name = "TEXT")]
+    pub to: Option<String>,
+    /// The name of a destination contains this
+    #[arg(long, value_name = "TEXT")]
+    pub destination: Option<String>,
+    /// Received by this virtual server
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
+    /// Received at least so long ago: 90s, 15min, 12h, 2d
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub older_than: Option<u64>,
+    /// Only say how many messages are meant
+    #[arg(long)]
+    pub count: bool,
+}
+
+/// `spool`
+#[derive(Debug, Subcommand)]
+pub enum Spool {
+    /// Read everything and say what is damaged; ends with 1 if anything is
+    Verify {
+        /// The state directory, or the spool in it
+        directory: PathBuf,
+    },
+    /// Print every record
+    Dump {
+        /// The state directory, or the spool in it
+        directory: PathBuf,
+    },
+}
+
+/// `reference`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Reference {
+    /// The annotated example file
+    Example,
+    /// The table of the manual
+    Table,
+    /// The JSON Schema
+    Schema,
+}
+
+/// A time span in seconds.
+fn span(text: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| "begins with a number, such as 15min".to_owned())?;
+    let seconds = match unit.trim() {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        other => return Err(format!("`{other}` is not one of s, min, h, d")),
+    };
+    number.checked_mul(seconds).ok_or_else(|| "too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn spans() {
+        assert_eq!(span("90"), Ok(90));
+        assert_eq!(span("15min"), Ok(900));
+        assert_eq!(span("2d"), Ok(172_800));
+        assert!(span("x").is_err() && span("5w").is_err() && span("99999999999999999999d").is_err());
+    }
+}

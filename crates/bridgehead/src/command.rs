@@ -1,0 +1,44 @@
+//! The commands, one file each.
+
+mod check;
+mod explain;
+mod queue;
+mod send;
+mod serve;
+mod spool;
+
+use crate::cli::{Command, Reference};
+use anyhow::{Context, Result};
+use std::process::ExitCode;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What kept the command from being done, in words for whoever typed it.
+pub fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Serve(serve) => serve::run(&serve),
+        Command::Check { file } => check::run(file),
+        Command::Explain(explain) => explain::run(&explain),
+        Command::Send(send) => send::run(&send),
+        Command::Queue(queue) => queue::run(&queue),
+        Command::Spool(spool) => spool::run(&spool),
+        Command::Reference(which) => {
+            print!("{}", reference(which));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn reference(which: Reference) -> String {
+    match which {
+        Reference::Example => config::reference::example(),
+        Reference::Table => config::reference::markdown(),
+        Reference::Schema => config::reference::json_schema(),
+    }
+}
+
+/// A runtime for a command that talks to somebody.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")
+}

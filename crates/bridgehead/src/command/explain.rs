@@ -1,0 +1,157 @@
+//! `bridgehead explain`: the questions of a session, asked of the same functions that the server
+//! runs. Opens no socket; a look-up that a rule needs comes from the command line.
+
+use crate::cli;
+use crate::settings;
+use anyhow::{Context, Result, bail};
+use config::{Config, Server};
+use gateway::answer;
+use mail::{Found, Identity, Ledger, Mailbox, Query, ReversePath};
+use policy::{
+    Acceptance, Admission, ConnectionFacts, Decision, Missing, RecipientFacts, Refusal, Route, SenderFacts, render,
+};
+use std::process::ExitCode;
+
+/// Explains; ends with 1 when something is refused.
+///
+/// # Errors
+/// The settings have mistakes, or the command line names what is not there.
+pub fn run(explain: &cli::Explain) -> Result<ExitCode> {
+    let loaded = settings::load(&explain.settings)?;
+    let server = loaded.config.server(&explain.server).with_context(|| {
+        let names: Vec<&str> = loaded.config.servers.iter().map(|server| &*server.name).collect();
+        format!("{} has no virtual server `{}`; it has {}", loaded.name, explain.server, names.join(", "))
+    })?;
+    let mut explainer = Explainer { config: &loaded.config, server, ledger: ledger(explain)?, refused: false };
+    explainer.session(explain)?;
+    Ok(if explainer.refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the command line says a look-up would find.
+fn ledger(explain: &cli::Explain) -> Result<Ledger> {
+    let mut ledger = Ledger::new();
+    if !explain.client_name.is_empty() {
+        let names: Result<Vec<mail::Domain>, _> = explain.client_name.iter().map(|name| name.parse()).collect();
+        let names = names.context("--client-name is not a domain name")?;
+        ledger.enter(Query::ConfirmedNames(mail::canonical(explain.client)), Found::Names(names));
+    }
+    Ok(ledger)
+}
+
+struct Explainer<'a> {
+    config: &'a Config,
+    server: &'a Server,
+    ledger: Ledger,
+    refused: bool,
+}
+
+impl Explainer<'_> {
+    fn session(&mut self, explain: &cli::Explain) -> Result<()> {
+        let (client, rules) = (explain.client, &self.server.rules);
+        let identity = explain.account.as_ref().map_or(Identity::Anonymous, |a| Identity::Account(a.as_str().into()));
+        let facts = ConnectionFacts { client, open: 0, open_from_client: 0 };
+        let decision = judge(&mut self.ledger, |ledger| policy::connection(rules, &facts, ledger));
+        let Some(admission) = self.say("connect", &decision, |admission| match admission {
+            Admission::Admitted => "admitted".to_owned(),
+            Admission::MustAuthenticate => "admitted, must authenticate before MAIL".to_owned(),
+        }) else {
+            return Ok(());
+        };
+        let reverse_path = reverse_path(&explain.mail_from)?;
+        let facts =
+            SenderFacts { client, admission, identity: &identity, secured: false, reverse_path: &reverse_path };
+        let decision = judge(&mut self.ledger, |ledger| policy::sender(rules, &facts, ledger));
+        let question = format!("MAIL FROM:<{reverse_path}>");
+        if self.say(&question, &decision, |_| "may submit".to_owned()).is_none() {
+            return Ok(());
+        }
+        for recipient in &explain.rcpt {
+            let recipient = forward_path(recipient, self.server)?;
+            self.recipient(explain, &identity, &recipient);
+        }
+        Ok(())
+    }
+
+    fn recipient(&mut self, explain: &cli::Explain, identity: &Identity, recipient: &Mailbox) {
+        let facts = RecipientFacts { client: explain.client, identity, recipient };
+        let rules = &self.server.rules;
+        let decision = judge(&mut self.ledger, |ledger| policy::recipient(rules, &facts, ledger));
+        let question = format!("RCPT TO:<{recipient}>");
+        let accepted = self.say(&question, &decision, |acceptance| match acceptance {
+            Acceptance::Submitted { to } if to != recipient => format!("submitted, as <{to}>"),
+            Acceptance::Submitted { .. } => "submitted".to_owned(),
+            Acceptance::Relayed { .. } => "relayed".to_owned(),
+        });
+        let to = match accepted {
+            None => return,
+            Some(Acceptance::Submitted { to }) => to,
+            Some(Acceptance::Relayed { .. }) => recipient.clone(),
+        };
+        let route = policy::route(&self.config.routing, &self.server.name, &to);
+        self.say("route", &Some(route), |route| match route {
+            Route::Drop(drop) => format!("into the directory {}", drop.directory.display()),
+            Route::SmartHosts(hosts) => {
+                let hosts: Vec<String> = hosts.hosts.iter().map(|host| gateway::host_name(&host.host)).collect();
+                format!("to {}", hosts.join(", "))
+            }
+            Route::None => "nowhere: the message would be reported as undeliverable (5.4.4)".to_owned(),
+        });
+    }
+
+    /// Prints a decision with every rule tried; gives the verdict back.
+    fn say<V: Clone>(
+        &mut self,
+        question: &str,
+        decision: &Option<Decision<V>>,
+        word: impl Fn(&V) -> String,
+    ) -> Option<V> {
+        let Some(decision) = decision else {
+            println!("{question}: depends on a look-up; give --client-name");
+            self.refused = true;
+            return None;
+        };
+        match &decision.verdict {
+            Ok(verdict) => println!("{question}: {}", word(verdict)),
+            Err(refusal) => println!("{question}: refused, {}", self.reply(refusal)),
+        }
+        for line in render::lines(&decision.trace, &self.config.book) {
+            println!("    {line}");
+        }
+        self.refused |= decision.verdict.is_err();
+        decision.verdict.as_ref().ok().cloned()
+    }
+
+    fn reply(&self, refusal: &Refusal) -> String {
+        let code = self.server.not_authenticated_code;
+        answer::refusal(refusal, &self.server.session.hostname, code).1.to_string()
+    }
+}
+
+/// `None` when the ledger does not say what the rule needs.
+fn judge<V>(
+    ledger: &mut Ledger,
+    ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>,
+) -> Option<Decision<V>> {
+    ask(ledger).ok()
+}
+
+fn reverse_path(text: &str) -> Result<ReversePath> {
+    let bare = text.trim_start_matches('<').trim_end_matches('>');
+    if bare.is_empty() {
+        return Ok(ReversePath::Null);
+    }
+    bare.parse().map(ReversePath::Mailbox).with_context(|| format!("--mail-from {text}"))
+}
+
+/// A recipient without a domain is one of the default domain, as in the session.
+fn forward_path(text: &str, server: &Server) -> Result<Mailbox> {
+    let bracketed = format!("<{text}>");
+    let (path, rest) = mail::Path::take(&bracketed).with_context(|| format!("--rcpt {text}"))?;
+    match path {
+        mail::Path::Mailbox(mailbox) if rest.is_empty() => Ok(mailbox),
+        mail::Path::Bare(local) if rest.is_empty() => {
+            Ok(Mailbox { local, host: mail::Host::Domain(server.session.default_domain.clone()) })
+        }
+        _ => bail!("--rcpt {text}: not a mail address"),
+    }
+}

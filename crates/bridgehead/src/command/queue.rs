@@ -1,0 +1,95 @@
+//! `bridgehead queue`: asks the running gateway over its control socket.
+
+use crate::cli::{self, QueueAction, SettingsFrom, Which};
+use crate::{control, settings};
+use anyhow::{Result, bail};
+use gateway::{Filter, QueueAnswer, QueueCommand, QueueView};
+use std::process::ExitCode;
+
+/// Asks or commands, and prints the answer.
+///
+/// # Errors
+/// No gateway answers, or a command that changes something names no messages.
+pub fn run(queue: &cli::Queue) -> Result<ExitCode> {
+    let from = SettingsFrom { config: queue.config.clone(), smart_host: None, state_dir: queue.state_dir.clone() };
+    let socket = settings::load(&from)?.config.control_socket;
+    let (verb, command) = command(&queue.action)?;
+    let answer = super::runtime()?.block_on(control::ask(&socket, &command))?;
+    if queue.json {
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    match answer {
+        QueueAnswer::View(view) => print(&view),
+        QueueAnswer::Done(count) => println!("{verb}: {count}"),
+        QueueAnswer::NotFound(id) => bail!("no message {id} in the queue"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The command, and the word for what its count means.
+fn command(action: &QueueAction) -> Result<(&'static str, QueueCommand)> {
+    Ok(match action {
+        QueueAction::List(which) if which.count => ("messages", QueueCommand::Count(filter(which))),
+        QueueAction::List(which) => ("messages", QueueCommand::List(filter(which))),
+        QueueAction::Show { id } => ("messages", QueueCommand::Show(id.clone())),
+        QueueAction::Retry(which) => changing("messages to be attempted now", which, QueueCommand::Retry)?,
+        QueueAction::Hold(which) => changing("messages held", which, QueueCommand::Hold)?,
+        QueueAction::Release(which) => changing("messages released", which, QueueCommand::Release)?,
+        QueueAction::Delete { which, no_report } => {
+            changing("messages deleted", which, |filter| QueueCommand::Delete { filter, report: !no_report })?
+        }
+        QueueAction::Freeze { destination } => ("destinations frozen", QueueCommand::Freeze(destination.clone())),
+        QueueAction::Unfreeze { destination } => ("destinations let go", QueueCommand::Unfreeze(destination.clone())),
+    })
+}
+
+/// A command that changes something must name what it is to change.
+fn changing(
+    word: &'static str,
+    which: &Which,
+    command: impl FnOnce(Filter) -> QueueCommand,
+) -> Result<(&'static str, QueueCommand)> {
+    let filter = filter(which);
+    if filter == Filter::default() && !which.all {
+        bail!("say which messages: identifiers, a choice such as --to, or --all");
+    }
+    Ok(if which.count { ("messages meant", QueueCommand::Count(filter)) } else { (word, command(filter)) })
+}
+
+fn filter(which: &Which) -> Filter {
+    Filter {
+        ids: which.ids.clone(),
+        from: which.from.clone(),
+        to: which.to.clone(),
+        destination: which.destination.clone(),
+        server: which.server.clone(),
+        older_than_s: which.older_than,
+    }
+}
+
+fn print(view: &QueueView) {
+    for destination in &view.destinations {
+        let held = if destination.held > 0 { format!(" ({} held)", destination.held) } else { String::new() };
+        println!("{}: {}, {} messages{held}, {} octets", destination.name, destination.state, destination.messages, destination.bytes);
+        if let Some(at) = &destination.next_retry {
+            println!("    next retry {at}");
+        }
+        if let Some(error) = &destination.last_error {
+            println!("    last error: {error}");
+        }
+    }
+    for message in &view.messages {
+        let held = if message.held { " held" } else { "" };
+        println!("{} {} {} <{}> {} octets{held}", message.id, message.received, message.server, message.from, message.bytes);
+        for recipient in &message.recipients {
+            println!("    {} <{}> after {} attempts", recipient.state, recipient.to, recipient.attempts);
+            if let Some(last) = &recipient.last {
+                println!("        {last}");
+            }
+        }
+    }
+    if view.destinations.is_empty() && view.messages.is_empty() {
+        println!("the queue is empty");
+    }
+}

@@ -1,0 +1,182 @@
+//! `bridgehead serve`: start, tell where, wait for signals, stop.
+
+use crate::cli;
+use crate::control::Socket;
+use crate::settings::{self, Loaded};
+use crate::world::Machine;
+use anyhow::{Context, Result};
+use config::Config;
+use gateway::Handle;
+use policy::Route;
+use sd_notify::NotifyState;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+/// One clear message why it did not start; nothing is listening then and no mail was taken.
+pub fn run(serve: &cli::Serve) -> Result<ExitCode> {
+    let loaded = settings::load(&serve.settings)?;
+    make_directories(&loaded.config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(gateway(serve, loaded))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
+    let Loaded { config, name } = loaded;
+    let mut reloads = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let mut stops = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let metrics = bind_metrics(&config).await?;
+    let world = Arc::new(Machine::new().context("cannot start")?);
+    let mut handle = Handle::start(world, config.clone(), salt()).await?;
+    let socket = Socket::open(&config.control_socket)?;
+
+    let stop = CancellationToken::new();
+    let mut where_ = handle.listening();
+    where_.extend(metrics.iter().map(|(address, _)| ("metrics".to_owned(), *address)));
+    tokio::spawn(socket.serve(handle.control(), stop.clone()));
+    for (_, listener) in metrics {
+        tokio::spawn(console::serve(listener, handle.control(), stop.clone()));
+    }
+    write_listeners(&config, &where_)?;
+    greet(&config, &name, &where_);
+    tell_systemd(&[NotifyState::Ready]);
+    let watchdog = watchdog();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stops.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
+            _ = reloads.recv() => reload(serve, &mut handle, &config).await,
+            () = pulse(watchdog) => tell_systemd(&[NotifyState::Watchdog]),
+        }
+    }
+    tell_systemd(&[NotifyState::Stopping]);
+    stop.cancel();
+    handle.stop().await;
+    Ok(())
+}
+
+/// A number that strangers cannot guess, drawn for this process.
+fn salt() -> u64 {
+    RandomState::new().hash_one(0_u8)
+}
+
+/// Directories that we write into are made at the start, and only then: one that vanishes later was
+/// taken away by somebody, and mail for it waits.
+#[expect(clippy::disallowed_methods, reason = "directories are made before the world begins")]
+fn make_directories(config: &Config) -> Result<()> {
+    let mut directories = BTreeSet::from([config.state_dir.clone(), config.queue.bad_mail_directory.clone()]);
+    for route in config.routing.organization.iter().chain(&config.routing.drop_directory) {
+        if let Route::Drop(drop) = route {
+            directories.insert(drop.directory.clone());
+        }
+    }
+    for directory in directories {
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make the directory {}", directory.display()))?;
+        let probe = directory.join(".bridgehead-probe");
+        std::fs::write(&probe, b"")
+            .and_then(|()| std::fs::remove_file(&probe))
+            .with_context(|| format!("cannot write into the directory {}", directory.display()))?;
+    }
+    Ok(())
+}
+
+async fn bind_metrics(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>> {
+    let mut bound = Vec::new();
+    for address in &config.metrics {
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("cannot serve /metrics on {address}"))?;
+        bound.push((listener.local_addr()?, listener));
+    }
+    Ok(bound)
+}
+
+/// Which virtual server listens where, for scripts: port 0 in the settings becomes a number here.
+#[expect(clippy::disallowed_methods, reason = "a file for others, not part of the world")]
+fn write_listeners(config: &Config, where_: &[(String, SocketAddr)]) -> Result<()> {
+    let mut text = String::new();
+    for (name, address) in where_ {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name} {address}");
+    }
+    let path: PathBuf = config.state_dir.join("listeners");
+    let unfinished = path.with_extension("part");
+    std::fs::write(&unfinished, text)
+        .and_then(|()| std::fs::rename(&unfinished, &path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What a person wants to know first.
+fn greet(config: &Config, name: &str, where_: &[(String, SocketAddr)]) {
+    println!("bridgehead runs on {name}; state in {}", config.state_dir.display());
+    for (server, address) in where_ {
+        match server.as_str() {
+            "metrics" => println!("  metrics at http://{address}/metrics"),
+            server => println!("  virtual server {server} listens on {address}"),
+        }
+    }
+    let inside = config.organization.domains.first();
+    let first = where_.iter().find(|(server, _)| server != "metrics");
+    if let (Some(domain), Some((_, address))) = (inside, first) {
+        println!("try: echo hello | bridgehead send --server {address} --from me@example.org --to you@{domain}");
+    }
+    if let Some(Route::Drop(drop)) = &config.routing.drop_directory {
+        println!("     and look into {}", drop.directory.display());
+    }
+}
+
+async fn reload(serve: &cli::Serve, handle: &mut Handle<Machine>, running: &Config) {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell_systemd(&[NotifyState::Reloading, now]);
+    }
+    match settings::load(&serve.settings) {
+        Err(error) => handle.reload_refused(&format!("{error:#}")),
+        Ok(loaded) if needs_restart(running, &loaded.config) => {
+            handle.reload_refused("state_dir, metrics and control.socket change only with a restart");
+        }
+        // A refusal is an event already.
+        Ok(loaded) => {
+            let taken = make_directories(&loaded.config);
+            match taken {
+                Ok(()) => _ = handle.reload(loaded.config).await,
+                Err(error) => handle.reload_refused(&format!("{error:#}")),
+            }
+        }
+    }
+    tell_systemd(&[NotifyState::Ready]);
+}
+
+fn needs_restart(running: &Config, new: &Config) -> bool {
+    running.state_dir != new.state_dir
+        || running.metrics != new.metrics
+        || running.control_socket != new.control_socket
+}
+
+/// Half of the time systemd waits for a sign of life, if it does.
+fn watchdog() -> Option<std::time::Duration> {
+    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+}
+
+async fn pulse(every: Option<std::time::Duration>) {
+    match every {
+        Some(every) => tokio::time::sleep(every).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(states);
+}

@@ -1,0 +1,102 @@
+//! The control socket: one command and one answer a connection, as a line of JSON each. Whoever may
+//! open the socket may command; its permissions are the owner's alone.
+
+use crate::world::Machine;
+use anyhow::{Context, Result, bail};
+use gateway::{Control, QueueAnswer, QueueCommand};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+/// Octets a command may have.
+const COMMAND_OCTETS: u64 = 1024 * 1024;
+/// How long a client of the socket may take.
+const TIME: Duration = Duration::from_secs(30);
+
+/// The open socket; its file goes when it is dropped.
+#[derive(Debug)]
+pub struct Socket {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+impl Socket {
+    /// Opens the socket. One that a dead process left behind is replaced; that nobody else is alive
+    /// is known, because the spool is locked by us.
+    ///
+    /// # Errors
+    /// What the system said, with the path.
+    #[expect(clippy::disallowed_methods, reason = "the control socket is part of this machine")]
+    pub fn open(path: &Path) -> Result<Socket> {
+        let cannot = || format!("cannot open the control socket {}", path.display());
+        if path.exists() {
+            std::fs::remove_file(path).with_context(cannot)?;
+        }
+        let listener = UnixListener::bind(path).with_context(cannot)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(cannot)?;
+        Ok(Socket { path: path.to_owned(), listener })
+    }
+
+    /// Answers until it is stopped.
+    pub async fn serve(self, control: Control<Machine>, stop: CancellationToken) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            if let Ok((stream, _)) = accepted {
+                let control = control.clone();
+                tokio::spawn(async move {
+                    // A client that has gone needs no answer.
+                    let _ = tokio::time::timeout(TIME, answer(stream, control)).await;
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // It may have been replaced or removed by hand.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(stream: UnixStream, control: Control<Machine>) -> Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read).take(COMMAND_OCTETS).read_line(&mut line).await?;
+    let command: QueueCommand = serde_json::from_str(&line)?;
+    if let Some(answer) = control.queue(command).await {
+        let mut text = serde_json::to_vec(&answer)?;
+        text.push(b'\n');
+        write.write_all(&text).await?;
+    }
+    Ok(())
+}
+
+/// Asks a running gateway.
+///
+/// # Errors
+/// Nobody listens there, or it does not answer.
+pub async fn ask(socket: &Path, command: &QueueCommand) -> Result<QueueAnswer> {
+    let asking = async {
+        let mut stream = UnixStream::connect(socket)
+            .await
+            .with_context(|| format!("no gateway answers at {}; is it running?", socket.display()))?;
+        let mut text = serde_json::to_vec(command)?;
+        text.push(b'\n');
+        stream.write_all(&text).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        if answer.is_empty() {
+            bail!("the gateway at {} did not answer", socket.display());
+        }
+        Ok(serde_json::from_slice(&answer)?)
+    };
+    tokio::time::timeout(TIME, asking).await.context("the gateway took too long")?
+}

@@ -1,0 +1,69 @@
+//! Where the settings come from: a file, or the embedded default.
+
+use crate::cli::SettingsFrom;
+use anyhow::{Context, Result, bail};
+use config::{Config, Mistake, embedded};
+use std::io::IsTerminal;
+use std::path::Path;
+
+/// The largest settings file that is read.
+const FILE_OCTETS: u64 = 16 * 1024 * 1024;
+
+/// The settings and what they are called.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The file, or words for the embedded default.
+    pub name: String,
+}
+
+/// Reads and checks the settings; warnings are printed.
+///
+/// # Errors
+/// All mistakes at once, under their source lines.
+pub fn load(from: &SettingsFrom) -> Result<Loaded> {
+    let (name, text) = text(from)?;
+    let colour = std::io::stderr().is_terminal();
+    match Config::from_text(&name, &text) {
+        Ok((config, warnings)) => {
+            warn(&name, &text, &warnings, colour);
+            Ok(Loaded { config, name })
+        }
+        Err(mistakes) => bail!("{}", mistakes.render(colour).trim_end()),
+    }
+}
+
+/// The text of the settings and what it is called.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn text(from: &SettingsFrom) -> Result<(String, String)> {
+    match &from.config {
+        Some(file) => Ok((file.display().to_string(), read(file)?)),
+        None => {
+            let mut options = embedded::Options { smart_host: from.smart_host.clone(), ..embedded::Options::default() };
+            if let Some(directory) = &from.state_dir {
+                let directory = directory.to_str().context("the state directory is not UTF-8")?;
+                directory.clone_into(&mut options.state_dir);
+            }
+            Ok(("the embedded default".to_owned(), embedded::default_text(&options)))
+        }
+    }
+}
+
+fn warn(name: &str, text: &str, warnings: &[Mistake], colour: bool) {
+    if !warnings.is_empty() {
+        eprint!("{}", config::render(name, text, warnings, colour));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the settings file is read here and nowhere else")]
+fn read(file: &Path) -> Result<String> {
+    let cannot = || format!("cannot read the settings file {}", file.display());
+    let length = std::fs::metadata(file).with_context(cannot)?.len();
+    if length > FILE_OCTETS {
+        bail!("{}: {length} octets is no settings file", file.display());
+    }
+    std::fs::read_to_string(file).with_context(cannot)
+}
