@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Bytes in each message
     #[arg(long, value_delimiter = ',', default_values_t = [1024, 4096])]
     bytes: Vec<u32>,
+    /// Many messages on each connection instead of one
+    #[arg(long)]
+    reuse: bool,
     /// Write the tables to docs/performance.md
     #[arg(long)]
     write: bool,
@@ -115,7 +118,7 @@ fn measure(options: &Options, sessions: u32, bytes: u32) -> Result<Cell> {
     let mut turns = Vec::new();
     for round in 1..=options.rounds {
         for server in [Server::Ceiling, Server::Bridgehead, Server::Postfix] {
-            let turn = turn(server, options.messages, sessions, bytes)?;
+            let turn = turn(server, options, sessions, bytes)?;
             let rate = rate(options.messages, turn.relay);
             println!(
                 "{sessions} sessions, {bytes} bytes, round {round}, {}: {rate:.0} messages/s relayed",
@@ -127,8 +130,9 @@ fn measure(options: &Options, sessions: u32, bytes: u32) -> Result<Cell> {
     Ok(Cell { sessions, bytes, turns })
 }
 
-fn turn(server: Server, messages: u32, sessions: u32, bytes: u32) -> Result<Turn> {
-    let source = Source { sessions, messages, bytes, from: "x@ext.example", to: "bob@corp2.example" };
+fn turn(server: Server, options: &Options, sessions: u32, bytes: u32) -> Result<Turn> {
+    let (messages, reuse) = (options.messages, options.reuse);
+    let source = Source { sessions, messages, bytes, from: "x@ext.example", to: "bob@corp2.example", reuse };
     let sink = Sink::start(NEXT_HOP).context("smtp-sink is not installed")?;
     if server == Server::Ceiling {
         let (accept, relay) = through(&source, sink.address(), &sink, None);
@@ -292,7 +296,7 @@ fn circumstances(options: &Options) -> String {
     let model = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let command: Vec<String> = std::env::args().skip(1).collect();
     format!(
-        "\nMedians of {} rounds of {} messages, one message to a connection, client and next hop on the same machine;\n\
+        "\nMedians of {} rounds of {} messages, {} on each connection; client and next hop on the same machine;\n\
          the servers take turns within each round. Both have their shipped settings, except that Postfix runs outside\n\
          its chroot and logs to a file, and each is told its next hop and that the client may relay.\n\n\
          - Machine: {}, {} processors, Linux {}; queues on {}\n\
@@ -300,6 +304,7 @@ fn circumstances(options: &Options) -> String {
          - Command: `cargo xtask {}`, {}\n",
         options.rounds,
         options.messages,
+        if options.reuse { "many" } else { "one" },
         model.map_or("unknown processor", |(_, name)| name),
         processor.lines().filter(|line| line.starts_with("processor")).count(),
         said("uname", &["-r"]),

@@ -67,6 +67,8 @@ pub struct Source<'a> {
     pub from: &'a str,
     /// Recipient.
     pub to: &'a str,
+    /// Whether a session goes on with the next message; otherwise each has a connection of its own.
+    pub reuse: bool,
 }
 
 impl Source<'_> {
@@ -80,6 +82,9 @@ impl Source<'_> {
         let mut command = Command::new("smtp-source");
         command.args(["-s", &self.sessions.to_string(), "-m", &self.messages.to_string()]);
         command.args(["-l", &self.bytes.to_string(), "-f", self.from, "-t", self.to]);
+        if self.reuse {
+            command.arg("-d");
+        }
         let finished = run(command.arg(server.to_string()));
         let took = start.elapsed();
         assert_eq!(finished.code, 0, "smtp-source: {}", finished.text());

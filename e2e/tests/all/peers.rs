@@ -93,7 +93,14 @@ fn swaks_speaks_to_a_peer() {
 #[test]
 fn smtp_source_fills_smtp_sink() {
     let Some(sink) = Sink::start("127.0.0.48") else { return skip("smtp-sink is not installed") };
-    let source = Source { sessions: 5, messages: 50, bytes: 1024, from: "x@ext.example", to: "alice@corp.example" };
+    let source = Source {
+        sessions: 5,
+        messages: 50,
+        bytes: 1024,
+        from: "x@ext.example",
+        to: "alice@corp.example",
+        reuse: false,
+    };
     let _ = source.run(sink.address());
     until("fifty messages in the sink", || (sink.count() == 50).then_some(()));
 }

@@ -48,7 +48,8 @@ fn thousands_of_messages_all_arrive() {
     let Some(sink) = Sink::start(HOP) else { return skip("smtp-sink is not installed") };
     let mut gateway = Gateway::start(&roomy(&format!("[{}]:{}", sink.address().ip(), sink.address().port())));
     let messages = if e2e::long() { 50_000 } else { 2_000 };
-    let source = Source { sessions: 20, messages, bytes: 4096, from: "x@ext.example", to: "bob@ext.example" };
+    let source =
+        Source { sessions: 20, messages, bytes: 4096, from: "x@ext.example", to: "bob@ext.example", reuse: false };
     let _ = source.run(gateway.address("inbound"));
     until_within(4 * e2e::PATIENCE, "all messages at the next hop", || {
         (sink.count() >= u64::from(messages)).then_some(())
