@@ -167,12 +167,18 @@ impl Gateway {
     }
 
     /// How many messages are in the queue, as `queue list --count` says.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.count(&[])
+    }
+
+    /// How many messages in the queue these filters choose.
     ///
     /// # Panics
     /// When the command does not print a number.
     #[must_use]
-    pub fn queued(&self) -> u64 {
-        let printed = self.queue(&["list", "--count"]).success().stdout;
+    pub fn count(&self, filters: &[&str]) -> u64 {
+        let printed = self.queue(&[&["list", "--count"], filters].concat()).success().stdout;
         let number = printed.split_whitespace().find_map(|word| word.parse().ok());
         number.unwrap_or_else(|| panic!("no number in {printed:?}"))
     }

@@ -452,16 +452,18 @@ impl Session {
     }
 
     fn mail(&mut self, line: &str) -> GoesOn {
-        let from = line.get(10..).unwrap_or_default().to_owned();
-        let before = self.from.replace(from);
-        let goes_on = self.answer(At::Mail, line, "250 2.1.0 ok");
-        if matches!(goes_on, Ok(true)) && before.is_some() {
-            self.to.clear();
+        self.forget();
+        let act = self.take(At::Mail, line);
+        if act.is_none() {
+            self.from = Some(line.get(10..).unwrap_or_default().to_owned());
         }
-        goes_on
+        self.perform(act, "250 2.1.0 ok")
     }
 
     fn recipient(&mut self, line: &str) -> GoesOn {
+        if self.from.is_none() {
+            return self.say("503 5.5.1 MAIL first").map(|()| true);
+        }
         let act = self.take(At::Rcpt, line);
         if act.is_none() {
             let path = line.get(8..).unwrap_or_default();

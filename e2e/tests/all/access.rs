@@ -160,8 +160,8 @@ fn b20_a_mapped_address_is_its_ipv4_address() {
     if !std::path::Path::new("/proc/net/if_inet6").exists() {
         return e2e::skip("this machine has no IPv6");
     }
-    let settings = control("only", &[LISTED], "anonymous").replace("127.0.0.2:0", "[::]:0");
-    let gateway = Gateway::start(&settings);
+    // `::` is every address of the machine, so IPv4 clients come in as ::ffff:127.0.0.x.
+    let gateway = Gateway::start(&control("only", &[LISTED], "anonymous").replace("127.0.0.2:0", "[::]:0"));
     let address = ([127, 0, 0, 2], gateway.address("inbound").port()).into();
     let mut client = Client::connect(address, LISTED);
     client.greet();
