@@ -1,1 +1,16 @@
-//! Being written.
+//! The worse world: a simulated network, name service, disk and clock, and a player of transcripts.
+//!
+//! The gateway runs here whole and unmodified, on one thread whose time stands still while anybody
+//! has something to do. Nothing here knows how the product is supposed to cope.
+
+mod client;
+pub mod mood;
+pub mod names;
+pub mod net;
+pub mod pattern;
+pub mod peers;
+pub mod play;
+pub mod running;
+pub mod script;
+mod shown;
+pub mod world;

@@ -1,0 +1,155 @@
+//! The gateway under test, as a transcript sees it: started, commanded, asked, stopped.
+
+use crate::world::SimWorld;
+use config::Config;
+use gateway::{Filter, Handle, MessageView, QueueAnswer, QueueCommand};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A number that strangers cannot guess is drawn for every process; here it is always this one.
+const SALT: u64 = 0x5EED;
+
+/// A running gateway.
+pub struct Running {
+    handle: Handle<SimWorld>,
+}
+
+impl Running {
+    /// Starts the gateway; gives the warnings about its settings as well.
+    ///
+    /// # Errors
+    /// The mistakes, as lines for a person.
+    pub async fn start(world: Arc<SimWorld>, file: &str, text: &str) -> Result<(Running, Vec<String>), Vec<String>> {
+        let (config, warnings) = checked(file, text)?;
+        let started = Box::pin(Handle::start(world, config, SALT)).await;
+        let handle = started.map_err(|error| vec![error.to_string()])?;
+        Ok((Running { handle }, warnings))
+    }
+
+    /// Gives the running gateway other settings.
+    ///
+    /// # Errors
+    /// The mistakes, as lines for a person.
+    pub async fn reload(&mut self, file: &str, text: &str) -> Result<Vec<String>, Vec<String>> {
+        let (config, warnings) = checked(file, text)?;
+        Box::pin(self.handle.reload(config)).await.map_err(|error| vec![error.to_string()])?;
+        Ok(warnings)
+    }
+
+    /// Stops the gateway.
+    pub async fn stop(self) {
+        self.handle.stop().await;
+    }
+
+    /// Stops one virtual server.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn stop_server(&mut self, name: &str) -> Result<(), String> {
+        self.handle.close_server(name).then_some(()).ok_or_else(|| format!("no virtual server called {name}"))
+    }
+
+    /// The first address a virtual server listens on.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn address_of(&self, server: &str) -> Result<SocketAddr, String> {
+        let listening = self.handle.listening();
+        let found = listening.iter().find(|(name, _)| name == server);
+        found.map(|(_, address)| *address).ok_or_else(|| format!("no virtual server called {server}"))
+    }
+
+    /// All counters, as they are served to monitoring.
+    pub async fn metrics(&self) -> String {
+        self.handle.control().metrics().await
+    }
+
+    /// What is in the queue, one line a message.
+    pub async fn queue(&self) -> Vec<String> {
+        match self.handle.control().queue(QueueCommand::List(Filter::default())).await {
+            Some(QueueAnswer::View(view)) => view.messages.iter().map(message_line).collect(),
+            other => vec![format!("{other:?}")],
+        }
+    }
+
+    /// An administrator's command, in words: a verb, then what it is about as `key:value`.
+    ///
+    /// # Errors
+    /// No such command.
+    pub async fn command(&mut self, text: &str) -> Result<Vec<String>, String> {
+        let command = command(text).ok_or_else(|| format!("no such command: {text}"))?;
+        Ok(match self.handle.control().queue(command).await {
+            Some(QueueAnswer::Done(touched)) => vec![format!("{touched} done")],
+            Some(QueueAnswer::View(view)) => view.messages.iter().map(message_line).collect(),
+            Some(QueueAnswer::NotFound(id)) => vec![format!("no message {id}")],
+            None => vec!["the gateway is stopping".to_owned()],
+        })
+    }
+}
+
+/// Settings, with the warnings about them.
+fn checked(file: &str, text: &str) -> Result<(Config, Vec<String>), Vec<String>> {
+    match Config::from_text(file, text) {
+        Ok((config, warnings)) => Ok((config, lines(&config::render(file, text, &warnings, false)))),
+        Err(mistakes) => Err(lines(&mistakes.render(false))),
+    }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.trim_end().lines().map(str::to_owned).collect()
+}
+
+/// `01A from <a@b> to <c@d> pending, attempts 2`, and ` held` behind it where it is.
+fn message_line(message: &MessageView) -> String {
+    let each = message.recipients.iter().map(|to| format!("<{}> {}, attempts {}", to.to, to.state, to.attempts));
+    let recipients = each.collect::<Vec<_>>().join("; ");
+    let held = if message.held { " held" } else { "" };
+    format!("{} from <{}> to {recipients}{held}", message.id, message.from)
+}
+
+fn command(text: &str) -> Option<QueueCommand> {
+    let mut words = text.split_whitespace();
+    let verb = words.next()?;
+    if matches!(verb, "freeze" | "unfreeze") {
+        let destination = words.next()?.to_owned();
+        return Some(if verb == "freeze" {
+            QueueCommand::Freeze(destination)
+        } else {
+            QueueCommand::Unfreeze(destination)
+        });
+    }
+    let mut filter = Filter::default();
+    for word in words {
+        let (key, value) = word.split_once(':')?;
+        let value = value.to_owned();
+        match key {
+            "id" => filter.ids.push(value),
+            "from" => filter.from = Some(value),
+            "to" => filter.to = Some(value),
+            "destination" => filter.destination = Some(value),
+            "server" => filter.server = Some(value),
+            _ => return None,
+        }
+    }
+    Some(match verb {
+        "list" => QueueCommand::List(filter),
+        "count" => QueueCommand::Count(filter),
+        "retry" => QueueCommand::Retry(filter),
+        "hold" => QueueCommand::Hold(filter),
+        "release" => QueueCommand::Release(filter),
+        "delete" => QueueCommand::Delete { filter, report: true },
+        "delete-silently" => QueueCommand::Delete { filter, report: false },
+        _ => return None,
+    })
+}
+
+/// The rules of the last refusal in the log, in the order in which they were tried.
+#[must_use]
+pub fn last_trace(world: &SimWorld) -> Vec<String> {
+    let log = world.log();
+    let text = String::from_utf8_lossy(&log);
+    let events = text.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut rules = events.filter_map(|event| event.get("rules")?.as_array().cloned());
+    let steps = rules.next().unwrap_or_default();
+    steps.iter().filter_map(|step| step.as_str().map(str::to_owned)).collect()
+}

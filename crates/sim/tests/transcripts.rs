@@ -1,0 +1,217 @@
+//! Plays every transcript of `tests/gateway`, each as a test of its name.
+//!
+//! A transcript is played twice, and both logs must agree byte for byte: whatever depended on
+//! chance would make a failure that nobody can repeat.
+#![expect(clippy::disallowed_methods, reason = "a test reads the files it is about")]
+
+use sim::play::{Failure, play};
+use sim::script::Script;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/gateway")
+}
+
+fn settings(file: &str) -> Result<String, String> {
+    fs::read_to_string(directory().join(file)).map_err(|error| format!("tests/gateway/{file}: {error}"))
+}
+
+/// Plays one transcript; with `UPDATE_TRANSCRIPTS` set, what it expects is rewritten instead.
+fn check(name: &str) {
+    let path = directory().join(name).with_extension("smtp");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}.smtp: {error}"));
+    let script = Script::parse(&text)
+        .unwrap_or_else(|wrong| panic!("tests/gateway/{name}.smtp:{}: {}", wrong.line + 1, wrong.why));
+    let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some();
+    let played = play(&script, &settings, update);
+    if update && !played.changes.is_empty() {
+        fs::write(&path, script.rewritten(&played.changes)).expect("a test may write its own file");
+    }
+    if let Some(Failure { line, what }) = played.failure {
+        let log = String::from_utf8_lossy(&played.log);
+        panic!("tests/gateway/{name}.smtp:{}: {what}\nlog:\n{log}", line + 1);
+    }
+    let again = play(&script, &settings, false);
+    assert!(again.log == played.log, "{name}: two runs differ");
+}
+
+macro_rules! transcripts {
+    ($($name:ident,)*) => {
+        $(#[test]
+        fn $name() {
+            check(stringify!($name));
+        })*
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+transcripts! {
+    a01_by_default_everyone_may_connect,
+    a02_all_except_refuses_the_listed,
+    a03_all_except_admits_the_others,
+    a04_only_admits_the_listed,
+    a05_only_refuses_the_others,
+    a08_only_nobody_refuses_everyone,
+    a09_saying_the_default_changes_nothing,
+    a10_a_network_on_the_list,
+    a11_a_domain_on_the_list,
+    a12_a_session_keeps_the_law_it_began_with,
+    a_busy_mailbox_is_tried_again,
+    a_deferral_survives_a_restart,
+    a_held_message_waits,
+    a_host_that_hangs_up,
+    a_host_that_stops_talking,
+    a_host_without_extensions,
+    a_missing_drop_directory,
+    a_reload_moves_doors_and_mail,
+    a_report_that_cannot_be_delivered,
+    alias_domains_are_rewritten,
+    b01_the_listed_need_not_authenticate,
+    b02_everyone_may_connect,
+    b03_the_unlisted_may_say_ehlo,
+    b04_the_unlisted_must_authenticate,
+    b08_mail_before_auth_ends_the_connection,
+    b12_tls_is_no_authentication,
+    b13_pipelining_does_not_get_past_it,
+    b14_only_mail_is_judged,
+    b15_only_nobody_makes_everyone_authenticate,
+    b16_anonymous_access_is_asked_too,
+    b17_all_except_is_judged_at_mail,
+    b18_each_virtual_server_has_its_own_rules,
+    b19_helo_does_not_get_past_it,
+    b20_a_mapped_address_is_its_ipv4_form,
+    b21_the_refusal_is_counted,
+    c01_being_listed_is_no_permission_to_relay,
+    c04_the_relay_list_lets_a_listed_client_relay,
+    d01_nothing_is_offered_to_the_outside,
+    d02_no_password_can_be_tried,
+    d03_outside_may_submit,
+    d04_outside_may_not_relay,
+    d08_inside_must_authenticate,
+    d11_only_the_perimeter_may_connect,
+    d15_each_direction_has_its_numbers,
+    d16_two_at_one_address,
+    d17_the_source_may_be_said,
+    d17_the_system_chooses_the_source,
+    d20_one_stops_and_the_other_goes_on,
+    d22_no_client_tells_us_who_it_is,
+    e05_the_bogus_domain_is_local,
+    e06_brackets_need_no_names,
+    e07_an_address_is_an_address,
+    e08_a_named_smart_host_is_looked_up,
+    e10_mail_to_ourselves_is_a_loop,
+    e13_everywhere_and_somewhere,
+    f01_mail_for_the_domain_is_forwarded,
+    f02_mail_for_others_is_refused,
+    f03_each_recipient_is_judged_alone,
+    f04_names_below_the_domain_are_others,
+    f05_a_wildcard_covers_names_below,
+    f06_a_route_is_no_permission,
+    f07_a_host_that_is_down,
+    f08_relay_tests,
+    f09_the_sender_gives_no_right,
+    f10_the_null_sender,
+    f11_one_domain_however_written,
+    f12_no_auth_is_offered,
+    f13_the_host_refuses_the_recipient,
+    g02_outside_may_not_relay_through_the_host_inside,
+    g03_outside_may_submit_to_the_host_inside,
+    g04_a_desktop_must_use_the_gateway,
+    g08_the_first_host_is_busy,
+    g08_the_first_host_is_down,
+    g08_the_first_host_is_silent,
+    g09_the_remote_domain_wins,
+    g10_tls_required_and_another_name,
+    g10_tls_required_and_not_offered,
+    g10_tls_required_and_there,
+    i07_a_listed_device_relays,
+    i09_the_connection_comes_first,
+    i10_the_relay_list_is_no_authentication,
+    i15_an_open_relay_must_be_meant,
+    i15_an_open_relay_that_is_meant,
+    k17_only_known_recipients,
+    l01_the_size_is_offered,
+    l02_a_declared_size,
+    l03_a_real_size,
+    l04_the_session_has_a_size,
+    l05_too_many_recipients,
+    l06_messages_on_a_connection,
+    l07_connections_at_a_time,
+    l08_silence_ends_the_session,
+    l09_mail_that_goes_in_circles,
+    l12_too_many_connections,
+    l14_tls_first,
+    l15_words_behind_starttls,
+    l16_mended_line_ends,
+    l16_smuggled_ends_of_data,
+    l17_chunks_and_binary,
+    l18_verify_tells_nothing,
+    l21_server_to_server_commands,
+    many_recipients_one_delivery_each,
+    n03_retry_now,
+    n04_a_frozen_destination,
+    n05_deleted_with_a_report,
+    n05_deleted_without_a_report,
+    rt1_from_outside_to_outside,
+    rt2_from_a_bare_name,
+    rt3_from_nobody,
+    rt4_from_a_local_sender,
+    rt5_from_this_host,
+    rt6_a_percent_sign,
+    rt7_a_quoted_address,
+    stop_lets_a_transaction_end,
+    stop_says_goodbye,
+    success_is_reported_when_asked_for,
+    the_queue_survives_a_restart,
+    tls_is_used_when_offered,
+    tls_that_cannot_be_begun,
+    what_was_asked_goes_on,
+}
+
+#[test]
+fn every_transcript_is_a_test() {
+    let mut files: Vec<String> = fs::read_dir(directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "smtp"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    assert_eq!(files, NAMES, "the list in this file and the files in tests/gateway differ");
+}
+
+/// What is wrong with a good transcript in which one text is replaced by another.
+fn failure_of(name: &str, text: &str, instead: &str) -> Failure {
+    let good = fs::read_to_string(directory().join(name).with_extension("smtp")).unwrap();
+    assert!(good.contains(text), "{name} has changed");
+    let script = Script::parse(&good.replacen(text, instead, 1)).unwrap();
+    play(&script, &settings, false).failure.expect("a transcript that is wrong must fail")
+}
+
+#[test]
+fn what_is_wrong_is_found_and_named() {
+    let story = "a01_by_default_everyone_may_connect";
+    for (text, instead, line, why) in [
+        ("S: 354 ...", "S: 355 ...", 15, "+ 354"),
+        ("S: 354 ...\n", "", 19, "+ 354"),
+        ("   | Hello.", "   | Goodbye.", 21, "- | Goodbye."),
+        ("Q: empty", "Q: <id> ...", 26, "+ empty"),
+        ("S: 221 2.0.0 ...\nEOF\n", "", 27, "a reply that nobody expected"),
+    ] {
+        let failure = failure_of(story, text, instead);
+        assert_eq!(failure.line + 1, line, "{}", failure.what);
+        assert!(failure.what.contains(why), "{}", failure.what);
+    }
+}
+
+#[test]
+fn a_delivery_that_nobody_expected_is_found() {
+    let failure = failure_of("c04_the_relay_list_lets_a_listed_client_relay", "D: 198.51.100.25:25 from", "# D:");
+    assert!(
+        failure.what.contains("delivered, and not expected:\n198.51.100.25:25 from <x@ext.example>"),
+        "{}",
+        failure.what
+    );
+}

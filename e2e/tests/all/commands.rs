@@ -1,0 +1,127 @@
+//! The other commands: check, explain, send, spool, and a server without any settings.
+
+use e2e::{Gateway, Peer, Reserved, Script, command, command_with_input, mail, until};
+
+use crate::{HOP, LISTED, OTHER, control, inbound, published};
+
+#[test]
+fn check_says_where_a_mistake_is_and_what_was_meant() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("bad.toml");
+    let text = "hostname = \"mx1.corp.example\"\nstate_dir = \"/tmp/x\"\n[virtual_server.inbound]\nlisen = [\"127.0.0.2:25\"]\n";
+    std::fs::write(&file, text).unwrap();
+    let checked = command(&["check", &file.display().to_string()]);
+    assert_ne!(checked.code, 0);
+    for expected in ["bad.toml:4", "lisen", "did you mean `listen`"] {
+        assert!(checked.text().contains(expected), "no {expected} in\n{}", checked.text());
+    }
+}
+
+#[test]
+fn check_is_content_with_what_starts() {
+    let gateway = Gateway::start(&inbound(""));
+    let _ = command(&["check", &gateway.settings_file().display().to_string()]).success();
+}
+
+/// Explains one recipient.
+fn explain(gateway: &Gateway, client: &str, recipient: &str) -> String {
+    let file = gateway.settings_file().display().to_string();
+    let arguments = ["explain", "--config", &file, "--server", "inbound", "--client", client];
+    let envelope = ["--mail-from", "x@ext.example", "--rcpt", recipient];
+    command(&[&arguments[..], &envelope[..]].concat()).text()
+}
+
+#[test]
+fn explain_gives_the_reply_of_the_session_and_the_rule_behind_it() {
+    let gateway = Gateway::start(&control("only", &[LISTED], "everyone"));
+    let listed = explain(&gateway, LISTED, "alice@corp.example");
+    assert!(listed.contains("virtual_server.inbound.connection_control.list[0]"), "{listed}");
+
+    let other = explain(&gateway, OTHER, "alice@corp.example");
+    assert!(other.contains("554 5.7.1"), "{other}");
+
+    let relayed = explain(&gateway, LISTED, "bob@ext.example");
+    assert!(relayed.contains("550 5.7.1 Unable to relay for bob@ext.example"), "{relayed}");
+    let mut client = gateway.client("inbound", LISTED);
+    client.ask("MAIL FROM:<x@ext.example>", "250");
+    client.ask("RCPT TO:<bob@ext.example>", "550 5.7.1 Unable to relay for bob@ext.example");
+}
+
+#[test]
+fn explain_follows_the_must_authenticate_rule() {
+    let gateway = Gateway::start(&control("only", &[LISTED], "anonymous"));
+    let other = explain(&gateway, OTHER, "alice@corp.example");
+    assert!(other.contains("530 5.7.3"), "{other}");
+}
+
+#[test]
+fn send_hands_over_a_message() {
+    let gateway = Gateway::start(&inbound(""));
+    let (message, token) = mail::message("by hand");
+    let server = gateway.address("inbound").to_string();
+    let arguments = ["send", "--server", &server, "--from", "x@ext.example", "--to", "alice@corp.example"];
+    let sent = command_with_input(&arguments, message.as_bytes());
+    assert_eq!(sent.code, 0, "{}", sent.text());
+    let _ = gateway.dropped_with(&token);
+}
+
+#[test]
+fn send_reports_a_refusal() {
+    let gateway = Gateway::start(&inbound(""));
+    let server = gateway.address("inbound").to_string();
+    let arguments = ["send", "--server", &server, "--from", "x@ext.example", "--to", "bob@ext.example"];
+    let sent = command_with_input(&arguments, b"Subject: x\n\nx\n");
+    assert_ne!(sent.code, 0);
+    assert!(sent.text().contains("550 5.7.1"), "{}", sent.text());
+}
+
+#[test]
+fn a_spool_can_be_verified_and_read() {
+    let hop = Reserved::on(HOP);
+    let mut gateway = Gateway::start(&published(&hop.route(), &hop.route()));
+    let (message, token) = mail::message("in the spool");
+    gateway.client("inet", OTHER).deliver("x@ext.example", "alice@corp.example", &message);
+    gateway.kill();
+    let spool = gateway.state().join("spool").display().to_string();
+    let _ = command(&["spool", "verify", &spool]).success();
+    let dumped = command(&["spool", "dump", &spool]).success().stdout;
+    for expected in ["alice@corp.example", "x@ext.example"] {
+        assert!(dumped.contains(expected), "no {expected} in\n{dumped}");
+    }
+    // The commands only read: the message is still there and leaves.
+    let hop = hop.open(Script::polite());
+    gateway.restart();
+    let _ = hop.received_with(&token);
+}
+
+#[test]
+fn without_settings_it_serves_this_machine() {
+    // The embedded settings have fixed ports; where somebody else has them there is nothing to test.
+    let taken = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_err();
+    if [2525, 2526, 2580].into_iter().any(taken) {
+        return e2e::skip("a port of the embedded settings is taken");
+    }
+    let hop = Peer::start(HOP, Script::polite());
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let mut command = std::process::Command::new(e2e::program());
+    command.args(["serve", "--smart-host", &hop.route()]).arg("--state-dir").arg(&state);
+    let _process = e2e::Process::start(command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()));
+    let listening = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    until("both virtual servers", || (listening(2525) && listening(2526)).then_some(()));
+
+    let (message, token) = mail::message("first steps");
+    let mut client = e2e::Client::connect(([127, 0, 0, 1], 2525).into(), "127.0.0.1");
+    client.greet();
+    client.deliver("x@ext.example", "alice@bridgehead.test", &message);
+    until("the message in the drop directory", || {
+        let entries = std::fs::read_dir(state.join("drop")).ok()?;
+        entries.flatten().find(|entry| std::fs::read_to_string(entry.path()).is_ok_and(|text| text.contains(&token)))
+    });
+
+    let (message, token) = mail::message("onward");
+    let mut client = e2e::Client::connect(([127, 0, 0, 1], 2526).into(), "127.0.0.1");
+    client.greet();
+    client.deliver("x@ext.example", "bob@ext.example", &message);
+    let _ = hop.received_with(&token);
+}

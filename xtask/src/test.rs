@@ -1,0 +1,184 @@
+//! Runs everything that must hold, in the order in which a failure is cheapest to hear of.
+
+use std::io::{BufRead, BufReader, IsTerminal};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::peers;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only these parts (by default all of them)
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// The long versions: `kill -9` two hundred times instead of ten
+    #[arg(long)]
+    long: bool,
+    /// Install nothing; say what is missing
+    #[arg(long)]
+    no_install: bool,
+    /// Only end-to-end tests whose name contains this
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Formatting
+    Format,
+    /// Warnings are errors
+    Clippy,
+    /// Tests of the workspace, tidy among them
+    Unit,
+    /// The release program among real peers
+    E2e,
+}
+
+/// What has passed and failed so far.
+#[derive(Default)]
+struct Score {
+    passed: u64,
+    failed: u64,
+    broken: Vec<String>,
+    skipped: Vec<String>,
+}
+
+/// Runs the parts that were asked for; fails if anything failed.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let wanted = |part| options.only.is_empty() || options.only.contains(&part);
+    let mut score = Score::default();
+    if wanted(Part::E2e) && !options.no_install {
+        score.skipped.extend(peers::install());
+    }
+    if wanted(Part::Format) {
+        score.step("formatting", cargo(&["fmt", "--all", "--check"]))?;
+    }
+    if wanted(Part::Clippy) {
+        score.step("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    }
+    if wanted(Part::Unit) {
+        score.tests("tests", cargo(&["test", "--workspace", "--exclude", "e2e", "--no-fail-fast"]))?;
+    }
+    if wanted(Part::E2e) {
+        end_to_end(options, &mut score)?;
+    }
+    score.tell()
+}
+
+fn end_to_end(options: &Options, score: &mut Score) -> Result<()> {
+    score.step("release build", cargo(&["build", "--release", "--package", "bridgehead"]))?;
+    if score.broken.iter().any(|step| step == "release build") {
+        return Ok(());
+    }
+    let mut command = cargo(&["test", "--package", "e2e", "--test", "all"]);
+    command.env("BRIDGEHEAD_BIN", release_program());
+    if options.long {
+        command.env("E2E_LONG", "1");
+    }
+    command.args(&options.scenario);
+    score.tests("end to end", command)
+}
+
+impl Score {
+    /// A step that either holds or does not.
+    fn step(&mut self, name: &str, mut command: Command) -> Result<()> {
+        heading(name);
+        let start = Instant::now();
+        let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+        self.note(name, status.success());
+        println!("{name}: {} in {} s", verdict(status.success()), start.elapsed().as_secs());
+        Ok(())
+    }
+
+    /// A step that is many tests, counted from cargo's own lines.
+    fn tests(&mut self, name: &str, mut command: Command) -> Result<()> {
+        heading(name);
+        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let (passed, failed) = (self.passed, self.failed);
+        for line in BufReader::new(child.stdout.take().context("its output is a pipe")?).lines() {
+            let line = line?;
+            self.passed += count(&line, " passed;");
+            self.failed += count(&line, " failed;");
+            println!("{line}");
+        }
+        let success = child.wait()?.success();
+        if !success && self.failed == failed {
+            // It did not even build, or died.
+            self.failed += 1;
+        }
+        if !success {
+            self.broken.push(name.to_owned());
+        }
+        println!("{name}: {} passed, {} failed", self.passed - passed, self.failed - failed);
+        Ok(())
+    }
+
+    fn note(&mut self, name: &str, success: bool) {
+        if success {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+            self.broken.push(name.to_owned());
+        }
+    }
+
+    fn tell(&self) -> Result<()> {
+        println!();
+        for reason in &self.skipped {
+            println!("not installed: {reason}");
+        }
+        let summary = format!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed > 0 {
+            println!("failed: {}", self.broken.join(", "));
+            bail!("{summary}");
+        }
+        println!("{summary}");
+        Ok(())
+    }
+}
+
+/// The figure before `words` in cargo's `test result: ok. 12 passed; 0 failed; …`.
+fn count(line: &str, words: &str) -> u64 {
+    let Some(rest) = line.strip_prefix("test result: ") else { return 0 };
+    let before = rest.split(words).next().filter(|before| before.len() < rest.len());
+    before.and_then(|before| before.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(crate::root());
+    command
+}
+
+/// Where cargo puts the release program.
+pub(crate) fn release_program() -> std::path::PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), Into::into);
+    target.join("release/bridgehead")
+}
+
+fn heading(name: &str) {
+    if std::io::stdout().is_terminal() {
+        println!("\n\x1b[1m== {name}\x1b[0m");
+    } else {
+        println!("\n== {name}");
+    }
+}
+
+fn verdict(success: bool) -> &'static str {
+    if success { "ok" } else { "FAILED" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn cargo_lines_are_counted() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out";
+        assert_eq!((count(line, " passed;"), count(line, " failed;")), (12, 3));
+        assert_eq!(count("something else: 12 passed;", " passed;"), 0);
+    }
+}
