@@ -12,7 +12,7 @@ mod submit;
 pub use submit::{NotSubmitted, Submission, submit};
 
 use crate::Gateway;
-use crate::conclude::{self, Settled};
+use crate::conclude::{self, Occasion, Settled};
 use crate::dispatch::Order;
 use crate::event::Event;
 use crate::plan::Way;
@@ -94,7 +94,7 @@ impl<W: World> Carrier<W> {
 
     async fn carry_to_host(&self, mut link: Link<W>, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
         let (server, hop) = (&*self.way.server, &*link.hop.clone());
-        self.gateway.recorder.record(&Event::HopConnected { server, hop });
+        let _open = OpenHop::new(&self.gateway, server, hop);
         let mut next = Some(first);
         while let Some(job) = next {
             let attempted = self.attempt(&mut link, &job).await;
@@ -105,7 +105,6 @@ impl<W: World> Carrier<W> {
             next = if attempted.usable { self.next(jobs).await } else { None };
         }
         link.quit().await;
-        self.gateway.recorder.record(&Event::HopDisconnected { server, hop });
         ConnectionEnd::Closed
     }
 
@@ -138,7 +137,9 @@ impl<W: World> Carrier<W> {
 
     /// What came of one attempt: reported where somebody wants to know, said, and told.
     async fn settle(&self, job: &Job, outcomes: Vec<Outcome>, hop: &str, hop_reports: bool) {
-        let settled = conclude::settle(&self.gateway, &job.envelope, &job.content, outcomes, hop_reports).await;
+        let settled =
+            conclude::settle(&self.gateway, &job.envelope, &job.content, outcomes, Occasion::Attempt { hop_reports })
+                .await;
         let Settled { outcomes } = settled;
         self.say(job, &outcomes, hop);
         let order = Order::Finished { connection: self.id, message: job.item.message, outcomes };
@@ -168,6 +169,26 @@ impl<W: World> Carrier<W> {
             next = self.next(jobs).await;
         }
         ConnectionEnd::Closed
+    }
+}
+
+/// Says that a connection is open, and, however it ends, that it is closed.
+struct OpenHop<'a, W: World> {
+    gateway: &'a Gateway<W>,
+    server: &'a str,
+    hop: &'a str,
+}
+
+impl<'a, W: World> OpenHop<'a, W> {
+    fn new(gateway: &'a Gateway<W>, server: &'a str, hop: &'a str) -> OpenHop<'a, W> {
+        gateway.recorder.record(&Event::HopConnected { server, hop });
+        OpenHop { gateway, server, hop }
+    }
+}
+
+impl<W: World> Drop for OpenHop<'_, W> {
+    fn drop(&mut self) {
+        self.gateway.recorder.record(&Event::HopDisconnected { server: self.server, hop: self.hop });
     }
 }
 
@@ -208,7 +229,8 @@ fn outcomes(job: &Job, verdicts: Vec<Verdict>, hop: &str, reports: bool) -> Vec<
         let diagnosis = Diagnosis {
             status: response.status,
             text: if response.local { response.text.clone() } else { response.to_string().into() },
-            host: (!response.local).then(|| hop.into()),
+            // RFC 3464 §2.3.5 wants a name or a literal, and no port.
+            host: (!response.local).then(|| hop.rsplit_once(':').map_or(hop, |(host, _)| host).into()),
         };
         Outcome { recipient, result, diagnosis }
     };

@@ -39,13 +39,22 @@ pub(crate) fn plan(config: &Config, envelope: &Envelope) -> Plan {
         let decision = policy::route(&config.routing, &envelope.server, &recipient.forward_path);
         match decision.verdict.unwrap_or(Route::None) {
             Route::None => stranded.push(place),
-            route => match ways.iter_mut().find(|(known, _)| *known == route) {
+            route => match ways.iter_mut().find(|(known, _)| is_same_way(known, &route)) {
                 Some((_, places)) => places.push(place),
                 None => ways.push((route, vec![place])),
             },
         }
     }
     Plan { ways: ways.into_iter().map(|(route, places)| (route, places.into_iter().collect())).collect(), stranded }
+}
+
+/// Whether two routes lead to the same place, wherever they are written.
+fn is_same_way(one: &Route, other: &Route) -> bool {
+    match (one, other) {
+        (Route::SmartHosts(one), Route::SmartHosts(other)) => one.hosts == other.hosts && one.spread == other.spread,
+        (Route::Drop(one), Route::Drop(other)) => one.directory == other.directory,
+        (one, other) => one == other,
+    }
 }
 
 /// The way a route makes for the mail of a virtual server.

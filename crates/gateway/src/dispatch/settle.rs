@@ -3,7 +3,7 @@
 
 use super::{Dispatcher, Message, Order};
 use crate::Law;
-use crate::conclude;
+use crate::conclude::{self, Occasion};
 use crate::deliver::Stored;
 use crate::keeper::Errand;
 use crate::plan;
@@ -40,7 +40,7 @@ impl<W: World> Dispatcher<W> {
         let Some(message) = self.messages.get(&id) else { return };
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
         self.gateway.tasks.spawn(async move {
-            let settled = conclude::settle(&gateway, &envelope, &content, outcomes, false).await;
+            let settled = conclude::settle(&gateway, &envelope, &content, outcomes, Occasion::Decision).await;
             let age = gateway.world.now().since(envelope.received);
             conclude::say(&gateway.recorder, &envelope, &settled.outcomes, "none", age);
             // Fails only when everything stops; then it is done again after the start.
@@ -77,7 +77,7 @@ impl<W: World> Dispatcher<W> {
         let retry = plan::retry(&gateway.law.load().config);
         self.gateway.tasks.spawn(async move {
             let event = conclude::delayed(&retry, envelope.received);
-            if conclude::tell(&gateway, &envelope, &content, event, &cases).await.is_ok() {
+            if conclude::tell(&gateway, &envelope, &content, event, &cases, None).await.is_ok() {
                 // Fails only when everything stops; then the sender is told again after the start.
                 let _ = gateway.orders.send(Order::Warned { message: id }).await;
             }
