@@ -85,10 +85,10 @@ impl<W: World> Carrier<W> {
             Route::Drop(to) => self.carry_to_directory(&to.directory, first, jobs).await,
             Route::SmartHosts(hosts) => match self.open(hosts).await {
                 open::Opened::Ready(link) => self.carry_to_host(*link, first, jobs).await,
-                open::Opened::Loop => self.refuse_loops(first, jobs).await,
+                open::Opened::Loop => self.refuse(&conclude::own_loop(), first, jobs).await,
                 open::Opened::Failed(error) => ConnectionEnd::Failed { error },
             },
-            Route::None => unreachable!("recipients without a way are settled when the message is admitted"),
+            Route::None => self.refuse(&conclude::no_route(), first, jobs).await,
         }
     }
 
@@ -158,12 +158,11 @@ impl<W: World> Carrier<W> {
         }
     }
 
-    /// All hosts of the way are ourselves: nothing that goes there will ever arrive (reference 2, 5.4.6).
-    async fn refuse_loops(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
+    /// Nothing that goes this way will ever arrive: every message fails, for the reason stated.
+    async fn refuse(&self, why: &Diagnosis, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
         let mut next = Some(first);
         while let Some(job) = next {
-            let status = EnhancedStatus::new(Class::Permanent, 4, 6);
-            let outcomes = same(&job, Ending::Failed, status, "mail for this destination loops back to this gateway");
+            let outcomes = same(&job, Ending::Failed, why.status, &why.text);
             self.settle(&job, outcomes, &self.way.name, false).await;
             next = self.next(jobs).await;
         }

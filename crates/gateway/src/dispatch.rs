@@ -216,9 +216,8 @@ impl<W: World> Dispatcher<W> {
 
     /// One item for each way that recipients still have to go.
     fn schedule_parts(&mut self, law: &Law<W>, envelope: &Arc<Envelope>, due: Timestamp) {
-        let plan = plan::plan(&law.config, envelope);
         let now = self.gateway.world.now();
-        for (route, recipients) in plan.ways {
+        for (route, recipients) in plan::plan(&law.config, envelope) {
             let destination = self.destination(law, &envelope.server, &route);
             let attempts = recipients.iter().filter_map(|at| envelope.recipients.get(at)).map(|r| r.attempts).max();
             let item = Item {
@@ -233,9 +232,6 @@ impl<W: World> Dispatcher<W> {
                 held: envelope.held,
             };
             self.schedule.admit(item, now);
-        }
-        if !plan.stranded.is_empty() {
-            self.strand(envelope.id, &plan.stranded);
         }
     }
 
