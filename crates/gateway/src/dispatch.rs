@@ -260,8 +260,8 @@ impl<W: World> Dispatcher<W> {
         let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
         self.turn = self.turn.wrapping_add(1);
         let gateway = self.gateway.clone();
-        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: self.turn };
-        self.gateway.tasks.spawn(deliver::connection(carrier, job, queue, cut));
+        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: self.turn, cut };
+        self.gateway.tasks.spawn(deliver::connection(carrier, job, queue));
     }
 
     /// Gives an item to a connection that is open. If it is ending at this very moment the item
