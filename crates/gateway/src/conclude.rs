@@ -233,6 +233,13 @@ pub(crate) fn no_route() -> Diagnosis {
     Diagnosis { status: report::NO_ROUTE, text: "no route leads to this domain".into(), host: None }
 }
 
+/// The words for a way whose hosts are all ourselves (reference 2, 5.4.6).
+#[must_use]
+pub(crate) fn own_loop() -> Diagnosis {
+    let text = "mail for this destination loops back to this gateway".into();
+    Diagnosis { status: report::LOOP, text, host: None }
+}
+
 /// The words for a message that an administrator deleted.
 #[must_use]
 pub(crate) fn deleted() -> Diagnosis {

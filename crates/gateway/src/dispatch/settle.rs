@@ -1,4 +1,4 @@
-//! Recipients that come to an end without a connection: too late, no route, deleted. And those whose
+//! Recipients that come to an end without a connection: too late, deleted. And those whose
 //! sender must be told that the message is late.
 
 use super::{Dispatcher, Message, Order};
@@ -13,11 +13,6 @@ use queue::{Diagnosis, Ending, Item, MessageId, Outcome, State};
 use std::sync::Arc;
 
 impl<W: World> Dispatcher<W> {
-    /// No route leads to these recipients.
-    pub(super) fn strand(&mut self, id: MessageId, places: &[usize]) {
-        self.settle(id, failed(places.iter().copied(), &conclude::no_route()));
-    }
-
     /// These parts of a message have been tried for as long as they may.
     pub(super) fn give_up(&mut self, id: MessageId, items: &[Item]) {
         let mut outcomes = Vec::new();
