@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Send(Send),
     /// Look at the queue of a running gateway, or change it
     Queue(Queue),
-    /// Look into a spool while nobody uses it
+    /// Look into a spool; nothing is changed
     #[command(subcommand)]
     Spool(Spool),
     /// Print the reference of the settings

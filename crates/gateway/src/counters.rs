@@ -59,6 +59,7 @@ pub(crate) struct Counters {
     reloads: Counter,
     reloads_refused: Counter,
     spool_failures: Counter,
+    spool_damages: Counter,
     faults: Counter,
     log_lines_lost: Counter,
     queue_messages: Gauge,
@@ -174,6 +175,7 @@ impl Counters {
             reloads: Counter::default(),
             reloads_refused: Counter::default(),
             spool_failures: Counter::default(),
+            spool_damages: Counter::default(),
             faults: Counter::default(),
             log_lines_lost: Counter::default(),
             queue_messages: Gauge::default(),
@@ -200,6 +202,7 @@ impl Counters {
         r.register("reloads", "Settings loaded while running", self.reloads.clone());
         r.register("reloads_refused", "Settings refused while running", self.reloads_refused.clone());
         r.register("spool_failures", "Writes or flushes of the spool that failed", self.spool_failures.clone());
+        r.register("spool_damages", "Places where the disk had not kept the spool", self.spool_damages.clone());
         r.register("faults", "Programming errors that ended a task", self.faults.clone());
         r.register(
             "log_lines_lost",
@@ -245,6 +248,7 @@ impl Counters {
             Event::Reloaded => bump(&self.reloads),
             Event::ReloadRefused { .. } => bump(&self.reloads_refused),
             Event::SpoolFailed { .. } => bump(&self.spool_failures),
+            Event::Damaged { .. } => bump(&self.spool_damages),
             Event::Fault { .. } => bump(&self.faults),
             Event::Connected { server, .. }
             | Event::Disconnected { server, .. }

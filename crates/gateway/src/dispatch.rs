@@ -58,8 +58,13 @@ pub enum Order {
     Closed { connection: ConnectionId, end: ConnectionEnd },
     /// Recipients that no connection carried have come to an end; reports are durable.
     Settled { message: MessageId, outcomes: Vec<Outcome> },
-    /// The sender of a message has been told that it is late.
-    Warned { message: MessageId },
+    /// The sender of a message was to be told that it is late.
+    Warned {
+        /// The message.
+        message: MessageId,
+        /// The report is durable.
+        told: bool,
+    },
     /// There are new settings.
     Reloaded,
     /// An administrator asks or commands.
@@ -100,6 +105,8 @@ pub(crate) struct Dispatcher<W: World> {
     kept_octets: u64,
     /// Connections opened so far.
     turn: usize,
+    /// Tasks that are making reports durable.
+    telling: usize,
     stopping: bool,
 }
 
@@ -124,6 +131,7 @@ impl<W: World> Dispatcher<W> {
             outbox: VecDeque::new(),
             kept_octets: 0,
             turn: 0,
+            telling: 0,
             stopping: false,
         };
         for Queued { envelope, location, retry_at } in recovered {
@@ -137,7 +145,7 @@ impl<W: World> Dispatcher<W> {
     pub(crate) async fn run(mut self) {
         let gateway = self.gateway.clone();
         let mut batch = Vec::with_capacity(BATCH);
-        while !(self.stopping && self.lines.is_empty() && self.outbox.is_empty()) {
+        while !(self.stopping && self.lines.is_empty() && self.telling == 0 && self.outbox.is_empty()) {
             let wake = if self.stopping { None } else { self.turn() };
             let now = gateway.world.now();
             tokio::select! {
@@ -155,7 +163,9 @@ impl<W: World> Dispatcher<W> {
                 () = tokio::time::sleep(wake.unwrap_or(now).since(now)), if wake.is_some() => {}
             }
         }
-        // What the keeper still has room for is recorded; the rest is delivered again.
+        // The keeper must not wait for us now; what it admits from here on is found at the next start.
+        self.orders.close();
+        // What it still takes is recorded; the rest is delivered again.
         while let Some(errand) = self.outbox.pop_front() {
             match gateway.keeper.reserve().await {
                 Ok(permit) => permit.send(errand),
@@ -175,7 +185,7 @@ impl<W: World> Dispatcher<W> {
             Order::Finished { connection, message, outcomes } => self.finished(law, connection, message, &outcomes),
             Order::Closed { connection, end } => self.closed(law, connection, end),
             Order::Settled { message, outcomes } => self.settled(law, message, &outcomes),
-            Order::Warned { message } => self.warned(message),
+            Order::Warned { message, told } => self.warned(message, told),
             Order::Reloaded => self.reloaded(law),
             Order::Queue(command, answer) => {
                 let said = self.administer(command);

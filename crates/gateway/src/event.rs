@@ -135,10 +135,12 @@ pub(crate) enum Event<'a> {
     BadMail { server: &'a str, id: MessageId, why: &'a str },
     /// A message could not be moved to the bad-mail directory; it stays in the queue.
     NotBuried { server: &'a str, id: MessageId, why: &'a str },
-    /// An administrator did something to the queue.
-    Administered { command: &'a str, messages: usize },
+    /// An administrator did something to messages or destinations of the queue.
+    Administered { command: &'a str, touched: usize },
     /// The spool could not be written; new mail is refused until it can be.
     SpoolFailed { why: &'a str },
+    /// The disk did not return what it had promised to keep.
+    Damaged { what: &'a str },
     /// A programming error ended a task; nothing was lost with it.
     Fault { place: &'a str, what: &'a str },
 }
@@ -187,6 +189,7 @@ impl Event<'_> {
             Event::NotBuried { .. } => "not-buried",
             Event::Administered { .. } => "administered",
             Event::SpoolFailed { .. } => "spool-failed",
+            Event::Damaged { .. } => "damaged",
             Event::Fault { .. } => "fault",
         }
     }
@@ -297,10 +300,11 @@ impl Event<'_> {
                 to.field("id", &id);
                 to.field("why", &why);
             }
-            Event::Administered { command, messages } => {
+            Event::Administered { command, touched } => {
                 to.field("command", &command);
-                to.number("messages", messages as u64);
+                to.number("touched", touched as u64);
             }
+            Event::Damaged { what } => to.field("what", &what),
             Event::Fault { place, what } => {
                 to.field("place", &place);
                 to.field("what", &what);

@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -86,6 +87,7 @@ pub struct Handle<W: World> {
     gateway: Arc<Gateway<W>>,
     doors: BTreeMap<Box<str>, Door>,
     keeper_ended: mpsc::Receiver<()>,
+    dispatcher: JoinHandle<()>,
 }
 
 impl<W: World> Handle<W> {
@@ -107,9 +109,9 @@ impl<W: World> Handle<W> {
             .recorder
             .record(&Event::Recovered { messages: recovery.messages.len(), damaged: recovery.damages.len() });
         say_damages(&gateway, &recovery);
-        gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages).run());
+        let dispatcher = gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages).run());
         gateway.recorder.record(&Event::Started);
-        Ok(Handle { gateway, doors, keeper_ended })
+        Ok(Handle { gateway, doors, keeper_ended, dispatcher })
     }
 
     /// Where the virtual servers really listen, by name.
@@ -160,6 +162,15 @@ impl<W: World> Handle<W> {
         let closed = self.doors.remove(name).is_some();
         set_listening(&self.gateway, &self.doors);
         closed
+    }
+
+    /// Returns when the gateway cannot go on: the owner of the spool or of the schedule has ended by a
+    /// programming error. The process must end too, and start again from what is durable.
+    pub async fn failed(&mut self) {
+        tokio::select! {
+            _ = self.keeper_ended.recv() => {}
+            _ = &mut self.dispatcher => {}
+        }
     }
 
     /// What others may do with a running gateway.
@@ -317,7 +328,6 @@ fn set_listening<W: World>(gateway: &Gateway<W>, doors: &BTreeMap<Box<str>, Door
 
 fn say_damages<W: World>(gateway: &Gateway<W>, recovery: &Recovery) {
     for damage in &recovery.damages {
-        let what = format!("{} at {}: {:?}, message {:?}", damage.file, damage.offset, damage.what, damage.message);
-        gateway.recorder.record(&Event::SpoolFailed { why: &what });
+        gateway.recorder.record(&Event::Damaged { what: &damage.to_string() });
     }
 }

@@ -184,9 +184,9 @@ fn every_transcript_is_a_test() {
 
 /// What is wrong with a good transcript in which one text is replaced by another.
 fn failure_of(name: &str, text: &str, instead: &str) -> Failure {
-    let good = fs::read_to_string(directory().join(name).with_extension("smtp")).unwrap();
+    let good = fs::read_to_string(directory().join(name).with_extension("smtp")).expect("the transcript is there");
     assert!(good.contains(text), "{name} has changed");
-    let script = Script::parse(&good.replacen(text, instead, 1)).unwrap();
+    let script = Script::parse(&good.replacen(text, instead, 1)).expect("still a transcript");
     play(&script, &settings, false).failure.expect("a transcript that is wrong must fail")
 }
 

@@ -4,7 +4,7 @@ use crate::cli;
 use crate::control::Socket;
 use crate::settings::{self, Loaded};
 use crate::world::Machine;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use config::Config;
 use gateway::Handle;
 use policy::Route;
@@ -60,6 +60,7 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
             _ = stops.recv() => break,
             _ = tokio::signal::ctrl_c() => break,
             _ = reloads.recv() => reload(serve, &mut handle, &config).await,
+            () = handle.failed() => bail!("an owner of the queue has ended by a programming error; what is durable is safe"),
             () = pulse(watchdog) => tell_systemd(&[NotifyState::Watchdog]),
         }
     }
@@ -86,6 +87,7 @@ fn salt() -> u64 {
 #[expect(clippy::disallowed_methods, reason = "directories are made before the world begins")]
 fn make_directories(config: &Config) -> Result<()> {
     let mut directories = BTreeSet::from([config.state_dir.clone(), config.queue.bad_mail_directory.clone()]);
+    directories.extend(config.control_socket.parent().map(PathBuf::from));
     for route in config.routing.organization.iter().chain(&config.routing.drop_directory) {
         if let Route::Drop(drop) = route {
             directories.insert(drop.directory.clone());
@@ -153,7 +155,7 @@ async fn reload(serve: &cli::Serve, handle: &mut Handle<Machine>, running: &Conf
     match settings::load(&serve.settings) {
         Err(error) => handle.reload_refused(&format!("{error:#}")),
         Ok(loaded) if needs_restart(running, &loaded.config) => {
-            handle.reload_refused("state_dir, metrics and control.socket change only with a restart");
+            handle.reload_refused("state_dir, metrics, control.socket and log.format change only with a restart");
         }
         // A refusal is an event already.
         Ok(loaded) => {
@@ -168,7 +170,10 @@ async fn reload(serve: &cli::Serve, handle: &mut Handle<Machine>, running: &Conf
 }
 
 fn needs_restart(running: &Config, new: &Config) -> bool {
-    running.state_dir != new.state_dir || running.metrics != new.metrics || running.control_socket != new.control_socket
+    running.state_dir != new.state_dir
+        || running.metrics != new.metrics
+        || running.control_socket != new.control_socket
+        || running.log_format != new.log_format
 }
 
 /// Half of the time systemd waits for a sign of life, if it does.

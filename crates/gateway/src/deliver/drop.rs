@@ -1,8 +1,10 @@
 //! Delivery into a directory: one file a message, whole or not there.
 
-use super::{Carrier, Job, Source, same};
+use super::{Carrier, Job, Source, same, unreadable};
+use crate::event::Event;
 use crate::world::World;
 use mail::{Class, EnhancedStatus};
+use queue::spool::ReadError;
 use queue::{ConnectionEnd, Ending, Outcome};
 use std::fmt::Write;
 use std::io;
@@ -20,16 +22,23 @@ impl<W: World> Carrier<W> {
         while let Some(job) = next {
             let outcomes = match self.drop_file(directory, &job).await {
                 Ok(()) => delivered(&job, directory),
-                // The disk or the directory is at fault, and every message would meet the same.
-                Err(error) => {
-                    let error = format!("{}: {error}", directory.display()).into();
-                    return ConnectionEnd::Failed { error };
-                }
+                Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadError>()) {
+                    Some(unread) => unreadable(&job, unread),
+                    // The directory is at fault, and every message would meet the same.
+                    None => return self.refused(directory, &error),
+                },
             };
             self.settle(&job, outcomes, &self.way.name, false).await;
             next = self.next(jobs).await;
         }
         ConnectionEnd::Closed
+    }
+
+    fn refused(&self, directory: &Path, error: &io::Error) -> ConnectionEnd {
+        let why = format!("{}: {error}", directory.display());
+        let event = Event::HopRefused { server: &self.way.server, hop: &self.way.name, why: &why };
+        self.gateway.recorder.record(&event);
+        ConnectionEnd::Failed { error: why.into() }
     }
 
     /// The name of the file is the identifier: a message dropped again after a crash replaces itself.

@@ -85,7 +85,7 @@ impl<W: World> Dispatcher<W> {
             QueueCommand::Freeze(name) => ("freeze", self.freeze(&name, true, now)),
             QueueCommand::Unfreeze(name) => ("unfreeze", self.freeze(&name, false, now)),
         };
-        self.gateway.recorder.record(&Event::Administered { command: word, messages: touched });
+        self.gateway.recorder.record(&Event::Administered { command: word, touched });
         QueueAnswer::Done(touched)
     }
 

@@ -34,6 +34,7 @@ impl<W: World> Dispatcher<W> {
     fn settle(&mut self, id: MessageId, outcomes: Vec<Outcome>) {
         let Some(message) = self.messages.get(&id) else { return };
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
+        self.telling += 1;
         self.gateway.tasks.spawn(async move {
             let settled = conclude::settle(&gateway, &envelope, &content, outcomes, Occasion::Decision).await;
             let age = gateway.world.now().since(envelope.received);
@@ -45,6 +46,7 @@ impl<W: World> Dispatcher<W> {
 
     /// What a task has settled is recorded; what it could not is scheduled again.
     pub(super) fn settled(&mut self, law: &Arc<Law<W>>, id: MessageId, outcomes: &[Outcome]) {
+        self.telling -= 1;
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).apply(outcomes);
         let (envelope, warned) = (message.envelope.clone(), message.envelope.warned);
@@ -70,16 +72,20 @@ impl<W: World> Dispatcher<W> {
         }
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
         let retry = plan::retry(&gateway.law.load().config);
+        self.telling += 1;
         self.gateway.tasks.spawn(async move {
             let event = conclude::delayed(&retry, envelope.received);
-            if conclude::tell(&gateway, &envelope, &content, event, &cases, None).await.is_ok() {
-                // Fails only when everything stops; then the sender is told again after the start.
-                let _ = gateway.orders.send(Order::Warned { message: id }).await;
-            }
+            let told = conclude::tell(&gateway, &envelope, &content, event, &cases, None).await.is_ok();
+            // Fails only when everything stops; then the sender is told again after the start.
+            let _ = gateway.orders.send(Order::Warned { message: id, told }).await;
         });
     }
 
-    pub(super) fn warned(&mut self, id: MessageId) {
+    pub(super) fn warned(&mut self, id: MessageId, told: bool) {
+        self.telling -= 1;
+        if !told {
+            return;
+        }
         let retry_at = self.schedule.items_of(id).map(|item| item.due).min();
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).warned = true;
