@@ -1,8 +1,9 @@
 //! Delivery into a directory: one file a message, whole or not there.
 
-use super::{Carrier, Job, Source, same};
+use super::{Carrier, Job, Source, same, unreadable};
 use crate::world::World;
 use mail::{Class, EnhancedStatus};
+use queue::spool::ReadError;
 use queue::{ConnectionEnd, Ending, Outcome};
 use std::fmt::Write;
 use std::io;
@@ -20,11 +21,16 @@ impl<W: World> Carrier<W> {
         while let Some(job) = next {
             let outcomes = match self.drop_file(directory, &job).await {
                 Ok(()) => delivered(&job, directory),
-                // The disk or the directory is at fault, and every message would meet the same.
-                Err(error) => {
-                    let error = format!("{}: {error}", directory.display()).into();
-                    return ConnectionEnd::Failed { error };
-                }
+                Err(error) => match error.downcast::<ReadError>() {
+                    // The message alone is at fault, and must not stand before all others.
+                    Ok(ReadError::Gone) => return ConnectionEnd::Closed,
+                    Ok(error) => unreadable(&job, &error),
+                    // The disk or the directory is, and every message would meet the same.
+                    Err(error) => {
+                        let error = format!("{}: {error}", directory.display()).into();
+                        return ConnectionEnd::Failed { error };
+                    }
+                },
             };
             self.settle(&job, outcomes, &self.way.name, false).await;
             next = self.next(jobs).await;
