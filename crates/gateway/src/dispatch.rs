@@ -26,6 +26,7 @@ use queue::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const ORDERS: usize = 4096;
 /// Orders that are looked at before the schedule is asked again.
 const BATCH: usize = 256;
+/// The longest sleep. The schedule is in wall-clock time, and a clock that has jumped should be noticed.
+const GLANCE: Duration = Duration::from_secs(60);
 /// Octets of bodies that are kept in memory until they have been sent once.
 const KEPT_OCTETS: u64 = 32 * 1024 * 1024;
 
@@ -137,8 +140,10 @@ impl<W: World> Dispatcher<W> {
     pub(crate) async fn run(mut self) {
         let gateway = self.gateway.clone();
         let mut batch = Vec::with_capacity(BATCH);
+        let mut cut = false;
         while !(self.stopping && self.lines.is_empty() && self.outbox.is_empty()) {
             let wake = if self.stopping { None } else { self.turn() };
+            self.pass_on();
             let now = gateway.world.now();
             tokio::select! {
                 biased;
@@ -151,15 +156,12 @@ impl<W: World> Dispatcher<W> {
                 }
                 permit = gateway.keeper.reserve(), if !self.outbox.is_empty() => self.record(permit.ok()),
                 () = gateway.stop.soft.cancelled(), if !self.stopping => self.stop(),
-                () = gateway.stop.hard.cancelled(), if self.stopping => break,
-                () = tokio::time::sleep(wake.unwrap_or(now).since(now)), if wake.is_some() => {}
-            }
-        }
-        // What the keeper still has room for is recorded; the rest is delivered again.
-        while let Some(errand) = self.outbox.pop_front() {
-            match gateway.keeper.reserve().await {
-                Ok(permit) => permit.send(errand),
-                Err(_) => break,
+                () = gateway.stop.hard.cancelled(), if self.stopping && !cut => {
+                    // What they have heard by now they still tell, and it is recorded.
+                    self.lines.values().for_each(|line| line.cut.cancel());
+                    cut = true;
+                }
+                () = tokio::time::sleep(wake.unwrap_or(now).since(now).min(GLANCE)), if wake.is_some() => {}
             }
         }
     }
@@ -358,6 +360,16 @@ impl<W: World> Dispatcher<W> {
     fn release_line(&mut self, connection: ConnectionId) {
         if let Some(line) = self.lines.get_mut(&connection) {
             line.jobs = None;
+        }
+    }
+
+    /// Gives the keeper all that it has room for.
+    fn pass_on(&mut self) {
+        while !self.outbox.is_empty()
+            && let Some(permit) = self.gateway.keeper.try_reserve()
+            && let Some(errand) = self.outbox.pop_front()
+        {
+            permit.send(errand);
         }
     }
 

@@ -89,6 +89,12 @@ impl KeeperHandle {
         self.room.load(Ordering::Relaxed)
     }
 
+    /// A place in the queue to the keeper, if there is one now.
+    #[must_use]
+    pub(crate) fn try_reserve(&self) -> Option<mpsc::Permit<'_, Errand>> {
+        self.errands.try_reserve().ok()
+    }
+
     /// A place in the queue to the keeper; for whoever must not wait while holding an errand.
     ///
     /// # Errors
