@@ -27,13 +27,15 @@ use queue::{
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Orders that may wait.
 pub(crate) const ORDERS: usize = 4096;
 /// Orders that are looked at before the schedule is asked again.
 const BATCH: usize = 256;
+/// Messages that are concluded beside the connections at the same time; each holds what its report returns.
+const CONCLUSIONS: usize = 32;
 /// The longest sleep. The schedule is in wall-clock time, and a clock that has jumped should be noticed.
 const GLANCE: Duration = Duration::from_secs(60);
 /// Octets of bodies that are kept in memory until they have been sent once.
@@ -101,8 +103,10 @@ pub(crate) struct Dispatcher<W: World> {
     /// What the keeper is to be told.
     outbox: VecDeque<Errand>,
     kept_octets: u64,
-    /// Connections opened so far.
-    turn: usize,
+    /// Connections opened so far, by way.
+    turns: BTreeMap<DestinationId, usize>,
+    /// Whoever concludes a message holds a permit: an outage of days, or one command, ends thousands.
+    conclusions: Arc<Semaphore>,
     stopping: bool,
 }
 
@@ -126,7 +130,8 @@ impl<W: World> Dispatcher<W> {
             outdated: BTreeSet::new(),
             outbox: VecDeque::new(),
             kept_octets: 0,
-            turn: 0,
+            turns: BTreeMap::new(),
+            conclusions: Arc::new(Semaphore::new(CONCLUSIONS)),
             stopping: false,
         };
         for Queued { envelope, location, retry_at } in recovered {
@@ -209,9 +214,9 @@ impl<W: World> Dispatcher<W> {
     /// Takes a message in and schedules what is still to be done for it.
     fn enter(&mut self, law: &Law<W>, message: Admitted, due: Timestamp) {
         let Admitted { envelope, location, body } = message;
-        let size = envelope.content.size_bytes;
-        let body = body.filter(|_| self.kept_octets + size <= KEPT_OCTETS);
-        self.kept_octets += if body.is_some() { size } else { 0 };
+        let octets = kept(&envelope);
+        let body = body.filter(|_| self.kept_octets + octets <= KEPT_OCTETS);
+        self.kept_octets += if body.is_some() { octets } else { 0 };
         self.messages.insert(envelope.id, Message { envelope: envelope.clone(), location, body });
         self.schedule_parts(law, &envelope, due);
     }
@@ -260,9 +265,10 @@ impl<W: World> Dispatcher<W> {
         let line = Line { destination, jobs: Some(jobs), cut: cut.clone(), carries: Some(item) };
         self.lines.insert(connection, line);
         let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
-        self.turn = self.turn.wrapping_add(1);
+        let turn = self.turns.entry(destination).or_default();
+        *turn = turn.wrapping_add(1);
         let gateway = self.gateway.clone();
-        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: self.turn, cut };
+        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: *turn, cut };
         self.gateway.tasks.spawn(deliver::connection(carrier, job, queue));
     }
 
@@ -344,7 +350,7 @@ impl<W: World> Dispatcher<W> {
         if let Some(message) = self.messages.get_mut(&id)
             && message.body.take().is_some()
         {
-            self.kept_octets = self.kept_octets.saturating_sub(message.envelope.content.size_bytes);
+            self.kept_octets = self.kept_octets.saturating_sub(kept(&message.envelope));
         }
     }
 
@@ -442,6 +448,11 @@ impl<W: World> Dispatcher<W> {
         }
         self.gateway.recorder.counters().queue_is(self.messages.len(), waiting, resting);
     }
+}
+
+/// Octets that keeping a body costs: it arrived in chunks, and the smallest is a page.
+fn kept(envelope: &Envelope) -> u64 {
+    envelope.content.size_bytes.max(4096)
 }
 
 /// What is left of an item after an attempt. Recipients that were only too many for one

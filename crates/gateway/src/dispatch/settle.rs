@@ -34,7 +34,10 @@ impl<W: World> Dispatcher<W> {
     fn settle(&mut self, id: MessageId, outcomes: Vec<Outcome>) {
         let Some(message) = self.messages.get(&id) else { return };
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
+        let conclusions = self.conclusions.clone();
         self.gateway.tasks.spawn(async move {
+            // Never closed, so there is always a permit at last.
+            let _permit = conclusions.acquire().await;
             let settled = conclude::settle(&gateway, &envelope, &content, outcomes, false).await;
             let age = gateway.world.now().since(envelope.received);
             conclude::say(&gateway.recorder, &envelope, &settled.outcomes, "none", age);
@@ -70,7 +73,9 @@ impl<W: World> Dispatcher<W> {
         }
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
         let retry = plan::retry(&gateway.law.load().config);
+        let conclusions = self.conclusions.clone();
         self.gateway.tasks.spawn(async move {
+            let _permit = conclusions.acquire().await;
             let event = conclude::delayed(&retry, envelope.received);
             if conclude::tell(&gateway, &envelope, &content, event, &cases).await.is_ok() {
                 // Fails only when everything stops; then the sender is told again after the start.
