@@ -162,6 +162,16 @@ impl<W: World> Handle<W> {
         closed
     }
 
+    /// Returns when the owner of the spool or of the schedule has ended although nobody stopped it. What
+    /// it knew is gone: the process must end, and the next one finds everything in the spool.
+    pub async fn owner_lost(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.keeper_ended.recv() => {}
+            () = self.gateway.orders.closed() => {}
+        }
+    }
+
     /// What others may do with a running gateway.
     #[must_use]
     pub fn control(&self) -> Control<W> {
@@ -316,6 +326,9 @@ fn set_listening<W: World>(gateway: &Gateway<W>, doors: &BTreeMap<Box<str>, Door
 }
 
 fn say_damages<W: World>(gateway: &Gateway<W>, recovery: &Recovery) {
+    if let Some(error) = &recovery.broken {
+        gateway.recorder.record(&Event::SpoolFailed { why: &error.to_string() });
+    }
     for damage in &recovery.damages {
         let what = format!("{} at {}: {:?}, message {:?}", damage.file, damage.offset, damage.what, damage.message);
         gateway.recorder.record(&Event::SpoolFailed { why: &what });
