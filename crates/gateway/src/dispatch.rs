@@ -98,7 +98,7 @@ pub(crate) struct Dispatcher<W: World> {
     ways: BTreeMap<DestinationId, Arc<Way>>,
     messages: BTreeMap<MessageId, Message>,
     lines: BTreeMap<ConnectionId, Line>,
-    /// Messages that were under way when new settings came; planned anew when nothing carries them.
+    /// Messages that could not be planned anew because they were under way; planned when nothing carries them.
     outdated: BTreeSet<MessageId>,
     /// What the keeper is to be told.
     outbox: VecDeque<Errand>,
@@ -238,7 +238,10 @@ impl<W: World> Dispatcher<W> {
                 warned: envelope.warned,
                 held: envelope.held,
             };
-            self.schedule.admit(item, now);
+            if !self.schedule.admit(item, now) {
+                // A part of it is under way there; what this one adds must not be forgotten.
+                self.outdated.insert(envelope.id);
+            }
         }
     }
 
