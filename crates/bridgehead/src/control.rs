@@ -4,7 +4,7 @@
 use crate::world::Machine;
 use anyhow::{Context, Result, bail};
 use gateway::{Control, QueueAnswer, QueueCommand};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Octets a command may have.
 const COMMAND_OCTETS: u64 = 1024 * 1024;
+/// How long a socket that could not accept is left alone.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client of the socket may take.
 const TIME: Duration = Duration::from_secs(30);
 
@@ -31,8 +33,11 @@ impl Socket {
     /// What the system said, with the path.
     pub(crate) fn open(path: &Path) -> Result<Socket> {
         let cannot = || format!("cannot open the control socket {}", path.display());
-        if path.exists() {
-            std::fs::remove_file(path).with_context(cannot)?;
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).with_context(cannot)?,
+            // A file that is something else is somebody's: a slip in the settings must not cost it.
+            Ok(_) => bail!("{}: there is a file that is not a socket", cannot()),
+            Err(_) => {}
         }
         let listener = UnixListener::bind(path).with_context(cannot)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(cannot)?;
@@ -47,13 +52,16 @@ impl Socket {
                 () = stop.cancelled() => return,
                 accepted = self.listener.accept() => accepted,
             };
-            if let Ok((stream, _)) = accepted {
-                let control = control.clone();
-                tokio::spawn(async move {
-                    // A client that has gone needs no answer.
-                    let _ = tokio::time::timeout(TIME, answer(stream, control)).await;
-                });
-            }
+            let Ok((stream, _)) = accepted else {
+                // No descriptor left, most likely; asking again at once would only spin.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let control = control.clone();
+            tokio::spawn(async move {
+                // A client that has gone needs no answer.
+                let _ = tokio::time::timeout(TIME, answer(stream, control)).await;
+            });
         }
     }
 }

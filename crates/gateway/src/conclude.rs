@@ -8,6 +8,7 @@ use crate::deliver::{Source, Stored};
 use crate::event::{Event, Reported};
 use crate::keeper::NotCommitted;
 use crate::recorder::Recorder;
+use crate::session::caught;
 use crate::world::World;
 use mail::{Class, EnhancedStatus, ReversePath, Timestamp};
 use queue::Draft;
@@ -41,7 +42,8 @@ pub(crate) enum Occasion {
     Decision,
 }
 
-/// Makes every report durable that these outcomes ask for.
+/// Makes every report durable that these outcomes ask for. A panic on the way is like a report that
+/// could not be made: nothing of the message may be lost with it.
 pub(crate) async fn settle<W: World>(
     gateway: &Arc<Gateway<W>>,
     envelope: &Arc<Envelope>,
@@ -49,6 +51,20 @@ pub(crate) async fn settle<W: World>(
     mut outcomes: Vec<Outcome>,
     occasion: Occasion,
 ) -> Settled {
+    if caught(report_all(gateway, envelope, content, &mut outcomes, occasion)).await.is_none() {
+        gateway.recorder.record(&Event::Fault { place: "report", what: "panic; the report is put off" });
+        put_off(&mut outcomes, report::Event::Failed);
+    }
+    Settled { outcomes }
+}
+
+async fn report_all<W: World>(
+    gateway: &Arc<Gateway<W>>,
+    envelope: &Arc<Envelope>,
+    content: &Stored,
+    outcomes: &mut [Outcome],
+    occasion: Occasion,
+) {
     let (hop_reports, attempted) = match occasion {
         Occasion::Attempt { hop_reports } => (hop_reports, Some(gateway.world.now())),
         Occasion::Decision => (false, None),
@@ -61,13 +77,12 @@ pub(crate) async fn settle<W: World>(
         let cases: Vec<(usize, Diagnosis)> =
             outcomes.iter().filter(asked).map(|o| (o.recipient, o.diagnosis.clone())).collect();
         if !cases.is_empty() && tell(gateway, envelope, content, event, &cases, attempted).await.is_err() {
-            put_off(&mut outcomes, event);
+            put_off(outcomes, event);
         }
     }
     if envelope.reverse_path == ReversePath::Null {
-        bury(gateway, envelope, content, &mut outcomes).await;
+        bury(gateway, envelope, content, outcomes).await;
     }
-    Settled { outcomes }
 }
 
 /// What could not be told has not happened yet. A delivery cannot be taken back; its report is lost
@@ -82,7 +97,7 @@ fn put_off(outcomes: &mut [Outcome], event: report::Event) {
 /// Queues one report about some recipients of a message.
 ///
 /// # Errors
-/// It could not be made durable, or what it must return could not be read.
+/// It could not be made durable, or what it must return could not be read now.
 pub(crate) async fn tell<W: World>(
     gateway: &Arc<Gateway<W>>,
     envelope: &Arc<Envelope>,
@@ -100,8 +115,13 @@ pub(crate) async fn tell<W: World>(
         cases.iter().map(|(recipient, diagnosis)| Case { recipient: *recipient, diagnosis, attempted }).collect();
     let extent = report::extent(envelope, event, &settings);
     let limit = if extent == Extent::Full { usize::MAX } else { HEADER_OCTETS };
-    let octets = read(gateway, content, limit).await.map_err(|_| NotCommitted::Failed)?;
-    let returned = if extent == Extent::Full { Returned::Full(&octets) } else { Returned::Headers(&octets) };
+    let (octets, whole) = match read(gateway, content, limit).await {
+        Ok(octets) => (octets, extent == Extent::Full),
+        Err(ReadError::Disk(_)) => return Err(NotCommitted::Failed),
+        // What the disk has lost does not come back, and its sender must hear of it all the same.
+        Err(ReadError::Damaged | ReadError::Gone) => (Vec::new(), false),
+    };
+    let returned = if whole { Returned::Full(&octets) } else { Returned::Headers(&octets) };
     let subject = Subject { envelope, event, cases: &cases, returned };
     let Some((report, body)) = report::compose(&subject, &settings, gateway.ids.next(), now) else {
         return Ok(());
@@ -181,7 +201,12 @@ async fn place<W: World>(
     let bad = bad_mail(envelope, &cases, now);
     let directory = gateway.law.load().config.queue.bad_mail_directory.clone();
     let mut source = Source::new(gateway, bad.message_head, content);
-    let pieces = Box::new(move || source.next_blocking().map_err(io::Error::other));
+    let pieces = Box::new(move || match source.next_blocking() {
+        Err(ReadError::Disk(error)) => Err(error),
+        // What can still be read of it is all that there will ever be.
+        Err(ReadError::Damaged | ReadError::Gone) => Ok(None),
+        Ok(piece) => Ok(piece),
+    });
     gateway.world.place_file(&directory, &bad.message_name, pieces).await?;
     let mut reason = Some(bad.reason.into_bytes().into());
     gateway.world.place_file(&directory, &bad.reason_name, Box::new(move || Ok(reason.take()))).await

@@ -60,7 +60,7 @@ pub(crate) struct Carrier<W: World> {
     pub way: Arc<Way>,
     pub id: ConnectionId,
     pub connect_limit: Duration,
-    /// Counts the connections of the way, so that load can be spread over its hosts.
+    /// The number of this connection of the way, so that load can be spread over its hosts.
     pub turn: usize,
     /// Ends the connection at once, whatever the next hop is at.
     pub cut: CancellationToken,
@@ -238,6 +238,7 @@ fn mail(job: &Job) -> Mail {
 
 /// The verdicts of a next hop in the words of the queue. `reports`: the hop offers DSN.
 fn outcomes(job: &Job, verdicts: Vec<Verdict>, hop: &str, reports: bool) -> Vec<Outcome> {
+    let progress = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Delivered(_)));
     let outcome = |(recipient, verdict): (usize, Verdict)| {
         let result = match &verdict {
             Verdict::Delivered(_) if reports => Ending::Delivered,
@@ -246,8 +247,11 @@ fn outcomes(job: &Job, verdicts: Vec<Verdict>, hop: &str, reports: bool) -> Vec<
             Verdict::Failed(_) => Ending::Failed,
         };
         let response = verdict.response();
+        // RFC 5321 §4.5.3.1.10: a peer without enhanced statuses says by 452 alone that there were too
+        // many recipients, and where others got through that is what it means.
+        let too_many = result == Ending::Deferred && progress && response.is_too_many_recipients();
         let diagnosis = Diagnosis {
-            status: response.status,
+            status: if too_many { EnhancedStatus::new(Class::Transient, 5, 3) } else { response.status },
             text: if response.local { response.text.clone() } else { response.to_string().into() },
             // RFC 3464 §2.3.5 wants a name or a literal, and no port.
             host: (!response.local).then(|| hop.rsplit_once(':').map_or(hop, |(host, _)| host).into()),

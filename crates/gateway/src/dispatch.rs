@@ -26,13 +26,18 @@ use queue::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Orders that may wait.
 pub(crate) const ORDERS: usize = 4096;
 /// Orders that are looked at before the schedule is asked again.
 const BATCH: usize = 256;
+/// Messages that are concluded beside the connections at the same time; each holds what its report returns.
+const CONCLUSIONS: usize = 32;
+/// The longest sleep. The schedule is in wall-clock time, and a clock that has jumped should be noticed.
+const GLANCE: Duration = Duration::from_secs(60);
 /// Octets of bodies that are kept in memory until they have been sent once.
 const KEPT_OCTETS: u64 = 32 * 1024 * 1024;
 
@@ -98,15 +103,17 @@ pub(crate) struct Dispatcher<W: World> {
     ways: BTreeMap<DestinationId, Arc<Way>>,
     messages: BTreeMap<MessageId, Message>,
     lines: BTreeMap<ConnectionId, Line>,
-    /// Messages that were under way when new settings came; planned anew when nothing carries them.
+    /// Messages that could not be planned anew because they were under way; planned when nothing carries them.
     outdated: BTreeSet<MessageId>,
     /// What the keeper is to be told.
     outbox: VecDeque<Errand>,
     kept_octets: u64,
-    /// Connections opened so far.
-    turn: usize,
-    /// Tasks that are making reports durable.
-    telling: usize,
+    /// Connections opened so far, by way.
+    turns: BTreeMap<DestinationId, usize>,
+    /// Whoever concludes a message holds a permit: an outage of days, or one command, ends thousands.
+    conclusions: Arc<Semaphore>,
+    /// How many conclude a message, or wait for it.
+    concluding: usize,
     stopping: bool,
 }
 
@@ -130,8 +137,9 @@ impl<W: World> Dispatcher<W> {
             outdated: BTreeSet::new(),
             outbox: VecDeque::new(),
             kept_octets: 0,
-            turn: 0,
-            telling: 0,
+            turns: BTreeMap::new(),
+            conclusions: Arc::new(Semaphore::new(CONCLUSIONS)),
+            concluding: 0,
             stopping: false,
         };
         for Queued { envelope, location, retry_at } in recovered {
@@ -145,8 +153,10 @@ impl<W: World> Dispatcher<W> {
     pub(crate) async fn run(mut self) {
         let gateway = self.gateway.clone();
         let mut batch = Vec::with_capacity(BATCH);
-        while !(self.stopping && self.lines.is_empty() && self.telling == 0 && self.outbox.is_empty()) {
+        let mut cut = false;
+        while !(self.stopping && self.lines.is_empty() && self.concluding == 0 && self.outbox.is_empty()) {
             let wake = if self.stopping { None } else { self.turn() };
+            self.pass_on();
             let now = gateway.world.now();
             tokio::select! {
                 biased;
@@ -159,17 +169,12 @@ impl<W: World> Dispatcher<W> {
                 }
                 permit = gateway.keeper.reserve(), if !self.outbox.is_empty() => self.record(permit.ok()),
                 () = gateway.stop.soft.cancelled(), if !self.stopping => self.stop(),
-                () = gateway.stop.hard.cancelled(), if self.stopping => break,
-                () = tokio::time::sleep(wake.unwrap_or(now).since(now)), if wake.is_some() => {}
-            }
-        }
-        // The keeper must not wait for us now; what it admits from here on is found at the next start.
-        self.orders.close();
-        // What it still takes is recorded; the rest is delivered again.
-        while let Some(errand) = self.outbox.pop_front() {
-            match gateway.keeper.reserve().await {
-                Ok(permit) => permit.send(errand),
-                Err(_) => break,
+                () = gateway.stop.hard.cancelled(), if self.stopping && !cut => {
+                    // What they have heard by now they still tell, and it is recorded.
+                    self.lines.values().for_each(|line| line.cut.cancel());
+                    cut = true;
+                }
+                () = tokio::time::sleep(wake.unwrap_or(now).since(now).min(GLANCE)), if wake.is_some() => {}
             }
         }
     }
@@ -217,9 +222,9 @@ impl<W: World> Dispatcher<W> {
     /// Takes a message in and schedules what is still to be done for it.
     fn enter(&mut self, law: &Law<W>, message: Admitted, due: Timestamp) {
         let Admitted { envelope, location, body } = message;
-        let size = envelope.content.size_bytes;
-        let body = body.filter(|_| self.kept_octets + size <= KEPT_OCTETS);
-        self.kept_octets += if body.is_some() { size } else { 0 };
+        let octets = kept(&envelope);
+        let body = body.filter(|_| self.kept_octets + octets <= KEPT_OCTETS);
+        self.kept_octets += if body.is_some() { octets } else { 0 };
         self.messages.insert(envelope.id, Message { envelope: envelope.clone(), location, body });
         self.schedule_parts(law, &envelope, due);
     }
@@ -241,7 +246,10 @@ impl<W: World> Dispatcher<W> {
                 warned: envelope.warned,
                 held: envelope.held,
             };
-            self.schedule.admit(item, now);
+            if !self.schedule.admit(item, now) {
+                // A part of it is under way there; what this one adds must not be forgotten.
+                self.outdated.insert(envelope.id);
+            }
         }
     }
 
@@ -268,9 +276,10 @@ impl<W: World> Dispatcher<W> {
         let line = Line { destination, jobs: Some(jobs), cut: cut.clone(), carries: Some(item) };
         self.lines.insert(connection, line);
         let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
-        self.turn = self.turn.wrapping_add(1);
+        let turn = self.turns.entry(destination).or_default();
+        *turn = turn.wrapping_add(1);
         let gateway = self.gateway.clone();
-        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: self.turn, cut };
+        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: *turn, cut };
         self.gateway.tasks.spawn(deliver::connection(carrier, job, queue));
     }
 
@@ -352,7 +361,7 @@ impl<W: World> Dispatcher<W> {
         if let Some(message) = self.messages.get_mut(&id)
             && message.body.take().is_some()
         {
-            self.kept_octets = self.kept_octets.saturating_sub(message.envelope.content.size_bytes);
+            self.kept_octets = self.kept_octets.saturating_sub(kept(&message.envelope));
         }
     }
 
@@ -368,6 +377,16 @@ impl<W: World> Dispatcher<W> {
     fn release_line(&mut self, connection: ConnectionId) {
         if let Some(line) = self.lines.get_mut(&connection) {
             line.jobs = None;
+        }
+    }
+
+    /// Gives the keeper all that it has room for.
+    fn pass_on(&mut self) {
+        while !self.outbox.is_empty()
+            && let Some(permit) = self.gateway.keeper.try_reserve()
+            && let Some(errand) = self.outbox.pop_front()
+        {
+            permit.send(errand);
         }
     }
 
@@ -440,6 +459,11 @@ impl<W: World> Dispatcher<W> {
         }
         self.gateway.recorder.counters().queue_is(self.messages.len(), waiting, resting);
     }
+}
+
+/// Octets that keeping a body costs: it arrived in chunks, and the smallest is a page.
+fn kept(envelope: &Envelope) -> u64 {
+    envelope.content.size_bytes.max(4096)
 }
 
 /// What is left of an item after an attempt. Recipients that were only too many for one

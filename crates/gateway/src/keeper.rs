@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Errands that may wait for the keeper.
@@ -89,6 +89,12 @@ impl KeeperHandle {
         self.room.load(Ordering::Relaxed)
     }
 
+    /// A place in the queue to the keeper, if there is one now.
+    #[must_use]
+    pub(crate) fn try_reserve(&self) -> Option<mpsc::Permit<'_, Errand>> {
+        self.errands.try_reserve().ok()
+    }
+
     /// A place in the queue to the keeper; for whoever must not wait while holding an errand.
     ///
     /// # Errors
@@ -147,30 +153,33 @@ impl<D: Disk> Keeper<D> {
     /// Works until it is stopped. Disk calls block; run it where that hurts nobody.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
+        // A moment, not a span from the last errand: however many keep coming, it is reached.
+        let mut latest = Instant::now() + PULSE;
         loop {
-            let soon = self.housekeeping || self.spool.staged_only_outcomes();
-            let patience = if soon { OUTCOME_WAIT } else { PULSE };
             let came = tokio::select! {
                 biased;
-                came = timeout(patience, self.errands.recv_many(&mut batch, BATCH)) => came,
+                came = timeout_at(latest, self.errands.recv_many(&mut batch, BATCH)) => came,
                 () = self.stop.cancelled(), if !self.errands.is_closed() => {
                     // What is waiting is still taken; then there is no more.
                     self.errands.close();
                     continue;
                 }
             };
-            match came {
-                Ok(0) => break,
-                Ok(_) => {
-                    self.stage(&mut batch);
-                    if !self.spool.staged_only_outcomes() {
-                        self.flush().await;
-                    }
-                }
-                Err(_) => {
-                    self.flush().await;
-                    self.mend();
-                }
+            if came == Ok(0) {
+                break;
+            }
+            self.stage(&mut batch);
+            let late = Instant::now() >= latest;
+            if late || (self.spool.needs_flush() && !self.spool.staged_only_outcomes()) {
+                self.flush().await;
+                latest = Instant::now() + PULSE;
+            }
+            if late {
+                self.mend();
+            }
+            // A broken spool is left alone until the next pulse: what is staged cannot be written.
+            if (self.housekeeping || self.spool.staged_only_outcomes()) && !self.spool.is_broken() {
+                latest = latest.min(Instant::now() + OUTCOME_WAIT);
             }
         }
         self.flush().await;
@@ -201,7 +210,8 @@ impl<D: Disk> Keeper<D> {
             if let Some(error) = &flushed.error {
                 (self.alarm)(error);
             }
-            let admitted = self.hand_out(flushed.receipts);
+            let why = flushed.error.as_ref().map_or(NotCommitted::Failed, reason);
+            let admitted = self.hand_out(flushed.receipts, why);
             if !admitted.is_empty() {
                 // Fails only when everything stops; then the messages are found at the next start.
                 let _ = self.orders.send(Order::Admit(admitted)).await;
@@ -214,12 +224,13 @@ impl<D: Disk> Keeper<D> {
         self.room.store(self.spool.has_room(), Ordering::Relaxed);
     }
 
-    fn hand_out(&mut self, receipts: Vec<Receipt>) -> Vec<Admitted> {
+    /// Who has no receipt is told `why`.
+    fn hand_out(&mut self, receipts: Vec<Receipt>, why: NotCommitted) -> Vec<Admitted> {
         let mut receipts = receipts.into_iter().peekable();
         let mut admitted = Vec::new();
         for Waiting { envelope, body, done } in self.waiting.drain(..) {
             let Some(receipt) = receipts.next_if(|receipt| receipt.id() == envelope.id) else {
-                let _ = done.send(Err(NotCommitted::Failed));
+                let _ = done.send(Err(why));
                 continue;
             };
             let location = receipt.location().clone();

@@ -15,63 +15,85 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a socket that could not accept is left alone.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that wait for the door of one virtual server.
 const ARRIVALS: usize = 64;
 
-/// The open sockets of one virtual server. Dropping it closes them; sessions inside go on.
-#[derive(Debug)]
-pub(crate) struct Door {
+/// A socket that is listening.
+pub(crate) struct Listening<W: World> {
     /// What the settings asked for; port 0 means any.
-    pub wanted: Vec<SocketAddr>,
-    /// Where the sockets really are.
-    pub addresses: Vec<SocketAddr>,
-    closing: CancellationToken,
+    pub wanted: SocketAddr,
+    /// Where it really is.
+    pub address: SocketAddr,
+    socket: Arc<W::Listener>,
 }
 
-impl Door {
-    /// Stops accepting.
-    pub(crate) fn close(&self) {
-        self.closing.cancel();
+impl<W: World> Clone for Listening<W> {
+    fn clone(&self) -> Listening<W> {
+        Listening { socket: self.socket.clone(), ..*self }
     }
 }
 
-impl Drop for Door {
-    fn drop(&mut self) {
-        self.close();
+impl<W: World> Listening<W> {
+    /// A socket that has just been opened.
+    pub(crate) fn new(world: &W, wanted: SocketAddr, socket: W::Listener) -> Listening<W> {
+        Listening { wanted, address: world.bound(&socket), socket: Arc::new(socket) }
     }
 }
 
-/// Opens a virtual server to the world through sockets that are already listening.
-pub(crate) fn open<W: World>(
-    gateway: &Arc<Gateway<W>>,
-    server: &str,
-    wanted: Vec<SocketAddr>,
-    sockets: Vec<W::Listener>,
-) -> Door {
-    let closing = CancellationToken::new();
-    let addresses = sockets.iter().map(|socket| gateway.world.bound(socket)).collect();
-    let (arrive, arrivals) = mpsc::channel(ARRIVALS);
-    for socket in sockets {
-        gateway.tasks.spawn(accept(gateway.clone(), socket, arrive.clone(), closing.clone()));
+/// The open sockets of one virtual server. Dropping it closes them; sessions inside go on.
+pub(crate) struct Door<W: World> {
+    server: Box<str>,
+    /// Each with what stops accepting at it when it is dropped.
+    sockets: Vec<(Listening<W>, DropGuard)>,
+    arrive: mpsc::Sender<(W::Stream, SocketAddr)>,
+}
+
+impl<W: World> Door<W> {
+    /// The door of a virtual server, without a socket yet.
+    pub(crate) fn new(gateway: &Arc<Gateway<W>>, server: &str) -> Door<W> {
+        let (arrive, arrivals) = mpsc::channel(ARRIVALS);
+        let inside = Inside {
+            gateway: gateway.clone(),
+            server: server.into(),
+            sessions: JoinSet::new(),
+            whose: Whose::new(),
+            per_address: BTreeMap::new(),
+        };
+        gateway.tasks.spawn(inside.run(arrivals));
+        Door { server: server.into(), sockets: Vec::new(), arrive }
     }
-    let keeper = Inside {
-        gateway: gateway.clone(),
-        server: server.into(),
-        sessions: JoinSet::new(),
-        whose: Whose::new(),
-        per_address: BTreeMap::new(),
-    };
-    gateway.tasks.spawn(keeper.run(arrivals));
-    Door { wanted, addresses, closing }
+
+    /// The sockets that are open.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = &Listening<W>> {
+        self.sockets.iter().map(|(listening, _)| listening)
+    }
+
+    /// Accepts at these sockets from now on and at no others; those that are open already stay open.
+    pub(crate) fn accept_at(&mut self, gateway: &Arc<Gateway<W>>, sockets: Vec<Listening<W>>) {
+        let mut open = std::mem::take(&mut self.sockets);
+        for listening in sockets {
+            let known = open.iter().position(|(other, _)| Arc::ptr_eq(&other.socket, &listening.socket));
+            let accepting = known.map(|at| open.swap_remove(at)).unwrap_or_else(|| self.begin(gateway, listening));
+            self.sockets.push(accepting);
+        }
+    }
+
+    fn begin(&self, gateway: &Arc<Gateway<W>>, listening: Listening<W>) -> (Listening<W>, DropGuard) {
+        gateway.recorder.record(&Event::Listening { server: &self.server, address: listening.address });
+        let closing = CancellationToken::new();
+        let accepting = accept(gateway.clone(), listening.socket.clone(), self.arrive.clone(), closing.clone());
+        gateway.tasks.spawn(accepting);
+        (listening, closing.drop_guard())
+    }
 }
 
 async fn accept<W: World>(
     gateway: Arc<Gateway<W>>,
-    socket: W::Listener,
+    socket: Arc<W::Listener>,
     arrive: mpsc::Sender<(W::Stream, SocketAddr)>,
     closing: CancellationToken,
 ) {

@@ -25,25 +25,19 @@ pub(crate) struct Way {
 /// leads nowhere, and who goes it is told so.
 #[must_use]
 pub(crate) fn plan(config: &Config, envelope: &Envelope) -> Vec<(Route, Places)> {
-    let mut ways: Vec<(Route, Vec<usize>)> = Vec::new();
+    let mut ways: Vec<(String, Route, Vec<usize>)> = Vec::new();
     for (place, recipient) in envelope.pending() {
         let decision = policy::route(&config.routing, &envelope.server, &recipient.forward_path);
         let route = decision.verdict.unwrap_or(Route::None);
-        match ways.iter_mut().find(|(known, _)| is_same_way(known, &route)) {
-            Some((_, places)) => places.push(place),
-            None => ways.push((route, vec![place])),
+        // By name, as destinations are: the same hosts may stand in several rules, and a second part
+        // of a message for one destination would take the place of the first.
+        let name = name(&envelope.server, &route);
+        match ways.iter_mut().find(|(known, ..)| *known == name) {
+            Some((.., places)) => places.push(place),
+            None => ways.push((name, route, vec![place])),
         }
     }
-    ways.into_iter().map(|(route, places)| (route, places.into_iter().collect())).collect()
-}
-
-/// Whether two routes lead to the same place, wherever they are written.
-fn is_same_way(one: &Route, other: &Route) -> bool {
-    match (one, other) {
-        (Route::SmartHosts(one), Route::SmartHosts(other)) => one.hosts == other.hosts && one.spread == other.spread,
-        (Route::Drop(one), Route::Drop(other)) => one.directory == other.directory,
-        (one, other) => one == other,
-    }
+    ways.into_iter().map(|(_, route, places)| (route, places.into_iter().collect())).collect()
 }
 
 /// The way a route makes for the mail of a virtual server.

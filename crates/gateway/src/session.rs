@@ -26,6 +26,9 @@ const OUT_OCTETS: usize = 16 * 1024;
 /// Space for replies that is kept while a session waits.
 const OUT_KEPT_OCTETS: usize = 1024;
 
+/// How long the last word and closing may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
 /// How many sessions the virtual server had when this one came in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Crowd {
@@ -127,7 +130,8 @@ pub(crate) async fn run<W: World>(
         return;
     }
     if let Some(stream) = &mut driver.stream {
-        let _ = stream.write_all(b"421 4.3.0 Internal error, closing connection\r\n").await;
+        let reply = stream.write_all(b"421 4.3.0 Internal error, closing connection\r\n");
+        let _ = tokio::time::timeout(CLOSE_LIMIT, reply).await;
     }
     gateway.recorder.record(&Event::Fault { place: "session", what: "panic; the connection was closed" });
     presence.end(driver.context.messages);
@@ -216,14 +220,15 @@ impl<W: World> Driver<W> {
         let Some(stream) = &mut self.stream else { return Ok(false) };
         let stop = &self.context.gateway.stop;
         let stopping = if self.protocol.in_transaction() { &stop.hard } else { &stop.soft };
+        // Bytes come last: a client that never pauses would never be told to go.
         let waited = tokio::select! {
             biased;
+            () = stopping.cancelled() => Waited::Stopping,
+            () = self.patience.over(self.protocol.patience()) => Waited::Expired,
             read = self.inbox.fill(stream) => match read? {
                 0 => Waited::Closed,
                 _ => Waited::Bytes,
             },
-            () = stopping.cancelled() => Waited::Stopping,
-            () = self.patience.over(self.protocol.patience()) => Waited::Expired,
         };
         match waited {
             Waited::Bytes => {}
@@ -264,7 +269,8 @@ impl<W: World> Driver<W> {
 
     async fn close(&mut self) -> io::Result<()> {
         match &mut self.stream {
-            Some(stream) => stream.shutdown().await,
+            // Closing TLS writes, and the client may have stopped reading.
+            Some(stream) => tokio::time::timeout(CLOSE_LIMIT, stream.shutdown()).await.unwrap_or(Ok(())),
             None => Ok(()),
         }
     }

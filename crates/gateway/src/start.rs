@@ -7,7 +7,7 @@ use crate::counters::Counters;
 use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
 use crate::keeper::Keeper;
-use crate::listener::{self, Door};
+use crate::listener::{Door, Listening};
 use crate::recorder::{LogForm, Recorder};
 use crate::world::World;
 use crate::{Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
@@ -21,7 +21,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -85,9 +84,8 @@ impl std::error::Error for StartError {}
 /// A running gateway.
 pub struct Handle<W: World> {
     gateway: Arc<Gateway<W>>,
-    doors: BTreeMap<Box<str>, Door>,
+    doors: BTreeMap<Box<str>, Door<W>>,
     keeper_ended: mpsc::Receiver<()>,
-    dispatcher: JoinHandle<()>,
 }
 
 impl<W: World> Handle<W> {
@@ -109,9 +107,9 @@ impl<W: World> Handle<W> {
             .recorder
             .record(&Event::Recovered { messages: recovery.messages.len(), damaged: recovery.damages.len() });
         say_damages(&gateway, &recovery);
-        let dispatcher = gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages).run());
+        gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages).run());
         gateway.recorder.record(&Event::Started);
-        Ok(Handle { gateway, doors, keeper_ended, dispatcher })
+        Ok(Handle { gateway, doors, keeper_ended })
     }
 
     /// Where the virtual servers really listen, by name.
@@ -119,7 +117,7 @@ impl<W: World> Handle<W> {
     pub fn listening(&self) -> Vec<(String, SocketAddr)> {
         let mut all = Vec::new();
         for (name, door) in &self.doors {
-            all.extend(door.addresses.iter().map(|address| (name.to_string(), *address)));
+            all.extend(door.sockets().map(|socket| (name.to_string(), socket.address)));
         }
         all
     }
@@ -140,10 +138,7 @@ impl<W: World> Handle<W> {
         let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
         gateway.recorder.counters().know(&names);
         gateway.law.store(Arc::new(law));
-        self.doors.retain(|name, door| {
-            let config = &gateway.law.load().config;
-            config.server(name).is_some_and(|server| covers(&door.wanted, &server.listen))
-        });
+        self.doors.retain(|name, _| names.contains(name));
         let doors = std::mem::take(&mut self.doors);
         self.doors = open_doors(gateway, sockets, doors);
         // Fails only when everything stops.
@@ -164,12 +159,13 @@ impl<W: World> Handle<W> {
         closed
     }
 
-    /// Returns when the gateway cannot go on: the owner of the spool or of the schedule has ended by a
-    /// programming error. The process must end too, and start again from what is durable.
-    pub async fn failed(&mut self) {
+    /// Returns when the owner of the spool or of the schedule has ended although nobody stopped it. What
+    /// it knew is gone: the process must end, and the next one finds everything in the spool.
+    pub async fn owner_lost(&mut self) {
         tokio::select! {
+            biased;
             _ = self.keeper_ended.recv() => {}
-            _ = &mut self.dispatcher => {}
+            () = self.gateway.orders.closed() => {}
         }
     }
 
@@ -241,32 +237,38 @@ fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
     Ok(Law { config, servers })
 }
 
-/// The sockets of one virtual server, and the addresses that were asked for.
-type Sockets<W> = Vec<(Box<str>, Vec<SocketAddr>, Vec<<W as World>::Listener>)>;
+/// The sockets of each virtual server.
+type Sockets<W> = Vec<(Box<str>, Vec<Listening<W>>)>;
 
-/// Opens the sockets that the settings ask for and that are not open yet.
+/// The sockets that the settings ask for: those that are open already, whichever virtual server had
+/// them, and new ones.
 async fn listen<W: World>(
     world: &W,
     config: &Config,
-    open: &BTreeMap<Box<str>, Door>,
+    open: &BTreeMap<Box<str>, Door<W>>,
 ) -> Result<Sockets<W>, StartError> {
     let mut sockets = Vec::new();
     for server in &config.servers {
-        if open.get(&server.name).is_some_and(|door| covers(&door.wanted, &server.listen)) {
-            continue;
-        }
         let mut own = Vec::new();
         for &address in &server.listen {
-            let socket = world.listen(address).await;
-            own.push(socket.map_err(|source| StartError::Listen { server: server.name.clone(), address, source })?);
+            own.push(match find(open, &server.name, address) {
+                Some(listening) => listening,
+                None => {
+                    let socket = world.listen(address).await;
+                    let failed = |source| StartError::Listen { server: server.name.clone(), address, source };
+                    Listening::new(world, address, socket.map_err(failed)?)
+                }
+            });
         }
-        sockets.push((server.name.clone(), server.listen.clone(), own));
+        sockets.push((server.name.clone(), own));
     }
     Ok(sockets)
 }
 
-fn covers(open: &[SocketAddr], wanted: &[SocketAddr]) -> bool {
-    open.len() == wanted.len() && wanted.iter().all(|address| open.contains(address))
+/// The open socket for an address in the settings. Port 0 is never another virtual server's.
+fn find<W: World>(open: &BTreeMap<Box<str>, Door<W>>, server: &str, wanted: SocketAddr) -> Option<Listening<W>> {
+    let doors = open.iter().filter(|(name, _)| ***name == *server || wanted.port() != 0);
+    doors.flat_map(|(_, door)| door.sockets()).find(|listening| listening.wanted == wanted).cloned()
 }
 
 type Assembled<W> = (Arc<Gateway<W>>, mpsc::Receiver<Order>, mpsc::Receiver<()>);
@@ -309,24 +311,25 @@ fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>) -
 fn open_doors<W: World>(
     gateway: &Arc<Gateway<W>>,
     sockets: Sockets<W>,
-    mut doors: BTreeMap<Box<str>, Door>,
-) -> BTreeMap<Box<str>, Door> {
-    for (name, wanted, sockets) in sockets {
-        let door = listener::open(gateway, &name, wanted, sockets);
-        for &address in &door.addresses {
-            gateway.recorder.record(&Event::Listening { server: &name, address });
-        }
-        doors.insert(name, door);
+    mut doors: BTreeMap<Box<str>, Door<W>>,
+) -> BTreeMap<Box<str>, Door<W>> {
+    for (name, sockets) in sockets {
+        let door = doors.entry(name).or_insert_with_key(|name| Door::new(gateway, name));
+        door.accept_at(gateway, sockets);
     }
     set_listening(gateway, &doors);
     doors
 }
 
-fn set_listening<W: World>(gateway: &Gateway<W>, doors: &BTreeMap<Box<str>, Door>) {
-    gateway.listening.store(Arc::new(doors.values().flat_map(|door| door.addresses.clone()).collect()));
+fn set_listening<W: World>(gateway: &Gateway<W>, doors: &BTreeMap<Box<str>, Door<W>>) {
+    let addresses = doors.values().flat_map(|door| door.sockets().map(|socket| socket.address)).collect();
+    gateway.listening.store(Arc::new(addresses));
 }
 
 fn say_damages<W: World>(gateway: &Gateway<W>, recovery: &Recovery) {
+    if let Some(error) = &recovery.broken {
+        gateway.recorder.record(&Event::SpoolFailed { why: &error.to_string() });
+    }
     for damage in &recovery.damages {
         gateway.recorder.record(&Event::Damaged { what: &damage.to_string() });
     }

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -30,14 +31,17 @@ pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     make_directories(&loaded.config)?;
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(gateway(serve, loaded))?;
-    Ok(ExitCode::SUCCESS)
+    let ended = runtime.block_on(gateway(serve, loaded));
+    // A disk call that hangs must not keep the process: nobody waits for its result any more.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
     let Loaded { config, name } = loaded;
     let mut reloads = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let mut stops = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let metrics = bind_metrics(&config).await?;
     let world = Arc::new(Machine::new().context("cannot start")?);
     let mut handle = Handle::start(world, config.clone(), salt()).await?;
@@ -54,19 +58,22 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
     greet(&config, &name, &where_);
     tell_systemd(&[NotifyState::Ready]);
     let watchdog = watchdog();
-    loop {
+    let lost = loop {
         tokio::select! {
             biased;
-            _ = stops.recv() => break,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = stops.recv() => break false,
+            _ = interrupts.recv() => break false,
+            () = handle.owner_lost() => break true,
             _ = reloads.recv() => reload(serve, &mut handle, &config).await,
-            () = handle.failed() => bail!("an owner of the queue has ended by a programming error; what is durable is safe"),
             () = pulse(watchdog) => tell_systemd(&[NotifyState::Watchdog]),
         }
-    }
+    };
     tell_systemd(&[NotifyState::Stopping]);
     stop.cancel();
     handle.stop().await;
+    if lost {
+        bail!("the part that owns the queue has failed; the next start goes on with what is in the spool");
+    }
     Ok(())
 }
 

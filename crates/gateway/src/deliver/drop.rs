@@ -22,10 +22,12 @@ impl<W: World> Carrier<W> {
         while let Some(job) = next {
             let outcomes = match self.drop_file(directory, &job).await {
                 Ok(()) => delivered(&job, directory),
-                Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadError>()) {
-                    Some(unread) => unreadable(&job, unread),
-                    // The directory is at fault, and every message would meet the same.
-                    None => return self.refused(directory, &error),
+                Err(error) => match error.downcast::<ReadError>() {
+                    // The message alone is at fault, and must not stand before all others.
+                    Ok(ReadError::Gone) => return ConnectionEnd::Closed,
+                    Ok(error) => unreadable(&job, &error),
+                    // The disk or the directory is, and every message would meet the same.
+                    Err(error) => return self.refused(directory, &error),
                 },
             };
             self.settle(&job, outcomes, &self.way.name, false).await;

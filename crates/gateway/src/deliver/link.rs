@@ -10,11 +10,15 @@ use queue::spool::ReadError;
 use smtp::client::{Client, Encoding, Finished, Mail, Output};
 use smtp::dots::Dots;
 use std::io;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
 /// What waits to be written is written at the latest when it is so much.
 const OUT_OCTETS: usize = 64 * 1024;
+
+/// How long closing a connection may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// An open connection.
 pub(super) struct Link<W: World> {
@@ -48,7 +52,11 @@ impl<W: World> Link<W> {
             match self.step().await {
                 Output::Ready => return Ok(()),
                 Output::Secure => self.secure(world, name, verify).await?,
-                Output::Refused(response) => return Err(Refused::plain(format!("{}: {response}", self.hop))),
+                Output::Refused(response) => {
+                    // The client has taken its leave, if the peer is still there to hear it.
+                    let _ = self.flush().await;
+                    return Err(Refused::plain(format!("{}: {response}", self.hop)));
+                }
                 Output::Close | Output::Done(_) | Output::SendBody(_) | Output::Wait => {
                     return Err(Refused::plain(format!("{}: the connection was closed", self.hop)));
                 }
@@ -147,6 +155,10 @@ impl<W: World> Link<W> {
         self.out.clear();
         self.out.shrink_to(OUT_OCTETS);
         if written.is_err() {
+            // A peer that did not want the rest has often said why: a refusal is no lost connection.
+            if let Some(stream) = &mut self.stream {
+                let _ = self.inbox.glance(stream).await;
+            }
             self.client.closed();
         }
         written
@@ -183,8 +195,8 @@ impl<W: World> Link<W> {
         self.client.quit();
         while !matches!(self.step().await, Output::Close | Output::Refused(_)) {}
         if let Some(stream) = &mut self.stream {
-            // The peer may be gone already.
-            let _ = stream.shutdown().await;
+            // The peer may be gone already, or not read any more.
+            let _ = tokio::time::timeout(CLOSE_LIMIT, stream.shutdown()).await;
         }
     }
 }

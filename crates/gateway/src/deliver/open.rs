@@ -29,7 +29,7 @@ impl<W: World> Carrier<W> {
     pub(super) async fn open(&self, hosts: &SmartHosts) -> Opened<W> {
         let count = hosts.hosts.len();
         let start = if hosts.spread { self.turn % count } else { 0 };
-        let mut result = Opened::Failed("no smart host".into());
+        let mut failed = None;
         for step in 0..count {
             let target = &hosts.hosts[(start + step) % count].host;
             match self.open_host(target).await {
@@ -37,25 +37,26 @@ impl<W: World> Carrier<W> {
                     let hop = host_name(target);
                     let event = Event::HopRefused { server: &self.way.server, hop: &hop, why: &error };
                     self.gateway.recorder.record(&event);
-                    result = Opened::Failed(error);
+                    failed = Some(error);
                 }
                 // Another host may still be somebody else.
-                Opened::Loop if step + 1 < count => result = Opened::Loop,
-                other => return other,
+                Opened::Loop => {}
+                ready @ Opened::Ready(_) => return ready,
             }
         }
-        result
+        // As long as one host is not ourselves, mail may still arrive there.
+        failed.map_or(Opened::Loop, Opened::Failed)
     }
 
     async fn open_host(&self, target: &Target) -> Opened<W> {
         let addresses = match self.addresses(target).await {
+            Ok(addresses) if addresses.is_empty() => return Opened::Failed("the name has no address".into()),
             Ok(addresses) => addresses,
             Err(why) => return Opened::Failed(why),
         };
-        let mut result = Opened::Failed("the name has no address".into());
+        let mut failed = None;
         for address in addresses {
             if self.gateway.is_own_listener(address) {
-                result = Opened::Loop;
                 continue;
             }
             match self.greet(target, address, self.starttls()).await {
@@ -64,13 +65,13 @@ impl<W: World> Carrier<W> {
                     // RFC 7435: what cannot be secured although it was offered goes in the clear.
                     match self.greet(target, address, StartTls::Never).await {
                         Ok(link) => return Opened::Ready(Box::new(link)),
-                        Err(_) => result = Opened::Failed(why),
+                        Err(_) => failed = Some(why),
                     }
                 }
-                Err(Refused { why, .. }) => result = Opened::Failed(why),
+                Err(Refused { why, .. }) => failed = Some(why),
             }
         }
-        result
+        failed.map_or(Opened::Loop, Opened::Failed)
     }
 
     /// A bracketed host is its address; nothing is looked up (E06).

@@ -34,8 +34,11 @@ impl<W: World> Dispatcher<W> {
     fn settle(&mut self, id: MessageId, outcomes: Vec<Outcome>) {
         let Some(message) = self.messages.get(&id) else { return };
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
-        self.telling += 1;
+        let conclusions = self.conclusions.clone();
+        self.concluding += 1;
         self.gateway.tasks.spawn(async move {
+            // Never closed, so there is always a permit at last.
+            let _permit = conclusions.acquire().await;
             let settled = conclude::settle(&gateway, &envelope, &content, outcomes, Occasion::Decision).await;
             let age = gateway.world.now().since(envelope.received);
             conclude::say(&gateway.recorder, &envelope, &settled.outcomes, "none", age);
@@ -46,7 +49,7 @@ impl<W: World> Dispatcher<W> {
 
     /// What a task has settled is recorded; what it could not is scheduled again.
     pub(super) fn settled(&mut self, law: &Arc<Law<W>>, id: MessageId, outcomes: &[Outcome]) {
-        self.telling -= 1;
+        self.concluding -= 1;
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).apply(outcomes);
         let (envelope, warned) = (message.envelope.clone(), message.envelope.warned);
@@ -72,8 +75,10 @@ impl<W: World> Dispatcher<W> {
         }
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
         let retry = plan::retry(&gateway.law.load().config);
-        self.telling += 1;
+        let conclusions = self.conclusions.clone();
+        self.concluding += 1;
         self.gateway.tasks.spawn(async move {
+            let _permit = conclusions.acquire().await;
             let event = conclude::delayed(&retry, envelope.received);
             let told = conclude::tell(&gateway, &envelope, &content, event, &cases, None).await.is_ok();
             // Fails only when everything stops; then the sender is told again after the start.
@@ -82,7 +87,7 @@ impl<W: World> Dispatcher<W> {
     }
 
     pub(super) fn warned(&mut self, id: MessageId, told: bool) {
-        self.telling -= 1;
+        self.concluding -= 1;
         if !told {
             return;
         }
