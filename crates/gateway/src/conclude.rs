@@ -29,14 +29,30 @@ pub(crate) struct Settled {
     pub outcomes: Vec<Outcome>,
 }
 
-/// Makes every report durable that these outcomes ask for. `hop_reports`: the next hop offers DSN.
+/// What brought the outcomes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// An attempt; the next hop may report for itself from here on (it offers DSN).
+    Attempt {
+        /// It does.
+        hop_reports: bool,
+    },
+    /// Nothing was attempted: too late, no route, deleted.
+    Decision,
+}
+
+/// Makes every report durable that these outcomes ask for.
 pub(crate) async fn settle<W: World>(
     gateway: &Arc<Gateway<W>>,
     envelope: &Arc<Envelope>,
     content: &Stored,
     mut outcomes: Vec<Outcome>,
-    hop_reports: bool,
+    occasion: Occasion,
 ) -> Settled {
+    let (hop_reports, attempted) = match occasion {
+        Occasion::Attempt { hop_reports } => (hop_reports, Some(gateway.world.now())),
+        Occasion::Decision => (false, None),
+    };
     for event in [report::Event::Failed, report::Event::Relayed, report::Event::Delivered] {
         let asked = |outcome: &&Outcome| {
             let recipient = envelope.recipients.get(outcome.recipient);
@@ -44,7 +60,7 @@ pub(crate) async fn settle<W: World>(
         };
         let cases: Vec<(usize, Diagnosis)> =
             outcomes.iter().filter(asked).map(|o| (o.recipient, o.diagnosis.clone())).collect();
-        if !cases.is_empty() && tell(gateway, envelope, content, event, &cases).await.is_err() {
+        if !cases.is_empty() && tell(gateway, envelope, content, event, &cases, attempted).await.is_err() {
             put_off(&mut outcomes, event);
         }
     }
@@ -73,16 +89,15 @@ pub(crate) async fn tell<W: World>(
     content: &Stored,
     event: report::Event,
     cases: &[(usize, Diagnosis)],
+    attempted: Option<Timestamp>,
 ) -> Result<(), NotCommitted> {
     if envelope.reverse_path == ReversePath::Null {
         return Ok(());
     }
     let settings = settings(gateway);
     let now = gateway.world.now();
-    let cases: Vec<Case<'_>> = cases
-        .iter()
-        .map(|(recipient, diagnosis)| Case { recipient: *recipient, diagnosis, attempted: Some(now) })
-        .collect();
+    let cases: Vec<Case<'_>> =
+        cases.iter().map(|(recipient, diagnosis)| Case { recipient: *recipient, diagnosis, attempted }).collect();
     let extent = report::extent(envelope, event, &settings);
     let limit = if extent == Extent::Full { usize::MAX } else { HEADER_OCTETS };
     let octets = read(gateway, content, limit).await.map_err(|_| NotCommitted::Failed)?;
@@ -162,7 +177,7 @@ async fn place<W: World>(
 ) -> io::Result<()> {
     let now = gateway.world.now();
     let cases: Vec<Case<'_>> =
-        failed.iter().map(|o| Case { recipient: o.recipient, diagnosis: &o.diagnosis, attempted: Some(now) }).collect();
+        failed.iter().map(|o| Case { recipient: o.recipient, diagnosis: &o.diagnosis, attempted: None }).collect();
     let bad = bad_mail(envelope, &cases, now);
     let directory = gateway.law.load().config.queue.bad_mail_directory.clone();
     let mut source = Source::new(gateway, bad.message_head, content);
@@ -216,6 +231,13 @@ pub(crate) fn late(last_error: Option<&str>) -> Diagnosis {
 #[must_use]
 pub(crate) fn no_route() -> Diagnosis {
     Diagnosis { status: report::NO_ROUTE, text: "no route leads to this domain".into(), host: None }
+}
+
+/// The words for a way whose hosts are all ourselves (reference 2, 5.4.6).
+#[must_use]
+pub(crate) fn own_loop() -> Diagnosis {
+    let text = "mail for this destination loops back to this gateway".into();
+    Diagnosis { status: report::LOOP, text, host: None }
 }
 
 /// The words for a message that an administrator deleted.

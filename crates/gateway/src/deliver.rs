@@ -12,10 +12,11 @@ mod submit;
 pub use submit::{NotSubmitted, Submission, submit};
 
 use crate::Gateway;
-use crate::conclude::{self, Settled};
+use crate::conclude::{self, Occasion, Settled};
 use crate::dispatch::Order;
 use crate::event::Event;
 use crate::plan::Way;
+use crate::session::caught;
 use crate::translate;
 use crate::world::World;
 use bytes::Bytes;
@@ -61,20 +62,16 @@ pub(crate) struct Carrier<W: World> {
     pub connect_limit: Duration,
     /// Counts the connections of the way, so that load can be spread over its hosts.
     pub turn: usize,
+    /// Ends the connection at once, whatever the next hop is at.
+    pub cut: CancellationToken,
 }
 
-/// One connection, from opening to closing.
-pub(crate) async fn connection<W: World>(
-    carrier: Carrier<W>,
-    first: Job,
-    mut jobs: mpsc::Receiver<Job>,
-    cut: CancellationToken,
-) {
-    let end = tokio::select! {
-        biased;
-        () = cut.cancelled() => ConnectionEnd::Closed,
-        end = carrier.carry(first, &mut jobs) => end,
-    };
+/// One connection, from opening to closing. A panic inside ends it, and nothing else.
+pub(crate) async fn connection<W: World>(carrier: Carrier<W>, first: Job, mut jobs: mpsc::Receiver<Job>) {
+    let end = caught(carrier.carry(first, &mut jobs)).await.unwrap_or_else(|| {
+        carrier.fault();
+        ConnectionEnd::Failed { error: "internal error".into() }
+    });
     // Fails only when everything stops.
     let _ = carrier.gateway.orders.send(Order::Closed { connection: carrier.id, end }).await;
 }
@@ -83,30 +80,53 @@ impl<W: World> Carrier<W> {
     async fn carry(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
         match &self.way.route {
             Route::Drop(to) => self.carry_to_directory(&to.directory, first, jobs).await,
-            Route::SmartHosts(hosts) => match self.open(hosts).await {
-                open::Opened::Ready(link) => self.carry_to_host(*link, first, jobs).await,
-                open::Opened::Loop => self.refuse_loops(first, jobs).await,
-                open::Opened::Failed(error) => ConnectionEnd::Failed { error },
+            Route::SmartHosts(hosts) => match self.unless_cut(self.open(hosts)).await {
+                None => ConnectionEnd::Closed,
+                Some(open::Opened::Ready(link)) => self.carry_to_host(*link, first, jobs).await,
+                Some(open::Opened::Loop) => self.refuse(&conclude::own_loop(), first, jobs).await,
+                Some(open::Opened::Failed(error)) => ConnectionEnd::Failed { error },
             },
-            Route::None => unreachable!("recipients without a way are settled when the message is admitted"),
+            Route::None => self.refuse(&conclude::no_route(), first, jobs).await,
         }
     }
 
     async fn carry_to_host(&self, mut link: Link<W>, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
-        let (server, hop) = (&*self.way.server, &*link.hop.clone());
-        self.gateway.recorder.record(&Event::HopConnected { server, hop });
+        let hop = &*link.hop.clone();
+        let _presence = Presence::new(self, hop);
         let mut next = Some(first);
         while let Some(job) = next {
-            let attempted = self.attempt(&mut link, &job).await;
+            let attempt = caught(self.attempt(&mut link, &job));
+            let Some(attempted) = self.unless_cut(attempt).await else { break };
+            let attempted = attempted.unwrap_or_else(|| self.broken(&job));
             if attempted.stale {
                 break;
             }
+            // Not to be cut: what the next hop has said is known only here.
             self.settle(&job, attempted.outcomes, hop, link.reports()).await;
             next = if attempted.usable { self.next(jobs).await } else { None };
         }
-        link.quit().await;
-        self.gateway.recorder.record(&Event::HopDisconnected { server, hop });
+        self.unless_cut(link.quit()).await;
         ConnectionEnd::Closed
+    }
+
+    /// Waits for the next hop, but not if the connection is to end at once: `None`.
+    async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.cut.cancelled() => None,
+            done = work => Some(done),
+        }
+    }
+
+    fn fault(&self) {
+        self.gateway.recorder.record(&Event::Fault { place: "delivery", what: "panic; the connection was closed" });
+    }
+
+    /// An attempt that ended in a panic: its message waits, so that it does not stand before all others.
+    fn broken(&self, job: &Job) -> Attempted {
+        self.fault();
+        let status = EnhancedStatus::new(Class::Transient, 3, 0);
+        Attempted { outcomes: same(job, Ending::Deferred, status, "internal error"), usable: false, stale: false }
     }
 
     /// One message over an open connection: plan, transfer, outcome.
@@ -128,7 +148,7 @@ impl<W: World> Carrier<W> {
     /// The next message, or `None` when the connection is to end: nothing has come for a while, or
     /// the dispatcher wants it ended.
     async fn next(&self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-        if let Ok(job) = tokio::time::timeout(LINGER, jobs.recv()).await {
+        if let Ok(job) = self.unless_cut(tokio::time::timeout(LINGER, jobs.recv())).await? {
             return job;
         }
         // Whatever was sent at this very moment is still carried.
@@ -138,7 +158,9 @@ impl<W: World> Carrier<W> {
 
     /// What came of one attempt: reported where somebody wants to know, said, and told.
     async fn settle(&self, job: &Job, outcomes: Vec<Outcome>, hop: &str, hop_reports: bool) {
-        let settled = conclude::settle(&self.gateway, &job.envelope, &job.content, outcomes, hop_reports).await;
+        let settled =
+            conclude::settle(&self.gateway, &job.envelope, &job.content, outcomes, Occasion::Attempt { hop_reports })
+                .await;
         let Settled { outcomes } = settled;
         self.say(job, &outcomes, hop);
         let order = Order::Finished { connection: self.id, message: job.item.message, outcomes };
@@ -158,16 +180,35 @@ impl<W: World> Carrier<W> {
         }
     }
 
-    /// All hosts of the way are ourselves: nothing that goes there will ever arrive (reference 2, 5.4.6).
-    async fn refuse_loops(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
+    /// Nothing that goes this way will ever arrive: every message fails, for the reason stated.
+    async fn refuse(&self, why: &Diagnosis, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
         let mut next = Some(first);
         while let Some(job) = next {
-            let status = EnhancedStatus::new(Class::Permanent, 4, 6);
-            let outcomes = same(&job, Ending::Failed, status, "mail for this destination loops back to this gateway");
+            let outcomes = same(&job, Ending::Failed, why.status, &why.text);
             self.settle(&job, outcomes, &self.way.name, false).await;
             next = self.next(jobs).await;
         }
         ConnectionEnd::Closed
+    }
+}
+
+/// Says that a connection to a next hop is open, and, however it ends, that it is gone.
+struct Presence<'a, W: World> {
+    carrier: &'a Carrier<W>,
+    hop: &'a str,
+}
+
+impl<'a, W: World> Presence<'a, W> {
+    fn new(carrier: &'a Carrier<W>, hop: &'a str) -> Presence<'a, W> {
+        carrier.gateway.recorder.record(&Event::HopConnected { server: &carrier.way.server, hop });
+        Presence { carrier, hop }
+    }
+}
+
+impl<W: World> Drop for Presence<'_, W> {
+    fn drop(&mut self) {
+        let event = Event::HopDisconnected { server: &self.carrier.way.server, hop: self.hop };
+        self.carrier.gateway.recorder.record(&event);
     }
 }
 
@@ -208,7 +249,8 @@ fn outcomes(job: &Job, verdicts: Vec<Verdict>, hop: &str, reports: bool) -> Vec<
         let diagnosis = Diagnosis {
             status: response.status,
             text: if response.local { response.text.clone() } else { response.to_string().into() },
-            host: (!response.local).then(|| hop.into()),
+            // RFC 3464 §2.3.5 wants a name or a literal, and no port.
+            host: (!response.local).then(|| hop.rsplit_once(':').map_or(hop, |(host, _)| host).into()),
         };
         Outcome { recipient, result, diagnosis }
     };

@@ -24,7 +24,7 @@ use queue::{
     ConnectionEnd, ConnectionId, DestinationId, Disposition, Ending, Envelope, Item, MessageId, Next, Outcome, Places,
     Schedule,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -93,6 +93,8 @@ pub(crate) struct Dispatcher<W: World> {
     ways: BTreeMap<DestinationId, Arc<Way>>,
     messages: BTreeMap<MessageId, Message>,
     lines: BTreeMap<ConnectionId, Line>,
+    /// Messages that were under way when new settings came; planned anew when nothing carries them.
+    outdated: BTreeSet<MessageId>,
     /// What the keeper is to be told.
     outbox: VecDeque<Errand>,
     kept_octets: u64,
@@ -118,6 +120,7 @@ impl<W: World> Dispatcher<W> {
             ways: BTreeMap::new(),
             messages: BTreeMap::new(),
             lines: BTreeMap::new(),
+            outdated: BTreeSet::new(),
             outbox: VecDeque::new(),
             kept_octets: 0,
             turn: 0,
@@ -169,8 +172,8 @@ impl<W: World> Dispatcher<W> {
                     self.enter(law, message, due);
                 }
             }
-            Order::Finished { connection, message, outcomes } => self.finished(connection, message, &outcomes),
-            Order::Closed { connection, end } => self.closed(connection, end),
+            Order::Finished { connection, message, outcomes } => self.finished(law, connection, message, &outcomes),
+            Order::Closed { connection, end } => self.closed(law, connection, end),
             Order::Settled { message, outcomes } => self.settled(law, message, &outcomes),
             Order::Warned { message } => self.warned(message),
             Order::Reloaded => self.reloaded(law),
@@ -213,9 +216,8 @@ impl<W: World> Dispatcher<W> {
 
     /// One item for each way that recipients still have to go.
     fn schedule_parts(&mut self, law: &Law<W>, envelope: &Arc<Envelope>, due: Timestamp) {
-        let plan = plan::plan(&law.config, envelope);
         let now = self.gateway.world.now();
-        for (route, recipients) in plan.ways {
+        for (route, recipients) in plan::plan(&law.config, envelope) {
             let destination = self.destination(law, &envelope.server, &route);
             let attempts = recipients.iter().filter_map(|at| envelope.recipients.get(at)).map(|r| r.attempts).max();
             let item = Item {
@@ -230,9 +232,6 @@ impl<W: World> Dispatcher<W> {
                 held: envelope.held,
             };
             self.schedule.admit(item, now);
-        }
-        if !plan.stranded.is_empty() {
-            self.strand(envelope.id, &plan.stranded);
         }
     }
 
@@ -261,8 +260,8 @@ impl<W: World> Dispatcher<W> {
         let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
         self.turn = self.turn.wrapping_add(1);
         let gateway = self.gateway.clone();
-        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: self.turn };
-        self.gateway.tasks.spawn(deliver::connection(carrier, job, queue, cut));
+        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: self.turn, cut };
+        self.gateway.tasks.spawn(deliver::connection(carrier, job, queue));
     }
 
     /// Gives an item to a connection that is open. If it is ending at this very moment the item
@@ -291,10 +290,11 @@ impl<W: World> Dispatcher<W> {
     }
 
     /// A connection has finished a message, and may have the next.
-    fn finished(&mut self, connection: ConnectionId, message: MessageId, outcomes: &[Outcome]) {
+    fn finished(&mut self, law: &Law<W>, connection: ConnectionId, message: MessageId, outcomes: &[Outcome]) {
         let now = self.gateway.world.now();
         let Some(line) = self.lines.get_mut(&connection) else { return };
         let Some(item) = line.carries.take() else { return };
+        let goes_on = line.jobs.is_some();
         let terms = *self.schedule.terms(line.destination);
         let disposition = disposition(outcomes, || terms.retry.next_attempt(item.attempts + 1, now), now);
         let again = match &disposition {
@@ -303,9 +303,11 @@ impl<W: World> Dispatcher<W> {
         };
         self.remember(message, outcomes, item.destination, again);
         self.schedule.finished(connection, message, disposition);
-        match self.schedule.more(connection, now) {
+        self.catch_up(law, message);
+        let next = if goes_on { self.schedule.more(connection, now) } else { None };
+        match next {
             Some(item) => self.hand(connection, item),
-            None if self.schedule.idle(connection) => {}
+            None if goes_on && self.schedule.idle(connection) => {}
             None => self.release_line(connection),
         }
     }
@@ -344,9 +346,12 @@ impl<W: World> Dispatcher<W> {
         }
     }
 
-    fn closed(&mut self, connection: ConnectionId, end: ConnectionEnd) {
-        self.lines.remove(&connection);
+    fn closed(&mut self, law: &Law<W>, connection: ConnectionId, end: ConnectionEnd) {
+        let carried = self.lines.remove(&connection).and_then(|line| line.carries);
         self.schedule.closed(connection, end, self.gateway.world.now());
+        if let Some(item) = carried {
+            self.catch_up(law, item.message);
+        }
     }
 
     /// Lets a connection end when it has finished what it carries.
@@ -370,29 +375,49 @@ impl<W: World> Dispatcher<W> {
         self.lines.values_mut().for_each(|line| line.jobs = None);
     }
 
-    /// New settings: everything that is not under way is planned anew.
+    /// New settings: everything that is not under way is planned anew, the rest as soon as it is not.
     fn reloaded(&mut self, law: &Arc<Law<W>>) {
         self.schedule.set_total_connections(law.config.delivery.connections);
-        self.ways.clear();
-        let waiting: Vec<(MessageId, Timestamp)> = self.schedule.items().map(|item| (item.message, item.due)).collect();
-        let mut due: BTreeMap<MessageId, Timestamp> = BTreeMap::new();
-        for (id, at) in waiting {
-            let earliest = due.entry(id).or_insert(at);
-            *earliest = (*earliest).min(at);
+        let old_ways = std::mem::take(&mut self.ways);
+        let queued: BTreeSet<MessageId> = self.schedule.items().map(|item| item.message).collect();
+        let carried: BTreeSet<MessageId> =
+            self.lines.values().filter_map(|line| line.carries.as_ref().map(|item| item.message)).collect();
+        self.outdated.extend(queued.intersection(&carried));
+        for id in queued.difference(&carried) {
+            self.plan_anew(law, *id);
         }
-        let carried: Vec<MessageId> =
-            self.lines.values().filter_map(|l| l.carries.as_ref().map(|i| i.message)).collect();
-        for (id, at) in due {
-            let Some(envelope) = self.messages.get(&id).map(|m| m.envelope.clone()) else { continue };
-            if !carried.contains(&id) {
-                self.schedule.remove(id);
-                self.schedule_parts(law, &envelope, at);
+        // A part that waits while another part of its message is under way must still find its way.
+        for item in self.schedule.items() {
+            if let Some(old) = old_ways.get(&item.destination) {
+                let way = || Arc::new(plan::way(&law.config, &old.server, &old.route));
+                self.ways.entry(item.destination).or_insert_with(way);
             }
         }
+        // A connection was opened by the old settings, TLS and all: it carries nothing more.
+        self.lines.values_mut().for_each(|line| line.jobs = None);
         let names: Vec<(DestinationId, String)> =
             self.schedule.summaries(self.gateway.world.now()).map(|s| (s.destination, s.name.to_owned())).collect();
         for (_, name) in names {
             self.schedule.destination(&name, plan::terms(&law.config));
+        }
+    }
+
+    /// Plans a message by the settings as they are now.
+    fn plan_anew(&mut self, law: &Law<W>, id: MessageId) {
+        let due = self.schedule.items_of(id).map(|item| item.due).min();
+        let envelope = self.messages.get(&id).map(|message| message.envelope.clone());
+        if let (Some(due), Some(envelope)) = (due, envelope) {
+            self.schedule.remove(id);
+            self.schedule_parts(law, &envelope, due);
+        }
+    }
+
+    /// Plans a message anew that was under way when new settings came, if it is not any more.
+    fn catch_up(&mut self, law: &Law<W>, id: MessageId) {
+        let carries = |line: &Line| line.carries.as_ref().is_some_and(|item| item.message == id);
+        if self.outdated.contains(&id) && !self.lines.values().any(carries) {
+            self.outdated.remove(&id);
+            self.plan_anew(law, id);
         }
     }
 

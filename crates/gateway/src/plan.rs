@@ -21,31 +21,29 @@ pub(crate) struct Way {
     pub delivery: ServerDelivery,
 }
 
-/// What a message's recipients were sorted into.
-#[derive(Debug, Default)]
-pub(crate) struct Plan {
-    /// The ways, each with its recipients.
-    pub ways: Vec<(Route, Places)>,
-    /// Recipients that have no way out at all.
-    pub stranded: Vec<usize>,
-}
-
-/// Sorts the recipients that are still to be attempted by the way they go.
+/// Sorts the recipients that are still to be attempted by the way they go. No route is a way too: it
+/// leads nowhere, and who goes it is told so.
 #[must_use]
-pub(crate) fn plan(config: &Config, envelope: &Envelope) -> Plan {
+pub(crate) fn plan(config: &Config, envelope: &Envelope) -> Vec<(Route, Places)> {
     let mut ways: Vec<(Route, Vec<usize>)> = Vec::new();
-    let mut stranded = Vec::new();
     for (place, recipient) in envelope.pending() {
         let decision = policy::route(&config.routing, &envelope.server, &recipient.forward_path);
-        match decision.verdict.unwrap_or(Route::None) {
-            Route::None => stranded.push(place),
-            route => match ways.iter_mut().find(|(known, _)| *known == route) {
-                Some((_, places)) => places.push(place),
-                None => ways.push((route, vec![place])),
-            },
+        let route = decision.verdict.unwrap_or(Route::None);
+        match ways.iter_mut().find(|(known, _)| is_same_way(known, &route)) {
+            Some((_, places)) => places.push(place),
+            None => ways.push((route, vec![place])),
         }
     }
-    Plan { ways: ways.into_iter().map(|(route, places)| (route, places.into_iter().collect())).collect(), stranded }
+    ways.into_iter().map(|(route, places)| (route, places.into_iter().collect())).collect()
+}
+
+/// Whether two routes lead to the same place, wherever they are written.
+fn is_same_way(one: &Route, other: &Route) -> bool {
+    match (one, other) {
+        (Route::SmartHosts(one), Route::SmartHosts(other)) => one.hosts == other.hosts && one.spread == other.spread,
+        (Route::Drop(one), Route::Drop(other)) => one.directory == other.directory,
+        (one, other) => one == other,
+    }
 }
 
 /// The way a route makes for the mail of a virtual server.

@@ -1,9 +1,9 @@
-//! Recipients that come to an end without a connection: too late, no route, deleted. And those whose
+//! Recipients that come to an end without a connection: too late, deleted. And those whose
 //! sender must be told that the message is late.
 
 use super::{Dispatcher, Message, Order};
 use crate::Law;
-use crate::conclude;
+use crate::conclude::{self, Occasion};
 use crate::deliver::Stored;
 use crate::keeper::Errand;
 use crate::plan;
@@ -13,11 +13,6 @@ use queue::{Diagnosis, Ending, Item, MessageId, Outcome, State};
 use std::sync::Arc;
 
 impl<W: World> Dispatcher<W> {
-    /// No route leads to these recipients.
-    pub(super) fn strand(&mut self, id: MessageId, places: &[usize]) {
-        self.settle(id, failed(places.iter().copied(), &conclude::no_route()));
-    }
-
     /// These parts of a message have been tried for as long as they may.
     pub(super) fn give_up(&mut self, id: MessageId, items: &[Item]) {
         let mut outcomes = Vec::new();
@@ -40,7 +35,7 @@ impl<W: World> Dispatcher<W> {
         let Some(message) = self.messages.get(&id) else { return };
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
         self.gateway.tasks.spawn(async move {
-            let settled = conclude::settle(&gateway, &envelope, &content, outcomes, false).await;
+            let settled = conclude::settle(&gateway, &envelope, &content, outcomes, Occasion::Decision).await;
             let age = gateway.world.now().since(envelope.received);
             conclude::say(&gateway.recorder, &envelope, &settled.outcomes, "none", age);
             // Fails only when everything stops; then it is done again after the start.
@@ -77,7 +72,7 @@ impl<W: World> Dispatcher<W> {
         let retry = plan::retry(&gateway.law.load().config);
         self.gateway.tasks.spawn(async move {
             let event = conclude::delayed(&retry, envelope.received);
-            if conclude::tell(&gateway, &envelope, &content, event, &cases).await.is_ok() {
+            if conclude::tell(&gateway, &envelope, &content, event, &cases, None).await.is_ok() {
                 // Fails only when everything stops; then the sender is told again after the start.
                 let _ = gateway.orders.send(Order::Warned { message: id }).await;
             }
