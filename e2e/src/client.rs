@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
@@ -102,15 +103,34 @@ impl Client {
     }
 
     /// The next reply, whatever it is; `None` when the connection has ended, be it in the middle of a line.
+    ///
+    /// # Panics
+    /// When nothing comes in [`PATIENCE`].
     pub fn try_reply(&mut self) -> Option<Reply> {
+        match self.read_reply() {
+            Ok(reply) => reply,
+            Err(error) => panic!("no reply: {error}\n{}", self.transcript),
+        }
+    }
+
+    /// [`Client::try_reply`] that takes silence for the end, too: a connection to a process that is being
+    /// killed may hang half-open.
+    pub fn reply_within(&mut self, patience: Duration) -> Option<Reply> {
+        self.stream.set_read_timeout(Some(patience)).ok()?;
+        let reply = self.read_reply().ok()?;
+        self.stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        reply
+    }
+
+    fn read_reply(&mut self) -> std::io::Result<Option<Reply>> {
         let mut lines = Vec::new();
         loop {
-            let line = self.read_line()?;
+            let Some(line) = self.read_line()? else { return Ok(None) };
             let _ = writeln!(self.transcript, "S: {line}");
             let more = line.as_bytes().get(3) == Some(&b'-');
             lines.push(line);
             if !more {
-                return Some(Reply { lines });
+                return Ok(Some(Reply { lines }));
             }
         }
     }
@@ -187,18 +207,18 @@ impl Client {
         self.stream.local_addr().expect("a connected socket has an address")
     }
 
-    fn read_line(&mut self) -> Option<String> {
+    fn read_line(&mut self) -> std::io::Result<Option<String>> {
         loop {
             if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\r\n") {
                 let line: Vec<u8> = self.unread.drain(..end + 2).take(end).collect();
-                return Some(String::from_utf8_lossy(&line).into_owned());
+                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
             }
             let mut chunk = [0; 4096];
             match self.stream.read(&mut chunk) {
-                Ok(0) => return None,
+                Ok(0) => return Ok(None),
                 Ok(count) => self.unread.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("no reply: {error}\n{}", self.transcript),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error),
             }
         }
     }

@@ -234,12 +234,20 @@ impl Gateway {
 }
 
 impl Drop for Gateway {
+    /// After a failure, shows the end of the log and keeps all of it.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = self.log();
-            let tail: Vec<&str> = log.lines().rev().take(40).collect();
-            eprintln!("the last lines of its log:");
-            tail.iter().rev().for_each(|line| eprintln!("  {line}"));
+        if !std::thread::panicking() {
+            return;
+        }
+        let log = self.log();
+        let tail: Vec<&str> = log.lines().rev().take(20).collect();
+        eprintln!("the last lines of its log:");
+        tail.iter().rev().for_each(|line| eprintln!("  {line}"));
+        let kept = crate::foreign::root().join("target/e2e-failed");
+        let test = std::thread::current().name().unwrap_or("unnamed").replace("::", "-");
+        let file = kept.join(format!("{test}.log"));
+        if fs::create_dir_all(&kept).and_then(|()| fs::write(&file, log)).is_ok() {
+            eprintln!("all of it is in {}", file.display());
         }
     }
 }
