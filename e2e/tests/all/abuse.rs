@@ -151,6 +151,33 @@ fn too_large_a_message_is_refused_when_announced_and_when_sent() {
 }
 
 #[test]
+fn l04_a_session_that_has_brought_enough_is_ended() {
+    let limits = "[virtual_server.inbound.limits]\nmessage_size = \"1 MiB\"\nsession_size = \"2 MiB\"\n";
+    let gateway = Gateway::start(&inbound(limits));
+    let mut client = gateway.client("inbound", OTHER);
+    let message = format!("Subject: x\r\n\r\n{}", format!("{}\r\n", "x".repeat(98)).repeat(8_000));
+    let mut taken = 0;
+    let ended = loop {
+        client.line("MAIL FROM:<x@ext.example>");
+        client.line("RCPT TO:<alice@corp.example>");
+        client.line("DATA");
+        let replies = [client.reply(), client.reply(), client.reply()];
+        if let Some(reply) = replies.iter().find(|reply| reply.code() == 421) {
+            break reply.clone();
+        }
+        client.send(&mail::stuffed(&message));
+        match client.reply() {
+            reply if reply.code() == 421 => break reply,
+            reply => assert_eq!(reply.code(), 250, "{}", client.transcript()),
+        }
+        taken += 1;
+        assert!(taken < 4, "{}", client.transcript());
+    };
+    assert_eq!((taken, ended.code()), (2, 421), "{}", client.transcript());
+    client.expect_closed();
+}
+
+#[test]
 fn l21_verbs_of_other_servers_are_unknown() {
     let gateway = Gateway::start(&inbound(""));
     let mut client = gateway.client("inbound", OTHER);

@@ -1,7 +1,7 @@
 //! One server towards the Internet and one towards the inside (rows D): each with its own rules,
 //! route and numbers.
 
-use e2e::{Gateway, Peer, Script, mail, until};
+use e2e::{Client, Gateway, Peer, Script, mail, until};
 
 use crate::{CORP, HOP, LISTED, OTHER};
 
@@ -115,6 +115,31 @@ fn d17_mail_leaves_from_the_address_the_system_chooses_or_the_one_that_is_set() 
 }
 
 #[test]
+fn d18_a_server_is_reached_only_at_its_own_address() {
+    let gateway = Gateway::start(&two_servers("[127.0.0.9]:9", ""));
+    let inbound = gateway.address("inbound");
+    for elsewhere in [[127, 0, 0, 1], [127, 0, 0, 3]] {
+        assert!(Client::try_connect((elsewhere, inbound.port()).into(), OTHER).is_err());
+    }
+}
+
+#[test]
+fn d22_nobody_may_say_that_he_is_somebody_else() {
+    let gateway = Gateway::start(&two_servers("[127.0.0.9]:9", ""));
+    for server in ["inbound", "outbound"] {
+        let mut client = gateway.connect(server, LISTED);
+        assert!(!client.greet().offers("XCLIENT"));
+        client.ask("XCLIENT ADDR=127.0.0.5 LOGIN=u1", "500 5.5.1");
+        client.quit();
+    }
+    // Nor does it change anything: the client is still who it is.
+    let mut client = gateway.client("inbound", OTHER);
+    client.ask(&format!("XCLIENT ADDR={LISTED}"), "500 5.5.1");
+    client.ask("MAIL FROM:<x@ext.example>", "250");
+    client.ask("RCPT TO:<bob@ext.example>", "550 5.7.1");
+}
+
+#[test]
 fn d20_outbound_goes_on_without_inbound() {
     let hop = Peer::start(HOP, Script::polite());
     let both = two_servers(&hop.route(), "");
@@ -125,7 +150,7 @@ fn d20_outbound_goes_on_without_inbound() {
         format!("{before}[virtual_server.outbound]{}", rest.split_once("[virtual_server.outbound]").unwrap().1);
     gateway.rewrite(&outbound_only);
     gateway.signal("HUP");
-    until("inbound to be closed", || e2e::Client::try_connect(was, OTHER).is_err().then_some(()));
+    until("inbound to be closed", || Client::try_connect(was, OTHER).is_err().then_some(()));
     let (message, token) = mail::message("still going out");
     gateway.client("outbound", LISTED).deliver("alice@corp.example", "bob@ext.example", &message);
     let _ = hop.received_with(&token);
