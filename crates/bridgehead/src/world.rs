@@ -52,8 +52,8 @@ impl World for Machine {
     async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
-            // One socket, one family: "[::]:25" does not take what "0.0.0.0:25" was meant to.
-            socket.set_only_v6(true)?;
+            // "[::]" is every address of this host, also the IPv4 ones, whatever the system's default is (B20).
+            socket.set_only_v6(!address.ip().is_unspecified())?;
         }
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;

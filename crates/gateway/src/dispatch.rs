@@ -194,14 +194,29 @@ impl<W: World> Dispatcher<W> {
             Order::Reloaded => self.reloaded(law),
             Order::Queue(command, answer) => {
                 let said = self.administer(command);
-                // Whoever asked may be gone.
-                let _ = answer.send(said);
+                self.confirm(said, answer);
             }
             Order::Survey(done) => {
                 self.survey();
                 let _ = done.send(());
             }
         }
+    }
+
+    /// A command is answered when what it did is durable: it outlives a crash from then on.
+    fn confirm(&mut self, said: QueueAnswer, answer: oneshot::Sender<QueueAnswer>) {
+        if !matches!(said, QueueAnswer::Done(_)) || self.outbox.is_empty() {
+            // Whoever asked may be gone.
+            let _ = answer.send(said);
+            return;
+        }
+        let (done, durable) = oneshot::channel();
+        self.outbox.push_back(Errand::Barrier(done));
+        self.gateway.tasks.spawn(async move {
+            if durable.await.is_ok() {
+                let _ = answer.send(said);
+            }
+        });
     }
 
     /// Does what the schedule says; returns when to ask again.

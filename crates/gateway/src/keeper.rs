@@ -41,6 +41,8 @@ pub enum Errand {
     Released(MessageId),
     /// Nothing is left to do for a message.
     Finished(MessageId),
+    /// Somebody wants to know when everything before this is durable.
+    Barrier(oneshot::Sender<()>),
 }
 
 /// Why a message is not ours.
@@ -116,6 +118,7 @@ pub struct Keeper<D: Disk> {
     alarm: Alarm,
     stop: CancellationToken,
     waiting: VecDeque<Waiting>,
+    barriers: Vec<oneshot::Sender<()>>,
     /// The spool has more tidying to do.
     housekeeping: bool,
     /// Held until the keeper has ended, so that others can wait for it.
@@ -144,7 +147,18 @@ impl<D: Disk> Keeper<D> {
         let handle = KeeperHandle { errands: sender, room: room.clone() };
         let waiting = VecDeque::new();
         (
-            Keeper { spool, errands, orders, room, alarm, stop, waiting, housekeeping: false, _alive: alive },
+            Keeper {
+                spool,
+                errands,
+                orders,
+                room,
+                alarm,
+                stop,
+                waiting,
+                barriers: Vec::new(),
+                housekeeping: false,
+                _alive: alive,
+            },
             handle,
             ended,
         )
@@ -199,6 +213,7 @@ impl<D: Disk> Keeper<D> {
                 Errand::Held(id) => self.spool.stage_held(id),
                 Errand::Released(id) => self.spool.stage_released(id),
                 Errand::Finished(id) => self.spool.stage_finished(id),
+                Errand::Barrier(done) => self.barriers.push(done),
             }
         }
     }
@@ -216,6 +231,10 @@ impl<D: Disk> Keeper<D> {
                 // Fails only when everything stops; then the messages are found at the next start.
                 let _ = self.orders.send(Order::Admit(admitted)).await;
             }
+        }
+        if !self.spool.needs_flush() {
+            // Whoever asked may have gone.
+            self.barriers.drain(..).for_each(|done| _ = done.send(()));
         }
         self.housekeeping = self.spool.maintain().unwrap_or_else(|error| {
             (self.alarm)(&error);

@@ -48,8 +48,8 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
     let socket = Socket::open(&config.control_socket)?;
 
     let stop = CancellationToken::new();
-    let mut where_ = handle.listening();
-    where_.extend(metrics.iter().map(|(address, _)| ("metrics".to_owned(), *address)));
+    let pages: Vec<SocketAddr> = metrics.iter().map(|(address, _)| *address).collect();
+    let where_ = addresses(&handle, &pages);
     tokio::spawn(socket.serve(handle.control(), stop.clone()));
     for (_, listener) in metrics {
         tokio::spawn(console::serve(listener, handle.control(), stop.clone()));
@@ -64,7 +64,12 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
             _ = stops.recv() => break false,
             _ = interrupts.recv() => break false,
             () = handle.owner_lost() => break true,
-            _ = reloads.recv() => reload(serve, &mut handle, &config).await,
+            _ = reloads.recv() => {
+                reload(serve, &mut handle, &config).await;
+                if let Err(error) = write_listeners(&config, &addresses(&handle, &pages)) {
+                    eprintln!("bridgehead: {error:#}");
+                }
+            }
             () = pulse(watchdog) => tell_systemd(&[NotifyState::Watchdog]),
         }
     };
@@ -75,6 +80,13 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
         bail!("the part that owns the queue has failed; the next start goes on with what is in the spool");
     }
     Ok(())
+}
+
+/// Which virtual server listens where, and the pages.
+fn addresses(handle: &Handle<Machine>, pages: &[SocketAddr]) -> Vec<(String, SocketAddr)> {
+    let mut all = handle.listening();
+    all.extend(pages.iter().map(|address| ("metrics".to_owned(), *address)));
+    all
 }
 
 /// As many descriptors as the system allows us: each session and each connection to a next hop is one.
