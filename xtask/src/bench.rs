@@ -188,6 +188,7 @@ impl Running {
             "[organization]\ndomains = [\"corp.example\"]\n\
              [virtual_server.outbound]\nlisten = [\"{BRIDGEHEAD}:0\"]\n\
              [virtual_server.outbound.relay]\nmode = \"only\"\nlist = [\"{CLIENT}\"]\n\
+             [virtual_server.outbound.limits]\nconnections_per_address = 1000\n\
              [virtual_server.outbound.delivery]\nsmart_hosts = [\"{route}\"]\n"
         );
         Ok(Self::Bridgehead(Box::new(Gateway::start(&settings))))
