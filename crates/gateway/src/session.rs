@@ -28,6 +28,9 @@ const OUT_KEPT_OCTETS: usize = 1024;
 
 /// How long the last word and closing may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a client that still talks is heard out after the last reply, and how much of it.
+const HEAR_OUT_LIMIT: Duration = Duration::from_millis(500);
+const HEAR_OUT_OCTETS: usize = 256 * 1024;
 
 /// How many sessions the virtual server had when this one came in.
 #[derive(Clone, Copy, Debug)]
@@ -267,12 +270,29 @@ impl<W: World> Driver<W> {
         }
     }
 
+    /// Says that there is nothing more to come. A client that was still talking is heard out for a
+    /// moment: a socket that is closed with unread input resets the connection, and the last reply may
+    /// be lost with it.
     async fn close(&mut self) -> io::Result<()> {
-        match &mut self.stream {
-            // Closing TLS writes, and the client may have stopped reading.
-            Some(stream) => tokio::time::timeout(CLOSE_LIMIT, stream.shutdown()).await.unwrap_or(Ok(())),
-            None => Ok(()),
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        // Closing TLS writes, and the client may have stopped reading.
+        tokio::time::timeout(CLOSE_LIMIT, stream.shutdown()).await.unwrap_or(Ok(()))?;
+        if self.inbox.is_empty() {
+            return Ok(());
         }
+        let hear_out = async {
+            let mut heard = 0;
+            while heard < HEAR_OUT_OCTETS {
+                match self.inbox.fill(stream).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(octets) => heard += octets,
+                }
+                self.inbox.clear();
+            }
+        };
+        // Whether the client has gone by then makes no difference.
+        let _ = tokio::time::timeout(HEAR_OUT_LIMIT, hear_out).await;
+        Ok(())
     }
 }
 
