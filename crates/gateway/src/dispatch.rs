@@ -114,6 +114,9 @@ pub(crate) struct Dispatcher<W: World> {
     conclusions: Arc<Semaphore>,
     /// How many conclude a message, or wait for it.
     concluding: usize,
+    /// Messages of which some recipients are coming to an end without a connection: their outcomes are
+    /// on the way, and nobody may plan or delete them meanwhile.
+    ending: BTreeSet<MessageId>,
     stopping: bool,
 }
 
@@ -140,6 +143,7 @@ impl<W: World> Dispatcher<W> {
             turns: BTreeMap::new(),
             conclusions: Arc::new(Semaphore::new(CONCLUSIONS)),
             concluding: 0,
+            ending: BTreeSet::new(),
             stopping: false,
         };
         for Queued { envelope, location, retry_at } in recovered {
@@ -426,6 +430,7 @@ impl<W: World> Dispatcher<W> {
         let queued: BTreeSet<MessageId> = self.schedule.items().map(|item| item.message).collect();
         let carried: BTreeSet<MessageId> =
             self.lines.values().filter_map(|line| line.carries.as_ref().map(|item| item.message)).collect();
+        let carried: BTreeSet<MessageId> = carried.union(&self.ending).copied().collect();
         self.outdated.extend(queued.intersection(&carried));
         for id in queued.difference(&carried) {
             self.plan_anew(law, *id);
@@ -459,7 +464,7 @@ impl<W: World> Dispatcher<W> {
     /// Plans a message anew that was under way when new settings came, if it is not any more.
     fn catch_up(&mut self, law: &Law<W>, id: MessageId) {
         let carries = |line: &Line| line.carries.as_ref().is_some_and(|item| item.message == id);
-        if self.outdated.contains(&id) && !self.lines.values().any(carries) {
+        if self.outdated.contains(&id) && !self.ending.contains(&id) && !self.lines.values().any(carries) {
             self.outdated.remove(&id);
             self.plan_anew(law, id);
         }

@@ -107,6 +107,9 @@ impl<W: World> Dispatcher<W> {
     }
 
     fn take_away(&mut self, id: MessageId, report: bool) {
+        if self.ending.contains(&id) {
+            return;
+        }
         self.schedule.remove(id);
         if report {
             self.delete(id);

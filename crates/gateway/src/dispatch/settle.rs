@@ -36,6 +36,7 @@ impl<W: World> Dispatcher<W> {
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
         let conclusions = self.conclusions.clone();
         self.concluding += 1;
+        self.ending.insert(id);
         self.gateway.tasks.spawn(async move {
             // Never closed, so there is always a permit at last.
             let _permit = conclusions.acquire().await;
@@ -50,6 +51,7 @@ impl<W: World> Dispatcher<W> {
     /// What a task has settled is recorded; what it could not is scheduled again.
     pub(super) fn settled(&mut self, law: &Arc<Law<W>>, id: MessageId, outcomes: &[Outcome]) {
         self.concluding -= 1;
+        self.ending.remove(&id);
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).apply(outcomes);
         let (envelope, warned) = (message.envelope.clone(), message.envelope.warned);
@@ -63,6 +65,7 @@ impl<W: World> Dispatcher<W> {
         if let Some(at) = again {
             self.schedule_parts(law, &envelope, at);
         }
+        self.catch_up(law, id);
     }
 
     /// The sender of a message is told, once, that it is late.
