@@ -72,6 +72,9 @@ pub(crate) struct Explain {
     /// The forward-confirmed name of the client, where a rule asks for it; may be repeated
     #[arg(long, value_name = "NAME")]
     pub client_name: Vec<String>,
+    /// The client has no forward-confirmed name
+    #[arg(long, conflicts_with = "client_name")]
+    pub no_client_name: bool,
     /// The account the client has authenticated as
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,

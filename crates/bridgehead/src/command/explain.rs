@@ -35,6 +35,9 @@ fn ledger(explain: &cli::Explain) -> Result<Ledger> {
         let names = names.context("--client-name is not a domain name")?;
         ledger.enter(Query::ConfirmedNames(mail::canonical(explain.client)), Found::Names(names));
     }
+    if explain.no_client_name {
+        ledger.enter(Query::ConfirmedNames(mail::canonical(explain.client)), Found::Absent);
+    }
     Ok(ledger)
 }
 
@@ -105,7 +108,7 @@ impl Explainer<'_> {
         word: impl Fn(&V) -> String,
     ) -> Option<V> {
         let Some(decision) = decision else {
-            println!("{question}: depends on a look-up; give --client-name");
+            println!("{question}: depends on the name of the client; give --client-name or --no-client-name");
             self.refused = true;
             return None;
         };
