@@ -22,7 +22,8 @@ mod offers;
 mod outcome;
 mod transfer;
 
-pub use mail::{ContentFacts, Mail, MailRecipient, Notify, Original, Ret};
+pub use crate::envelope::{Notify, Original, Ret};
+pub use mail::{ContentFacts, Mail, MailRecipient};
 pub use offers::Offers;
 pub use outcome::{Finished, Response, Verdict};
 

@@ -72,7 +72,7 @@ fn print(view: &QueueView) {
     for destination in &view.destinations {
         let held = if destination.held > 0 { format!(" ({} held)", destination.held) } else { String::new() };
         println!(
-            "{}: {}, {} messages{held}, {} octets",
+            "{}: {}, {} {}{held}, {} octets",
             destination.name, destination.state, destination.messages, destination.bytes
         );
         if let Some(at) = &destination.next_retry {
@@ -89,7 +89,12 @@ fn print(view: &QueueView) {
             message.id, message.received, message.server, message.from, message.bytes
         );
         for recipient in &message.recipients {
-            println!("    {} <{}> after {} attempts", recipient.state, recipient.to, recipient.attempts);
+            let attempts = match recipient.attempts {
+                0 => "not attempted yet".to_owned(),
+                1 => "after 1 attempt".to_owned(),
+                more => format!("after {more} attempts"),
+            };
+            println!("    {} <{}> {attempts}", recipient.state, recipient.to);
             if let Some(last) = &recipient.last {
                 println!("        {last}");
             }

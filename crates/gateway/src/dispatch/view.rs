@@ -87,15 +87,17 @@ pub struct RecipientView {
 /// One message as it stands in the schedule.
 pub(super) fn message_view(envelope: &Envelope, schedule: &Schedule) -> MessageView {
     let items: Vec<Item> = schedule.items_of(envelope.id).collect();
-    let recipients = envelope.recipients.iter().enumerate().map(|(place, recipient)| RecipientView {
-        to: recipient.forward_path.to_string(),
-        state: format!("{:?}", recipient.state).to_lowercase(),
-        attempts: recipient.attempts,
-        last: recipient.last.as_ref().map(|last| last.text.to_string()),
-        destination: items
-            .iter()
-            .find(|item| item.recipients.contains(place))
-            .map(|item| schedule.name(item.destination).to_owned()),
+    let recipients = envelope.recipients.iter().enumerate().map(|(place, recipient)| {
+        let way = items.iter().find(|item| item.recipients.contains(place)).map(|item| item.destination);
+        // Until a next hop has said something about the recipient, what is known is about its destination.
+        let about_way = || way.and_then(|way| schedule.last_error(way)).map(str::to_owned);
+        RecipientView {
+            to: recipient.forward_path.to_string(),
+            state: format!("{:?}", recipient.state).to_lowercase(),
+            attempts: recipient.attempts,
+            last: recipient.last.as_ref().map(|last| last.text.to_string()).or_else(about_way),
+            destination: way.map(|way| schedule.name(way).to_owned()),
+        }
     });
     MessageView {
         id: envelope.id.to_string(),

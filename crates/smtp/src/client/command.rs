@@ -2,8 +2,9 @@
 //! bytes: addresses can hold no control character, and parameters are encoded, so nothing a sender
 //! chose can end a line.
 
-use super::mail::{Mail, MailRecipient, Notify, Original, Ret};
+use super::mail::{Mail, MailRecipient};
 use super::offers::Offers;
+use crate::envelope::{Notify, Original, Ret};
 use std::fmt::Display;
 use std::io::Write;
 

@@ -1,36 +1,8 @@
 //! What the client is given to send: the envelope and the facts about the content. The content
 //! itself never passes through the client.
 
+use crate::envelope::{Notify, Original, Ret};
 use mail::{Mailbox, ReversePath};
-
-/// How much of a message a report about it returns (RFC 3461 §4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ret {
-    /// The whole message.
-    Full,
-    /// Its header only.
-    Headers,
-}
-
-/// About which events the sender wants reports (RFC 3461 §4.1); all false is NEVER.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Notify {
-    /// When it has been delivered.
-    pub success: bool,
-    /// When it has failed.
-    pub failure: bool,
-    /// When it is late.
-    pub delay: bool,
-}
-
-/// The original recipient address (RFC 3461 §4.2), decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Original {
-    /// The address type, usually `rfc822`.
-    pub kind: Box<str>,
-    /// The address.
-    pub address: Box<str>,
-}
 
 /// What the content needs of the hop that is to take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
