@@ -71,8 +71,9 @@ fn filter(which: &Which) -> Filter {
 fn print(view: &QueueView) {
     for destination in &view.destinations {
         let held = if destination.held > 0 { format!(" ({} held)", destination.held) } else { String::new() };
+        let messages = if destination.messages == 1 { "message" } else { "messages" };
         println!(
-            "{}: {}, {} {}{held}, {} octets",
+            "{}: {}, {} {messages}{held}, {} octets",
             destination.name, destination.state, destination.messages, destination.bytes
         );
         if let Some(at) = &destination.next_retry {
