@@ -86,7 +86,8 @@ fn sighup_adds_a_virtual_server() {
 #[test]
 fn bad_settings_never_start_half() {
     let taken = Peer::start("127.0.0.3", Script::polite());
-    let free = Reserved::on("127.0.0.2");
+    // An address of its own: no other test may take the port when it is free again.
+    let free = Reserved::on("127.0.0.203");
     let address = free.address();
     drop(free);
     let settings = format!(
