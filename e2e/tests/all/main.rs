@@ -7,6 +7,8 @@ mod access;
 mod commands;
 mod crash;
 mod delivery;
+mod disk;
+mod full;
 mod interoperation;
 mod life;
 mod peers;
