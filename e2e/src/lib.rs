@@ -24,6 +24,7 @@ mod process;
 mod script;
 mod small_disk;
 mod start;
+mod wall_clock;
 
 pub mod foreign;
 pub mod load;
@@ -39,6 +40,7 @@ pub use process::{Finished, Process, signal};
 pub use script::{Act, At, Script};
 pub use small_disk::SmallDisk;
 pub use start::{Start, command, command_with_input, program};
+pub use wall_clock::WallClock;
 
 /// How long a condition may take to become true on a busy machine of two cores.
 pub const PATIENCE: Duration = Duration::from_secs(30);
