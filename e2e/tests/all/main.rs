@@ -10,6 +10,7 @@ mod crash;
 mod delivery;
 mod disk;
 mod full;
+mod hops;
 mod interoperation;
 mod life;
 mod peers;
