@@ -15,6 +15,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+mod cgroup;
 mod client;
 mod dice;
 mod gateway;
@@ -31,6 +32,7 @@ pub mod load;
 pub mod mail;
 pub mod metrics;
 
+pub use cgroup::MemoryLimit;
 pub use client::{Client, Reply};
 pub use dice::Dice;
 pub use gateway::{Gateway, Refused};

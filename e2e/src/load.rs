@@ -17,8 +17,8 @@ const REPLY: Duration = Duration::from_secs(10);
 /// What the clients send.
 #[derive(Clone, Debug)]
 pub struct Mix {
-    /// Where they speak from.
-    pub source: &'static str,
+    /// Where they speak from: one address for all, or each from a network of its own.
+    pub source: Option<&'static str>,
     /// Octets of the body of most messages.
     pub small: usize,
     /// Octets of the body of every tenth.
@@ -35,7 +35,7 @@ impl Default for Mix {
             vec!["alice@corp.example"],
             vec!["bob@ext.example", "carol@ext.example", "alice@corp.example"],
         ];
-        Self { source: "127.0.0.5", small: 900, large: 400_000, recipients }
+        Self { source: Some("127.0.0.5"), small: 900, large: 400_000, recipients }
     }
 }
 
@@ -138,7 +138,8 @@ impl Books {
 
     /// One connection with up to five messages; `None` when it ended before they were sent.
     fn session(&self, address: SocketAddr, sender: usize, count: &mut usize) -> Option<()> {
-        let Ok(mut client) = Client::try_connect(address, self.mix.source) else {
+        let own = own_network(sender);
+        let Ok(mut client) = Client::try_connect(address, self.mix.source.unwrap_or(&own)) else {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return None;
         };
@@ -189,6 +190,12 @@ impl Books {
         }
         Some(())
     }
+}
+
+/// An address of this machine in a network that no other sender speaks from.
+#[must_use]
+pub fn own_network(sender: usize) -> String {
+    format!("127.{}.{}.1", 1 + sender / 250, 1 + sender % 250)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

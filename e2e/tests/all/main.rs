@@ -16,6 +16,7 @@ mod life;
 mod peers;
 mod published;
 mod queue;
+mod scarce;
 mod split;
 mod tls;
 mod volume;
