@@ -1,6 +1,6 @@
 //! Chance that can be repeated: a seed is printed, and `E2E_SEED` brings it back.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A sequence of numbers drawn from a seed.
 #[derive(Debug)]
@@ -28,6 +28,13 @@ impl Dice {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % end
+    }
+
+    /// Lets a random time pass, shorter than `end`: not for something to happen, but for any moment of
+    /// what is happening.
+    pub fn pause(&mut self, end: Duration) {
+        let longest = end.as_micros().try_into().unwrap_or(u64::MAX);
+        std::thread::sleep(Duration::from_micros(self.below(longest)));
     }
 }
 
