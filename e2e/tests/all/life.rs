@@ -75,6 +75,8 @@ fn sigterm_under_load_loses_nothing_and_repeats_nothing() {
     println!("{} accepted, {} delivered, {twice} duplicates; stopped within {stops:?}", tally.promised, tally.arrived);
     tally.assert_whole();
     assert_eq!(twice, 0, "what was under way had its ten seconds");
+    // Nobody was slow, so nobody needed them.
+    assert!(stops.iter().all(|(_, ended)| *ended < Duration::from_secs(9)), "{stops:?}");
 }
 
 #[test]
