@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::load::{Load, Mix, Promise, Tally};
-use e2e::{Gateway, Peer, Reserved, Script, SmallDisk, Start, skip, until};
+use e2e::{Gateway, Peer, Reserved, Script, SmallDisk, Start, foreign, skip, until};
 
 use crate::{CORP, HOP, IMPATIENT, LISTED};
 
@@ -103,6 +103,31 @@ fn a_start_on_a_full_disk_delivers_what_is_there() {
     let tally = Tally::of(&promised, &hop, &[]);
     tally.assert_whole();
     assert!(back <= BACK, "{back:?}");
+}
+
+#[test]
+fn a_file_that_may_not_grow_costs_its_message_only() {
+    if !foreign::installed("prlimit") {
+        return skip("prlimit is not installed");
+    }
+    let hop = Peer::start(HOP, Script::polite());
+    // Enough for a segment of the log, not for the file of a very large body.
+    let settings =
+        relaying(&hop.route()).replace("delivery = {", "limits = { message_size = \"200 MiB\" }\ndelivery = {");
+    let mut gateway = Start::with(&settings).under(&["prlimit", "--fsize=68157440"]).go();
+    let mut client = gateway.client("inbound", LISTED);
+    client.ask("MAIL FROM:<x@ext.example>", "250");
+    client.ask("RCPT TO:<bob@ext.example>", "250");
+    client.ask("DATA", "354");
+    let mebibyte = format!("{}\r\n", "x".repeat(126)).repeat(1 << 13);
+    client.send(b"Subject: large\r\n\r\n");
+    (0..66).for_each(|_| client.send(mebibyte.as_bytes()));
+    client.send(b".\r\n");
+    client.expect("452 4.3.1");
+    let promised = accept_some(&gateway);
+    gateway.wait_until_empty();
+    Tally::of(&promised, &hop, &[]).assert_whole();
+    assert!(gateway.process().ended().is_none(), "it lives");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use config::Config;
 use gateway::Handle;
 use policy::Route;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -43,6 +43,8 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
     let mut reloads = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let mut stops = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    // A file that may not grow is an error to whoever writes it; unheard, this signal would end us.
+    let _heard = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).context("cannot listen for signals")?;
     let metrics = bind_metrics(&config).await?;
     let world = Arc::new(Machine::new().context("cannot start")?);
     let mut handle = Handle::start(world, config.clone(), salt()).await?;
