@@ -6,7 +6,6 @@
 //! schedule hears of them.
 
 mod administer;
-mod clock;
 mod settle;
 mod view;
 
@@ -19,7 +18,6 @@ use crate::plan::{self, Way};
 use crate::world::World;
 use crate::{Gateway, Law};
 use bytes::Bytes;
-use clock::Clock;
 use mail::Timestamp;
 use queue::spool::{Attempt, Location, Queued};
 use queue::{
@@ -28,6 +26,7 @@ use queue::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +36,8 @@ pub(crate) const ORDERS: usize = 4096;
 const BATCH: usize = 256;
 /// Messages that are concluded beside the connections at the same time; each holds what its report returns.
 const CONCLUSIONS: usize = 32;
+/// The longest sleep. The schedule is in wall-clock time, and a clock that has jumped should be noticed.
+const GLANCE: Duration = Duration::from_secs(60);
 /// Octets of bodies that are kept in memory until they have been sent once.
 const KEPT_OCTETS: u64 = 32 * 1024 * 1024;
 
@@ -85,15 +86,6 @@ struct Message {
     body: Option<Vec<Bytes>>,
 }
 
-/// Two moments of the schedule's clock.
-#[derive(Clone, Copy)]
-struct Times {
-    /// When the next attempt is due.
-    due: Timestamp,
-    /// When the message was received.
-    received: Timestamp,
-}
-
 /// A connection as the dispatcher sees it.
 struct Line {
     destination: DestinationId,
@@ -107,8 +99,6 @@ struct Line {
 pub(crate) struct Dispatcher<W: World> {
     gateway: Arc<Gateway<W>>,
     orders: mpsc::Receiver<Order>,
-    /// Every moment in the schedule is one of this clock.
-    clock: Clock,
     schedule: Schedule,
     ways: BTreeMap<DestinationId, Arc<Way>>,
     messages: BTreeMap<MessageId, Message>,
@@ -138,14 +128,11 @@ impl<W: World> Dispatcher<W> {
         recovered: Vec<Queued>,
     ) -> Dispatcher<W> {
         let law = gateway.law.load_full();
-        let now = gateway.world.now();
-        let clock = Clock::start(now);
         let mut schedule = Schedule::new();
         schedule.set_total_connections(law.config.delivery.connections);
         let mut dispatcher = Dispatcher {
             gateway,
             orders,
-            clock,
             schedule,
             ways: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -160,12 +147,8 @@ impl<W: World> Dispatcher<W> {
             stopping: false,
         };
         for Queued { envelope, location, retry_at } in recovered {
-            // Nothing waits longer than it would have if it had failed just now, and nothing comes from the
-            // future: an earlier run may have had another idea of the time.
-            let attempts = envelope.pending().map(|(_, recipient)| recipient.attempts).max();
-            let latest = plan::retry(&law.config).next_attempt(attempts.unwrap_or(0), now);
-            let times = Times { due: retry_at.map_or(now, |at| at.min(latest)), received: envelope.received.min(now) };
-            dispatcher.enter(&law, Admitted { envelope, location, body: None }, times);
+            let due = retry_at.unwrap_or(envelope.received);
+            dispatcher.enter(&law, Admitted { envelope, location, body: None }, due);
         }
         dispatcher
     }
@@ -182,7 +165,7 @@ impl<W: World> Dispatcher<W> {
             if self.stopping && self.lines.is_empty() && self.concluding == 0 && self.outbox.is_empty() {
                 break;
             }
-            let now = self.clock.now();
+            let now = gateway.world.now();
             tokio::select! {
                 biased;
                 count = self.orders.recv_many(&mut batch, BATCH) => {
@@ -199,7 +182,7 @@ impl<W: World> Dispatcher<W> {
                     self.lines.values().for_each(|line| line.cut.cancel());
                     cut = true;
                 }
-                () = tokio::time::sleep(wake.unwrap_or(now).since(now)), if wake.is_some() => {}
+                () = tokio::time::sleep(wake.unwrap_or(now).since(now).min(GLANCE)), if wake.is_some() => {}
             }
         }
     }
@@ -207,9 +190,9 @@ impl<W: World> Dispatcher<W> {
     fn perform(&mut self, law: &Arc<Law<W>>, order: Order) {
         match order {
             Order::Admit(admitted) => {
-                let now = self.clock.now();
                 for message in admitted {
-                    self.enter(law, message, Times { due: now, received: now });
+                    let due = message.envelope.received;
+                    self.enter(law, message, due);
                 }
             }
             Order::Finished { connection, message, outcomes } => self.finished(law, connection, message, &outcomes),
@@ -247,7 +230,7 @@ impl<W: World> Dispatcher<W> {
     /// Does what the schedule says; returns when to ask again.
     fn turn(&mut self) -> Option<Timestamp> {
         loop {
-            match self.schedule.next(self.clock.now()) {
+            match self.schedule.next(self.gateway.world.now()) {
                 Next::Attempt { connection, item } => self.open(connection, item),
                 Next::Use { connection, item } => self.hand(connection, item),
                 Next::Close { connection } => self.release_line(connection),
@@ -260,18 +243,18 @@ impl<W: World> Dispatcher<W> {
     }
 
     /// Takes a message in and schedules what is still to be done for it.
-    fn enter(&mut self, law: &Law<W>, message: Admitted, times: Times) {
+    fn enter(&mut self, law: &Law<W>, message: Admitted, due: Timestamp) {
         let Admitted { envelope, location, body } = message;
         let octets = kept(&envelope);
         let body = body.filter(|_| self.kept_octets + octets <= KEPT_OCTETS);
         self.kept_octets += if body.is_some() { octets } else { 0 };
         self.messages.insert(envelope.id, Message { envelope: envelope.clone(), location, body });
-        self.schedule_parts(law, &envelope, times);
+        self.schedule_parts(law, &envelope, due);
     }
 
     /// One item for each way that recipients still have to go.
-    fn schedule_parts(&mut self, law: &Law<W>, envelope: &Arc<Envelope>, times: Times) {
-        let now = self.clock.now();
+    fn schedule_parts(&mut self, law: &Law<W>, envelope: &Arc<Envelope>, due: Timestamp) {
+        let now = self.gateway.world.now();
         for (route, recipients) in plan::plan(&law.config, envelope) {
             let destination = self.destination(law, &envelope.server, &route);
             let attempts = recipients.iter().filter_map(|at| envelope.recipients.get(at)).map(|r| r.attempts).max();
@@ -279,8 +262,8 @@ impl<W: World> Dispatcher<W> {
                 message: envelope.id,
                 destination,
                 recipients,
-                due: times.due,
-                received: times.received,
+                due,
+                received: envelope.received,
                 size_bytes: envelope.content.size_bytes,
                 attempts: attempts.unwrap_or(0),
                 warned: envelope.warned,
@@ -345,12 +328,12 @@ impl<W: World> Dispatcher<W> {
         let what = format!("message {} is scheduled and not known", item.message);
         self.gateway.recorder.record(&crate::event::Event::Fault { place: "dispatch", what: &what });
         self.schedule.finished(connection, item.message, Disposition::Done);
-        self.schedule.closed(connection, ConnectionEnd::Closed, self.clock.now());
+        self.schedule.closed(connection, ConnectionEnd::Closed, self.gateway.world.now());
     }
 
     /// A connection has finished a message, and may have the next.
     fn finished(&mut self, law: &Law<W>, connection: ConnectionId, message: MessageId, outcomes: &[Outcome]) {
-        let now = self.clock.now();
+        let now = self.gateway.world.now();
         let Some(line) = self.lines.get_mut(&connection) else { return };
         let Some(item) = line.carries.take() else { return };
         let goes_on = line.jobs.is_some();
@@ -374,7 +357,7 @@ impl<W: World> Dispatcher<W> {
     /// Writes outcomes into the envelope and into the keeper's line.
     fn remember(&mut self, id: MessageId, outcomes: &[Outcome], way: DestinationId, again: Option<Timestamp>) {
         let elsewhere = self.schedule.items_of(id).filter(|item| item.destination != way).map(|item| item.due);
-        let retry_at = elsewhere.chain(again).min().map(|at| self.on_the_wall(at));
+        let retry_at = elsewhere.chain(again).min();
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).apply(outcomes);
         if message.envelope.is_finished() {
@@ -407,7 +390,7 @@ impl<W: World> Dispatcher<W> {
 
     fn closed(&mut self, law: &Law<W>, connection: ConnectionId, end: ConnectionEnd) {
         let carried = self.lines.remove(&connection).and_then(|line| line.carries);
-        self.schedule.closed(connection, end, self.clock.now());
+        self.schedule.closed(connection, end, self.gateway.world.now());
         if let Some(item) = carried {
             self.catch_up(law, item.message);
         }
@@ -466,7 +449,7 @@ impl<W: World> Dispatcher<W> {
         // A connection was opened by the old settings, TLS and all: it carries nothing more.
         self.lines.values_mut().for_each(|line| line.jobs = None);
         let names: Vec<(DestinationId, String)> =
-            self.schedule.summaries(self.clock.now()).map(|s| (s.destination, s.name.to_owned())).collect();
+            self.schedule.summaries(self.gateway.world.now()).map(|s| (s.destination, s.name.to_owned())).collect();
         for (_, name) in names {
             self.schedule.destination(&name, plan::terms(&law.config));
         }
@@ -474,11 +457,11 @@ impl<W: World> Dispatcher<W> {
 
     /// Plans a message by the settings as they are now.
     fn plan_anew(&mut self, law: &Law<W>, id: MessageId) {
-        let first = self.schedule.items_of(id).min_by_key(|item| item.due);
+        let due = self.schedule.items_of(id).map(|item| item.due).min();
         let envelope = self.messages.get(&id).map(|message| message.envelope.clone());
-        if let (Some(first), Some(envelope)) = (first, envelope) {
+        if let (Some(due), Some(envelope)) = (due, envelope) {
             self.schedule.remove(id);
-            self.schedule_parts(law, &envelope, Times { due: first.due, received: first.received });
+            self.schedule_parts(law, &envelope, due);
         }
     }
 
@@ -491,13 +474,8 @@ impl<W: World> Dispatcher<W> {
         }
     }
 
-    /// A moment of the schedule as it is recorded and shown.
-    fn on_the_wall(&self, at: Timestamp) -> Timestamp {
-        self.clock.on_the_wall(at, self.gateway.world.now())
-    }
-
     fn survey(&self) {
-        let now = self.clock.now();
+        let now = self.gateway.world.now();
         let (mut waiting, mut resting) = (0, 0);
         for summary in self.schedule.summaries(now) {
             waiting += usize::from(summary.messages > 0);

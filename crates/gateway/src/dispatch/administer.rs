@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::keeper::Errand;
 use crate::world::World;
 use mail::Timestamp;
-use queue::{ConnectionId, DestinationState, Envelope, MessageId, Summary};
+use queue::{ConnectionId, DestinationState, Envelope, MessageId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -69,18 +69,18 @@ pub enum QueueAnswer {
 
 impl<W: World> Dispatcher<W> {
     pub(super) fn administer(&mut self, command: QueueCommand) -> QueueAnswer {
-        let now = self.clock.now();
+        let now = self.gateway.world.now();
         let (word, touched) = match command {
             QueueCommand::List(filter) => return QueueAnswer::View(self.view(&filter, now)),
             QueueCommand::Show(id) => return self.show(id),
-            QueueCommand::Count(filter) => return QueueAnswer::Done(self.matching(&filter).len()),
+            QueueCommand::Count(filter) => return QueueAnswer::Done(self.matching(&filter, now).len()),
             QueueCommand::Retry(filter) => {
-                ("retry", self.each(&filter, |all, id| _ = all.schedule.retry_message(id, now)))
+                ("retry", self.each(&filter, now, |all, id| _ = all.schedule.retry_message(id, now)))
             }
-            QueueCommand::Hold(filter) => ("hold", self.each(&filter, |all, id| all.set_held(id, true))),
-            QueueCommand::Release(filter) => ("release", self.each(&filter, |all, id| all.set_held(id, false))),
+            QueueCommand::Hold(filter) => ("hold", self.each(&filter, now, |all, id| all.set_held(id, true))),
+            QueueCommand::Release(filter) => ("release", self.each(&filter, now, |all, id| all.set_held(id, false))),
             QueueCommand::Delete { filter, report } => {
-                ("delete", self.each(&filter, |all, id| all.take_away(id, report)))
+                ("delete", self.each(&filter, now, |all, id| all.take_away(id, report)))
             }
             QueueCommand::Freeze(name) => ("freeze", self.freeze(&name, true, now)),
             QueueCommand::Unfreeze(name) => ("unfreeze", self.freeze(&name, false, now)),
@@ -89,8 +89,8 @@ impl<W: World> Dispatcher<W> {
         QueueAnswer::Done(touched)
     }
 
-    fn each(&mut self, filter: &Filter, mut act: impl FnMut(&mut Self, MessageId)) -> usize {
-        let ids = self.matching(filter);
+    fn each(&mut self, filter: &Filter, now: Timestamp, mut act: impl FnMut(&mut Self, MessageId)) -> usize {
+        let ids = self.matching(filter, now);
         ids.iter().for_each(|id| act(self, *id));
         ids.len()
     }
@@ -133,8 +133,7 @@ impl<W: World> Dispatcher<W> {
     }
 
     /// The identifiers of the messages that a filter means, oldest first.
-    fn matching(&self, filter: &Filter) -> Vec<MessageId> {
-        let now = self.gateway.world.now();
+    fn matching(&self, filter: &Filter, now: Timestamp) -> Vec<MessageId> {
         let means = |id: &MessageId| self.messages.get(id).is_some_and(|m| self.means(filter, &m.envelope, now));
         if filter.ids.is_empty() {
             return self.messages.keys().copied().filter(|id| means(id)).collect();
@@ -158,21 +157,19 @@ impl<W: World> Dispatcher<W> {
 
     fn view(&self, filter: &Filter, now: Timestamp) -> QueueView {
         let wanted = filter.destination.as_deref().unwrap_or_default();
-        let shown = |at| self.on_the_wall(at);
         QueueView {
             destinations: self
                 .schedule
                 .summaries(now)
                 .filter(|s| s.messages > 0 || matches!(s.state, DestinationState::Retry | DestinationState::Frozen))
                 .filter(|summary| summary.name.contains(wanted))
-                .map(|summary| Summary { next_retry: summary.next_retry.map(shown), ..summary })
                 .map(Into::into)
                 .collect(),
             messages: self
-                .matching(filter)
+                .matching(filter, now)
                 .iter()
                 .filter_map(|id| self.messages.get(id))
-                .map(|message| message_view(&message.envelope, &self.schedule, shown))
+                .map(|message| message_view(&message.envelope, &self.schedule))
                 .collect(),
         }
     }
@@ -182,7 +179,7 @@ impl<W: World> Dispatcher<W> {
             None => QueueAnswer::NotFound(id),
             Some(message) => QueueAnswer::View(QueueView {
                 destinations: Vec::new(),
-                messages: vec![message_view(&message.envelope, &self.schedule, |at| self.on_the_wall(at))],
+                messages: vec![message_view(&message.envelope, &self.schedule)],
             }),
         }
     }

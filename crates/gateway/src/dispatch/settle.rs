@@ -1,7 +1,7 @@
 //! Recipients that come to an end without a connection: too late, deleted. And those whose
 //! sender must be told that the message is late.
 
-use super::{Dispatcher, Message, Order, Times};
+use super::{Dispatcher, Message, Order};
 use crate::Law;
 use crate::conclude::{self, Occasion};
 use crate::deliver::Stored;
@@ -59,13 +59,11 @@ impl<W: World> Dispatcher<W> {
             return self.forget(id);
         }
         let put_off = outcomes.iter().any(|outcome| outcome.result == Ending::Deferred);
-        let again = put_off.then(|| plan::retry(&law.config).next_attempt(1, self.clock.now()));
+        let again = put_off.then(|| plan::retry(&law.config).next_attempt(1, self.gateway.world.now()));
         let retry_at = self.schedule.items_of(id).map(|item| item.due).chain(again).min();
-        let retry_at = retry_at.map(|at| self.on_the_wall(at));
         self.outbox.push_back(Errand::Attempt(Attempt { id, outcomes: outcomes.to_vec(), retry_at, warned }));
         if let Some(at) = again {
-            let received = envelope.received.min(self.clock.now());
-            self.schedule_parts(law, &envelope, Times { due: at, received });
+            self.schedule_parts(law, &envelope, at);
         }
         self.catch_up(law, id);
     }
@@ -96,7 +94,7 @@ impl<W: World> Dispatcher<W> {
         if !told {
             return;
         }
-        let retry_at = self.schedule.items_of(id).map(|item| item.due).min().map(|at| self.on_the_wall(at));
+        let retry_at = self.schedule.items_of(id).map(|item| item.due).min();
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).warned = true;
         self.outbox.push_back(Errand::Attempt(Attempt { id, outcomes: Vec::new(), retry_at, warned: true }));

@@ -1,6 +1,5 @@
 //! The queue as administrators see it: plain values that cross the control socket as JSON.
 
-use mail::Timestamp;
 use queue::{Envelope, Item, Schedule, Summary};
 use serde::{Deserialize, Serialize};
 
@@ -85,12 +84,8 @@ pub struct RecipientView {
     pub destination: Option<String>,
 }
 
-/// One message as it stands in the schedule, whose moments are `shown` as those of the wall clock.
-pub(super) fn message_view(
-    envelope: &Envelope,
-    schedule: &Schedule,
-    shown: impl Fn(Timestamp) -> Timestamp,
-) -> MessageView {
+/// One message as it stands in the schedule.
+pub(super) fn message_view(envelope: &Envelope, schedule: &Schedule) -> MessageView {
     let items: Vec<Item> = schedule.items_of(envelope.id).collect();
     let recipients = envelope.recipients.iter().enumerate().map(|(place, recipient)| {
         let way = items.iter().find(|item| item.recipients.contains(place)).map(|item| item.destination);
@@ -111,7 +106,7 @@ pub(super) fn message_view(
         from: envelope.reverse_path.to_string(),
         bytes: envelope.content.size_bytes,
         held: envelope.held,
-        due: items.iter().map(|item| item.due).min().map(|due| shown(due).to_string()),
+        due: items.iter().map(|item| item.due).min().map(|due| due.to_string()),
         recipients: recipients.collect(),
     }
 }
