@@ -43,7 +43,7 @@ const KEPT_OCTETS: u64 = 32 * 1024 * 1024;
 
 /// A message that has just become ours.
 #[derive(Debug)]
-pub struct Admitted {
+pub(crate) struct Admitted {
     /// Its envelope.
     pub envelope: Arc<Envelope>,
     /// Where its body is.
@@ -54,7 +54,7 @@ pub struct Admitted {
 
 /// Something for the dispatcher to do.
 #[derive(Debug)]
-pub enum Order {
+pub(crate) enum Order {
     /// Messages have become ours.
     Admit(Vec<Admitted>),
     /// A connection has finished a message; reports that were asked for are durable.
@@ -172,8 +172,8 @@ impl<W: World> Dispatcher<W> {
                     batch.drain(..).for_each(|order| self.perform(&law, order));
                 }
                 permit = gateway.keeper.reserve(), if !self.outbox.is_empty() => self.record(permit.ok()),
-                () = gateway.stop.soft.cancelled(), if !self.stopping => self.stop(),
-                () = gateway.stop.hard.cancelled(), if self.stopping && !cut => {
+                () = gateway.stop.soft.given(), if !self.stopping => self.stop(),
+                () = gateway.stop.hard.given(), if self.stopping && !cut => {
                     // What they have heard by now they still tell, and it is recorded.
                     self.lines.values().for_each(|line| line.cut.cancel());
                     cut = true;

@@ -54,6 +54,8 @@ pub struct Spool<D: Disk> {
     /// Segments that have been walked through to empty them.
     emptied: BTreeSet<u64>,
     written_bytes: u64,
+    /// Housekeeping is due when so many octets have been written.
+    maintain_at: u64,
     copied_bytes: u64,
 }
 
@@ -262,13 +264,22 @@ impl<D: Disk> Spool<D> {
         self.log.free_segments() <= 1 && !self.log.can_grow(self.settings.reserve_bytes)
     }
 
+    /// Whether enough has happened since the last step of housekeeping for another one. Asking the disk
+    /// how full it is, and every segment whether it is needed, was one system call in each message.
+    #[must_use]
+    pub fn maintenance_is_due(&self) -> bool {
+        self.written_bytes >= self.maintain_at || !self.doomed.is_empty() || self.is_broken()
+    }
+
     /// One bounded step of housekeeping: removing body files, preparing and deleting spare segments,
-    /// copying what is left out of old segments (it is staged: flush afterwards). Returns whether
-    /// there is more to do; call it between flushes, and once a second when idle.
+    /// copying what is left out of old segments (it is staged: flush afterwards). Looks how much room
+    /// the disk has. Returns whether there is more to do; call it between flushes when it
+    /// [is due](Spool::maintenance_is_due), and once a second when idle.
     ///
     /// # Errors
     /// The disk's. Nothing is lost; it will be tried again.
     pub fn maintain(&mut self) -> Result<bool, Error> {
+        self.maintain_at = self.written_bytes + self.settings.segment_bytes.div_ceil(MAINTAINED_PER_SEGMENT);
         if self.remove_bodies().map_err(Error::disk("removing a body"))? {
             return Ok(true);
         }
@@ -305,5 +316,7 @@ impl<D: Disk> Spool<D> {
     }
 }
 
+/// Steps of housekeeping while one segment is written.
+const MAINTAINED_PER_SEGMENT: u64 = 64;
 /// Body files removed by one step of housekeeping.
 const BODIES_PER_STEP: usize = 16;

@@ -57,7 +57,9 @@ impl<D: Disk> Spool<D> {
                 break;
             }
         }
-        self.log.look_at_free_space();
+        if flush.error.is_some() {
+            self.log.look_at_free_space();
+        }
         flush
     }
 

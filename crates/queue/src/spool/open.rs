@@ -45,6 +45,7 @@ impl<D: Disk> Spool<D> {
             cleaning: None,
             emptied: BTreeSet::new(),
             written_bytes: 0,
+            maintain_at: 0,
             copied_bytes: 0,
         };
         let mut recovery = spool.take_in(survey);
