@@ -4,6 +4,7 @@
 //! header of a segment that nobody needs. So a start may be interrupted anywhere and begun again.
 
 use super::index::Entry;
+use super::survey::Alive;
 use super::{Damage, Error, Flaw, Ids, Queued, Recovery, Settings, Spool, Survey};
 use crate::body;
 use crate::disk::Disk;
@@ -56,9 +57,8 @@ impl<D: Disk> Spool<D> {
     /// Makes the survey the present state.
     fn take_in(&mut self, survey: Survey<D>) -> Recovery {
         let segments = survey.segments.len() + survey.blanks.len();
-        for kept in survey.messages.values() {
-            self.index.insert(kept.envelope.id, Entry::found(kept));
-        }
+        let (entries, messages): (Vec<_>, Vec<_>) = survey.messages.into_iter().map(part).unzip();
+        self.index = entries.into_iter().collect();
         self.clear_bodies(&survey.bodies, &survey.damages);
         self.take_in_segments(survey.segments, &survey.open);
         for (slot, file, length) in survey.blanks {
@@ -70,13 +70,9 @@ impl<D: Disk> Spool<D> {
             let _ = self.disk.rename(&slot_name(slot), &format!("{KEPT}{}-{}", slot_name(slot), self.incarnation));
         }
         survey.unreadable.into_iter().for_each(|slot| self.log.seen(slot));
-        let queued = survey.messages.into_iter().map(|(id, kept)| Queued {
-            location: self.index[&id].location.clone(),
-            retry_at: kept.retry_at,
-            envelope: Arc::new(kept.envelope),
-        });
         Recovery {
-            messages: queued.collect(),
+            messages,
+            diagnoses: survey.diagnoses,
             damages: survey.damages,
             kept: survey.kept,
             broken: None,
@@ -115,6 +111,13 @@ impl<D: Disk> Spool<D> {
             };
         }
     }
+}
+
+/// What the spool itself keeps of a message that was found, and what others are told of it.
+fn part((id, kept): (MessageId, Alive)) -> ((MessageId, Entry), Queued) {
+    let Alive { entry, brief, retry_at } = kept;
+    let location = entry.location.clone();
+    ((id, entry), Queued { id, brief, location, retry_at })
 }
 
 fn check(settings: &Settings) -> Result<(), Error> {
