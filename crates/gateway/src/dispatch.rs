@@ -86,7 +86,11 @@ struct Message {
     location: Location,
 }
 
-const _: () = assert!(size_of::<Message>() <= 40);
+const _: () = assert!(size_of::<Message>() == 32);
+
+/// All of them. A tree would take half as much again.
+#[expect(clippy::disallowed_types, reason = "what is listed of it is sorted")]
+type Messages = std::collections::HashMap<MessageId, Message>;
 
 /// What is still in memory of a message since it was received.
 #[derive(Debug)]
@@ -110,7 +114,7 @@ pub(crate) struct Dispatcher<W: World> {
     orders: mpsc::Receiver<Order>,
     schedule: Schedule,
     ways: BTreeMap<DestinationId, Arc<Way>>,
-    messages: BTreeMap<MessageId, Box<Message>>,
+    messages: Messages,
     /// What was last said of recipients, once each.
     diagnoses: Diagnoses,
     /// Messages whose first attempt is near.
@@ -150,7 +154,7 @@ impl<W: World> Dispatcher<W> {
             orders,
             schedule,
             ways: BTreeMap::new(),
-            messages: BTreeMap::new(),
+            messages: Messages::with_capacity(recovered.len()),
             diagnoses,
             fresh: BTreeMap::new(),
             lines: BTreeMap::new(),
@@ -165,7 +169,7 @@ impl<W: World> Dispatcher<W> {
         };
         for Queued { id, brief, location, retry_at } in recovered {
             let due = retry_at.unwrap_or(brief.received());
-            dispatcher.messages.insert(id, Box::new(Message { brief, location }));
+            dispatcher.messages.insert(id, Message { brief, location });
             dispatcher.schedule_parts(&law, id, due);
         }
         dispatcher
@@ -258,7 +262,7 @@ impl<W: World> Dispatcher<W> {
         let Admitted { envelope, location, body } = message;
         let id = envelope.id;
         let brief = Brief::new(&envelope, &mut self.diagnoses);
-        self.messages.insert(id, Box::new(Message { brief, location }));
+        self.messages.insert(id, Message { brief, location });
         self.schedule_parts(law, id, envelope.received);
         let fresh = Fresh { envelope, body };
         let octets = fresh.octets();
@@ -342,7 +346,7 @@ impl<W: World> Dispatcher<W> {
 
     /// A message for whoever does something for it.
     fn letter(&self, id: MessageId) -> Option<Letter> {
-        let Message { brief, location } = &**self.messages.get(&id)?;
+        let Message { brief, location } = self.messages.get(&id)?;
         let location = location.clone();
         Some(match self.fresh.get(&id) {
             Some(Fresh { envelope, body }) => Letter {
@@ -408,6 +412,10 @@ impl<W: World> Dispatcher<W> {
     fn forget(&mut self, id: MessageId) {
         self.let_go(id);
         if self.messages.remove(&id).is_some() {
+            // What a long queue has taken is given back when it is short again.
+            if self.messages.len() < self.messages.capacity() / 8 {
+                self.messages.shrink_to(ORDERS.max(2 * self.messages.len()));
+            }
             self.outbox.push_back(Errand::Finished(id));
         }
     }

@@ -21,11 +21,14 @@ use std::sync::Arc;
 pub struct Brief {
     /// Fixed fields, then five octets for each recipient, then the texts.
     octets: Box<[u8]>,
-    /// What was last said of each recipient; empty as long as nothing was.
-    last: Box<[Option<Arc<Diagnosis>>]>,
+    /// `None` as long as nothing was said of anybody.
+    last: Option<Box<Last>>,
 }
 
-const _: () = assert!(size_of::<Brief>() == 32);
+const _: () = assert!(size_of::<Brief>() == 24);
+
+/// What was last said of each recipient.
+type Last = Box<[Option<Arc<Diagnosis>>]>;
 
 /// Where the fixed fields are.
 const RECEIVED: usize = 0;
@@ -59,7 +62,7 @@ impl Brief {
         octets.extend_from_slice(&envelope.received.millis().to_le_bytes());
         octets.extend_from_slice(&envelope.content.size_bytes.to_le_bytes());
         octets.extend_from_slice(&count.to_le_bytes());
-        octets.push(u8::from(envelope.warned) * WARNED | u8::from(envelope.held) * HELD);
+        octets.push(flag(envelope.warned, WARNED) | flag(envelope.held, HELD));
         for recipient in &envelope.recipients {
             octets.push(code(recipient.state));
             octets.extend_from_slice(&recipient.attempts.to_le_bytes());
@@ -73,7 +76,7 @@ impl Brief {
             ReversePath::Mailbox(mailbox) => put_mailbox(&mut octets, mailbox),
         }
         envelope.recipients.iter().for_each(|recipient| put_mailbox(&mut octets, &recipient.forward_path));
-        let mut brief = Brief { octets: octets.into(), last: Box::default() };
+        let mut brief = Brief { octets: octets.into(), last: None };
         for (place, recipient) in envelope.recipients.iter().enumerate() {
             if let Some(last) = &recipient.last {
                 brief.set_last(place, diagnoses.keep(last));
@@ -140,7 +143,7 @@ impl Brief {
         (place < self.len()).then(|| Standing {
             state: self.state(place),
             attempts: self.attempts(place),
-            last: self.last.get(place).and_then(|last| last.as_deref()),
+            last: self.last.as_ref().and_then(|last| last.get(place)?.as_deref()),
         })
     }
 
@@ -169,7 +172,8 @@ impl Brief {
 
     /// An administrator holds it back, or lets it go.
     pub fn set_held(&mut self, held: bool) {
-        self.octets[FLAGS] = self.octets[FLAGS] & !HELD | u8::from(held) * HELD;
+        self.octets[FLAGS] &= !HELD;
+        self.octets[FLAGS] |= flag(held, HELD);
     }
 
     /// Writes the outcomes of an attempt into the recipients they concern.
@@ -235,10 +239,8 @@ impl Brief {
     }
 
     fn set_last(&mut self, place: usize, last: Arc<Diagnosis>) {
-        if self.last.is_empty() {
-            self.last = vec![None; self.len()].into();
-        }
-        self.last[place] = Some(last);
+        let count = self.len();
+        self.last.get_or_insert_with(|| Box::new(vec![None; count].into()))[place] = Some(last);
     }
 
     fn state(&self, place: usize) -> State {
@@ -269,6 +271,10 @@ impl fmt::Debug for Brief {
         f.debug_list().entries(self.forward_paths()).finish()?;
         f.write_str(")")
     }
+}
+
+fn flag(set: bool, bit: u8) -> u8 {
+    if set { bit } else { 0 }
 }
 
 fn code(state: State) -> u8 {

@@ -33,9 +33,9 @@ use crate::log::Log;
 use crate::record::Kind;
 use batch::{Stage, Staged};
 use codec::Place;
-use index::Entry;
+use index::Index;
 use mail::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,7 +45,7 @@ pub struct Spool<D: Disk> {
     disk: D,
     settings: Settings,
     log: Log<D>,
-    index: BTreeMap<MessageId, Entry>,
+    index: Index,
     staged: Stage,
     ids: Ids,
     incarnation: u32,

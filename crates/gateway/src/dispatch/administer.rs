@@ -137,7 +137,9 @@ impl<W: World> Dispatcher<W> {
     fn matching(&self, filter: &Filter, now: Timestamp) -> Vec<MessageId> {
         let means = |id: &MessageId| self.messages.get(id).is_some_and(|m| self.means(filter, *id, &m.brief, now));
         if filter.ids.is_empty() {
-            return self.messages.keys().copied().filter(|id| means(id)).collect();
+            let mut meant: Vec<MessageId> = self.messages.keys().copied().filter(|id| means(id)).collect();
+            meant.sort_unstable();
+            return meant;
         }
         filter.ids.iter().filter_map(|id| id.parse().ok()).filter(|id| means(id)).collect()
     }

@@ -13,6 +13,9 @@ use crate::envelope::MessageId;
 use crate::log::Health;
 use crate::record::Kind;
 
+/// Messages that the index always has room for.
+const INDEX_LEAST: usize = 4096;
+
 /// Proof that a message is durable. Only [`Spool::flush`] makes one.
 #[derive(Debug)]
 #[must_use = "a receipt is what a 250 is given for"]
@@ -176,6 +179,10 @@ impl<D: Disk> Spool<D> {
 
     fn finished(&mut self, id: MessageId) {
         let Some(entry) = self.index.remove(&id) else { return };
+        // What a long queue has taken is given back when it is short again.
+        if self.index.len() < self.index.capacity() / 8 {
+            self.index.shrink_to(INDEX_LEAST.max(2 * self.index.len()));
+        }
         entry.released(&mut self.log.segments);
         if entry.location.is_file() {
             self.doomed.push(id);

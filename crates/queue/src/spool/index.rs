@@ -1,6 +1,7 @@
 //! Which messages are alive and which records say so.
 
 use super::reader::Location;
+use crate::envelope::MessageId;
 use crate::log::Segment;
 use std::collections::BTreeMap;
 
@@ -18,6 +19,10 @@ pub(crate) struct Entry {
 }
 
 const _: () = assert!(size_of::<Entry>() == 32);
+
+/// The messages that are alive. A tree would take half as much again.
+#[expect(clippy::disallowed_types, reason = "it is only looked up; what is listed at a start comes from the survey")]
+pub(crate) type Index = std::collections::HashMap<MessageId, Entry>;
 
 /// What has become of a message, as far as segments are concerned.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 //! The survey changes nothing, and what follows it only removes what no record names and writes the
 //! header of a segment that nobody needs. So a start may be interrupted anywhere and begun again.
 
-use super::index::Entry;
+use super::index::Index;
 use super::survey::Alive;
 use super::{Damage, Error, Flaw, Ids, Queued, Recovery, Settings, Spool, Survey};
 use crate::body;
@@ -38,7 +38,7 @@ impl<D: Disk> Spool<D> {
             log: Log::new(disk.clone(), &settings),
             disk,
             settings,
-            index: BTreeMap::new(),
+            index: Index::default(),
             staged: super::batch::Stage::default(),
             ids: Ids(Arc::new(AtomicU64::new(u64::from(incarnation) << 32 | 1))),
             incarnation,
@@ -57,8 +57,12 @@ impl<D: Disk> Spool<D> {
     /// Makes the survey the present state.
     fn take_in(&mut self, survey: Survey<D>) -> Recovery {
         let segments = survey.segments.len() + survey.blanks.len();
-        let (entries, messages): (Vec<_>, Vec<_>) = survey.messages.into_iter().map(part).unzip();
-        self.index = entries.into_iter().collect();
+        self.index.reserve(survey.messages.len());
+        let mut messages = Vec::with_capacity(survey.messages.len());
+        for (id, Alive { entry, brief, retry_at }) in survey.messages {
+            messages.push(Queued { id, brief, location: entry.location.clone(), retry_at });
+            self.index.insert(id, entry);
+        }
         self.clear_bodies(&survey.bodies, &survey.damages);
         self.take_in_segments(survey.segments, &survey.open);
         for (slot, file, length) in survey.blanks {
@@ -111,13 +115,6 @@ impl<D: Disk> Spool<D> {
             };
         }
     }
-}
-
-/// What the spool itself keeps of a message that was found, and what others are told of it.
-fn part((id, kept): (MessageId, Alive)) -> ((MessageId, Entry), Queued) {
-    let Alive { entry, brief, retry_at } = kept;
-    let location = entry.location.clone();
-    ((id, entry), Queued { id, brief, location, retry_at })
 }
 
 fn check(settings: &Settings) -> Result<(), Error> {
