@@ -100,8 +100,8 @@ fn what_waits_for_a_next_hop_that_is_down_takes_little_memory() {
 
 /// A next hop that takes nothing.
 fn closed(ip: &str) -> String {
-    let listener = TcpListener::bind((ip, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind((ip, 0)).expect("a port");
+    let port = listener.local_addr().expect("a bound socket").port();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             // Whoever asks may have gone.
