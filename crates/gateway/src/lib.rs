@@ -18,6 +18,7 @@ mod listener;
 mod lookups;
 mod note;
 mod plan;
+mod recall;
 mod receive;
 mod recorder;
 mod session;

@@ -107,7 +107,7 @@ impl<W: World> Handle<W> {
             .recorder
             .record(&Event::Recovered { messages: recovery.messages.len(), damaged: recovery.damages.len() });
         say_damages(&gateway, &recovery);
-        gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages).run());
+        gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages, recovery.diagnoses).run());
         gateway.recorder.record(&Event::Started);
         Ok(Handle { gateway, doors, keeper_ended })
     }

@@ -121,7 +121,7 @@ pub enum Kind {
 }
 
 /// Where a recipient stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Still to be attempted, for the first time or again.
     Pending,
@@ -129,6 +129,18 @@ pub enum State {
     Delivered,
     /// It has failed for good, and that has been reported if anybody wanted to know.
     Failed,
+}
+
+impl State {
+    /// Where a recipient stands after an attempt that ended so.
+    #[must_use]
+    pub fn after(ending: Ending) -> State {
+        match ending {
+            Ending::Delivered | Ending::Relayed => State::Delivered,
+            Ending::Deferred => State::Pending,
+            Ending::Failed => State::Failed,
+        }
+    }
 }
 
 /// One recipient of a message.
@@ -149,7 +161,7 @@ pub struct Recipient {
 }
 
 /// What an attempt came to, in the words of whoever said it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diagnosis {
     /// The status.
     pub status: EnhancedStatus,
@@ -211,11 +223,7 @@ impl Envelope {
         for outcome in outcomes {
             let Some(recipient) = self.recipients.get_mut(outcome.recipient) else { continue };
             recipient.attempts = recipient.attempts.saturating_add(1);
-            recipient.state = match outcome.result {
-                Ending::Delivered | Ending::Relayed => State::Delivered,
-                Ending::Deferred => State::Pending,
-                Ending::Failed => State::Failed,
-            };
+            recipient.state = State::after(outcome.result);
             recipient.last = Some(outcome.diagnosis.clone());
         }
     }

@@ -15,6 +15,7 @@ mod open;
 mod reader;
 mod scan;
 mod settings;
+mod story;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ pub use flush::{Flush, Receipt};
 pub use found::{Damage, Flaw, Queued, Recovery};
 pub use reader::{BodyReader, Location, ReadError, Reader};
 pub use settings::{Error, Settings};
-pub(crate) use survey::{Sight, Survey};
+pub(crate) use survey::{Alive, Sight, Survey};
 
 use crate::body::{self, Bodies, Body, Kept};
 use crate::disk::Disk;
@@ -32,9 +33,9 @@ use crate::log::Log;
 use crate::record::Kind;
 use batch::{Stage, Staged};
 use codec::Place;
-use index::Entry;
+use index::Index;
 use mail::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,7 +45,7 @@ pub struct Spool<D: Disk> {
     disk: D,
     settings: Settings,
     log: Log<D>,
-    index: BTreeMap<MessageId, Entry>,
+    index: Index,
     staged: Stage,
     ids: Ids,
     incarnation: u32,
@@ -115,7 +116,7 @@ impl<D: Disk> Spool<D> {
         self.ids.clone()
     }
 
-    /// Reads bodies, beside the owner.
+    /// Reads envelopes and bodies, beside the owner.
     #[must_use]
     pub fn reader(&self) -> Reader<D> {
         Reader::new(self.disk.clone())
@@ -127,7 +128,7 @@ impl<D: Disk> Spool<D> {
         Bodies::new(self.disk.clone(), self.settings.body_file_over_bytes)
     }
 
-    /// Where the body of a message that is ours can be read.
+    /// Where a message that is ours can be read.
     #[must_use]
     pub fn location(&self, id: MessageId) -> Option<Location> {
         self.index.get(&id).map(|entry| entry.location.clone())
