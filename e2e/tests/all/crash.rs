@@ -12,7 +12,7 @@ const SENDERS: usize = 8;
 /// A copy that came so long before a kill was durable here: faults page, figure 1, says 5 ms. Flushes
 /// take longer than that on a machine where others flush too, hence the margin. And so long after a kill
 /// a next hop may still have been reading what was under way.
-const SETTLED: Duration = Duration::from_millis(500);
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Mail for outside goes to `hop`, mail for corp.example into the drop directory.
 fn relaying(hop: &Peer) -> String {
