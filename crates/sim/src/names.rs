@@ -1,7 +1,7 @@
 //! The simulated name service: a table, and a memory of what was asked.
 
 use mail::{Domain, Found, Query};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// What the name service knows, and what it was asked.
@@ -9,12 +9,14 @@ use std::net::IpAddr;
 pub struct Names {
     table: BTreeMap<Query, Found>,
     asked: Vec<Query>,
+    /// Whoever asks these, panics.
+    panics: BTreeSet<Query>,
 }
 
 impl Names {
     /// Enters one line of a transcript: `192.0.2.7 = h.partner.example` for the confirmed names of
     /// an address, `mail.example = 10.0.0.5 10.0.0.6` for the addresses of a name, `unavailable`
-    /// on the right for a server that does not answer.
+    /// on the right for a server that does not answer, `panic` for whoever asks to panic.
     ///
     /// # Errors
     /// What is wrong with the line, in words.
@@ -32,7 +34,12 @@ impl Names {
                 (Query::Addresses(domain(asked)?), words.map(address).collect::<Result<_, _>>().map(Found::Addresses))
             }
         };
+        self.panics.remove(&query);
         let found = match answer {
+            "panic" => {
+                self.panics.insert(query);
+                return Ok(());
+            }
             "unavailable" => Found::Unavailable,
             "absent" => Found::Absent,
             _ => found?,
@@ -42,8 +49,12 @@ impl Names {
     }
 
     /// Answers a query, and remembers that it was asked. What is not in the table does not exist.
+    ///
+    /// # Panics
+    /// When the answer to it is `panic`.
     pub fn answer(&mut self, query: &Query) -> Found {
         self.asked.push(query.clone());
+        assert!(!self.panics.contains(query), "whoever asks for {query:?} is to panic");
         self.table.get(query).cloned().unwrap_or(Found::Absent)
     }
 
