@@ -20,6 +20,8 @@ const MAGIC: [u8; 8] = *b"BHspool\n";
 const USED_BYTES: usize = 44;
 /// Zeros written by one call when a segment is made.
 pub(crate) const FILL_BYTES: u64 = 4 << 20;
+/// What blank segments are made of, again and again.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// More useless segments than this are not made while they cannot be removed.
 const MISTRUSTED_SEGMENTS: usize = 4;
 /// What the names of files begin with that are kept for a person to look at.
@@ -381,8 +383,14 @@ impl<D: Disk> Log<D> {
 
     fn fill_step(&self, blank: &mut Blank<D::File>) -> io::Result<bool> {
         let count = FILL_BYTES.min(self.length - blank.filled);
-        let zeros = vec![0; usize::try_from(count).map_err(io::Error::other)?];
-        blank.file.write_at(blank.filled, &[IoSlice::new(&zeros)])?;
+        let mut parts = Vec::new();
+        let mut left = usize::try_from(count).map_err(io::Error::other)?;
+        while left > 0 {
+            let part = left.min(ZEROS.len());
+            parts.push(IoSlice::new(&ZEROS[..part]));
+            left -= part;
+        }
+        blank.file.write_at(blank.filled, &parts)?;
         // Flushed step by step, so that no acceptance waits behind one long flush.
         blank.file.sync_data()?;
         blank.filled += count;
