@@ -6,6 +6,7 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use e2e::foreign::{Certificate, Postfix};
@@ -65,7 +66,7 @@ struct Bench {
 /// Measures, prints the tables and, if asked, writes them down.
 pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(
-        Postfix::available(),
+        options.alone || Postfix::available(),
         "Postfix is not installed or this is not root: `cargo xtask test --only e2e` installs it"
     );
     match guard::role() {
@@ -92,7 +93,8 @@ fn measure_all(options: &Options) -> Result<()> {
     }
     if options.write {
         let path = crate::root().join("docs/performance.md");
-        let page = page::with_hand_written(&measured, &fs::read_to_string(&path).unwrap_or_default());
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        let page = page::with_hand_written(&measured, &old).context("docs/performance.md has lost its marker")?;
         fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
         println!("written to {}", path.display());
     }
@@ -119,12 +121,14 @@ fn cell(bench: &Bench, options: &Options, work: Work) -> Cell {
             cell.work.turns().into_iter().filter(|(server, _)| !options.alone || *server != Server::Postfix)
         {
             let what = format!("{}, round {round}, {}{}", cell.work.name(), server.name(), hop.remark());
+            let start = Instant::now();
             // The harness of the scenarios panics; one turn that fails must not cost all others.
             let measured = catch_unwind(AssertUnwindSafe(|| measure::turn(bench, &cell.work, server, hop)));
             let measured = measured.unwrap_or_else(|_| Err(anyhow::anyhow!("panicked, see above")));
+            let took = start.elapsed().as_secs_f64();
             match measured {
                 Ok(figures) => {
-                    println!("{what}: {figures}");
+                    println!("{what} ({took:.1} s): {figures}");
                     cell.turns.push(Turn { server, hop, round, figures });
                 }
                 Err(error) => {

@@ -38,17 +38,19 @@ pub(super) fn measured(cells: &[Cell], facts: &Facts) -> String {
     page
 }
 
-/// The page: what was measured, and what people have written into the old one behind the marker.
-pub(super) fn with_hand_written(measured: &str, old: &str) -> String {
-    let by_hand = old.split_once(MARKER).map_or("\n", |(_, by_hand)| by_hand);
-    format!("{}\n\n{MARKER}{by_hand}", measured.trim_end())
+/// The page: what was measured, and what people have written into the old one behind the marker. None
+/// if the old one has no marker: then nobody knows what of it is theirs.
+pub(super) fn with_hand_written(measured: &str, old: &str) -> Option<String> {
+    let by_hand = if old.is_empty() { "\n" } else { old.split_once(MARKER)?.1 };
+    Some(format!("{}\n\n{MARKER}{by_hand}", measured.trim_end()))
 }
 
 const INTRODUCTION: &str = "# Performance
 
-Bridgehead against Debian's Postfix, turn by turn in one run on one machine, client and next hop on the same
-machine. Written by `cargo xtask bench`; medians over all rounds. *Ceiling* is what client and next hop reach
-with no server between them, and for 5 MiB what the disk takes. *To reach* is the goal: so many times Postfix, and that share of the ceiling.
+Bridgehead against Debian's Postfix, turn by turn in one run, client and next hop on the same machine. Written by
+`cargo xtask bench`; medians over all rounds. *Ceiling* is what client and next hop reach with no server between
+them, and for 5 MiB what the disk takes. *To reach* is the goal: so many times Postfix, and that share of the
+ceiling; *reached* answers for each of the two.
 ";
 
 const ACCEPT_UP: &str = "Messages per second until the client has its last 250; deliveries run meanwhile.";
@@ -144,9 +146,10 @@ fn costs(cells: &[Cell]) -> String {
     )
 }
 
-const COSTS: &str = "Relaying: processor time of all processes of the server for each message; that of the client \
-beside it; how often a thread of Bridgehead waited, for each message; and memory: the peak of Bridgehead's resident \
-set, and the proportional set of all processes of Postfix (shared pages count once) at the end.";
+const COSTS: &str =
+    "While relaying, for each message: processor time of all processes of the server, that of our client, and how often
+a thread of Bridgehead waited (voluntary context switches). Memory is the peak of Bridgehead's resident set, and the
+proportional set of all processes of Postfix (pages they share count once) at the end.";
 
 fn steady(cell: &Cell) -> String {
     let mut rows = String::new();
@@ -213,7 +216,7 @@ fn idle(cell: &Cell) -> String {
     table("Connections that say nothing", IDLE, &["", "held", "KiB each", "greeting ms", "to reach", "reached"], &rows)
 }
 
-const IDLE: &str = "Memory that each takes after EHLO, and how long the slowest of 20 new connections waits for its \
+const IDLE: &str = "Memory that each takes after EHLO, and how long the slowest of 20 new connections waits for its
 greeting meanwhile. Postfix has a process for each connection and is asked to hold fewer.";
 
 fn queue(cell: &Cell) -> String {
@@ -267,7 +270,7 @@ fn queue(cell: &Cell) -> String {
     table("A long queue", QUEUE, &["", "Bridgehead", "Postfix", "×", "to reach", "reached"], &rows)
 }
 
-const QUEUE: &str = "Messages of 1 KiB accepted while the next hop is down, `kill -9`, a start, the next hop comes \
+const QUEUE: &str = "Messages of 1 KiB accepted while the next hop is down, `kill -9`, a start, the next hop comes
 back and everything is retried. Postfix gets fewer messages: it would take minutes for as many.";
 
 fn circumstances(facts: &Facts) -> String {
@@ -396,11 +399,12 @@ mod tests {
 
     #[test]
     fn the_hand_written_part_survives() {
-        let first = with_hand_written("# Performance\n\nfigures\n", "an old page without a marker");
+        assert_eq!(with_hand_written("# Performance\n", "## Profile\n\nby hand\n"), None);
+        let first = with_hand_written("# Performance\n\nfigures\n", "").unwrap();
         assert_eq!(first, format!("# Performance\n\nfigures\n\n{MARKER}\n"));
         let edited = format!("{first}\n## Profile\n\nby hand\n");
-        let second = with_hand_written("# Performance\n\nnew figures\n", &edited);
+        let second = with_hand_written("# Performance\n\nnew figures\n", &edited).unwrap();
         assert_eq!(second, format!("# Performance\n\nnew figures\n\n{MARKER}\n\n## Profile\n\nby hand\n"));
-        assert_eq!(with_hand_written("# Performance\n\nnew figures\n", &second), second);
+        assert_eq!(with_hand_written("# Performance\n\nnew figures\n", &second), Some(second));
     }
 }

@@ -32,7 +32,6 @@ pub(super) struct Stat {
     /// Of the process itself, and of its children that have ended.
     own_ticks: u64,
     waited_ticks: u64,
-    threads: u64,
 }
 
 impl Meter {
@@ -85,29 +84,32 @@ fn members(group: u32) -> BTreeMap<u32, Stat> {
 fn processor_time(group: u32) -> Duration {
     let ticks = |ticks: u64| Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND);
     let each = members(group).into_iter().map(|(process, stat)| {
-        // A tick is coarse for each of a hundred processes; the scheduler knows nanoseconds, but only
-        // those of one thread.
-        let precise = (stat.threads == 1).then(|| scheduled(process)).flatten();
+        // A tick is coarse for each of a hundred processes. The scheduler knows nanoseconds, but only
+        // those of living threads; neither is ever too much.
+        let own = scheduled(process).max(ticks(stat.own_ticks));
         let waited = if process == group { ticks(stat.waited_ticks) } else { Duration::ZERO };
-        precise.unwrap_or_else(|| ticks(stat.own_ticks)) + waited
+        own + waited
     });
     each.sum()
 }
 
-fn scheduled(process: u32) -> Option<Duration> {
-    let text = fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
-    Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
+/// Of its living threads.
+fn scheduled(process: u32) -> Duration {
+    let each = threads(process, "schedstat").into_iter();
+    let nanoseconds = each.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok());
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 fn switches(group: u32) -> Option<u64> {
     let processes = members(group);
     let process = processes.keys().next().filter(|_| processes.len() == 1)?;
-    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
-    let each = threads.map(|thread| {
-        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        figure(&status, "voluntary_ctxt_switches:")
-    });
-    Some(each.sum())
+    Some(threads(*process, "status").iter().map(|status| figure(status, "voluntary_ctxt_switches:")).sum())
+}
+
+/// A file of each of its threads.
+fn threads(process: u32, file: &str) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).map(Iterator::flatten).into_iter().flatten();
+    threads.filter_map(|thread| fs::read_to_string(thread.path().join(file)).ok()).collect()
 }
 
 fn status(process: u32, field: &str) -> u64 {
@@ -134,7 +136,6 @@ fn stat(text: &str) -> Option<Stat> {
         group: field(5)?,
         own_ticks: field(14)? + field(15)?,
         waited_ticks: field(16)? + field(17)?,
-        threads: field(20)?,
     })
 }
 
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_behind_its_name() {
         let line = "42 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 3 4 20 0 9 0 0";
-        let expected = Stat { parent: 1, group: 7, own_ticks: 300, waited_ticks: 7, threads: 9 };
+        let expected = Stat { parent: 1, group: 7, own_ticks: 300, waited_ticks: 7 };
         assert_eq!(stat(line), Some(expected));
         assert_eq!(stat("42 (cut off) S 1 7"), None);
     }
