@@ -276,9 +276,9 @@ back and everything is retried. Postfix gets fewer messages: it would take minut
 fn circumstances(facts: &Facts) -> String {
     format!(
         "\n## How it was measured\n\n\
-         - Medians of {} rounds (3 of idle connections and the long queue); the servers take turns within each round,\n  \
-         each turn with a fresh server and an empty queue, after one message on each connection to warm up. The clock\n  \
-         starts when all connections are open, except where each message has its own.\n\
+         - Medians of {} rounds (at most 3 of smtp-source, idle connections and the long queue); the servers take turns\n  \
+         within each round, each turn with a fresh server and an empty queue, after one message on each connection to\n  \
+         warm up. The clock starts when all connections are open, except where each message has its own.\n\
          - Both are durable: 250 means on disk. Both queues on the same file system, {}, which takes {:.0} MiB/s of\n  \
          one file, written and flushed.\n\
          - Both have their shipped settings, except that Postfix runs outside its chroot and logs to a file, and each is\n  \
