@@ -83,7 +83,7 @@ pub(crate) struct Survey<D: Disk> {
     pub(crate) segments: BTreeMap<u64, Segment<D::File>>,
     /// Slots whose files were never used: file and length.
     pub(crate) blanks: Vec<(u32, D::File, u64)>,
-    /// Slots whose files have no header that can be read.
+    /// Slots whose files have no header that can be read, or that of another file.
     pub(crate) headless: Vec<u32>,
     /// Slots whose files cannot be read at all.
     pub(crate) unreadable: Vec<u32>,
@@ -146,7 +146,10 @@ impl<D: Disk> Survey<D> {
     /// Opens every file and reads what it is.
     fn headers(&mut self, disk: &D) -> Result<Vec<(Header, u32)>, Error> {
         let mut found = Vec::new();
-        for name in disk.list().map_err(Error::disk("reading the directory"))? {
+        let mut names = disk.list().map_err(Error::disk("reading the directory"))?;
+        // Of two files that are the same segment every start must believe the same one.
+        names.sort_unstable();
+        for name in names {
             if let Some(slot) = slot_of(&name) {
                 if let Some(header) = self.header(disk, slot)? {
                     found.push((header, slot));
@@ -185,10 +188,15 @@ impl<D: Disk> Survey<D> {
             }
             return Ok(None);
         };
+        self.incarnation = self.incarnation.max(header.incarnation);
+        if self.segments.contains_key(&header.number) {
+            self.damages.push(damage(slot, 0, Flaw::Twin));
+            self.headless.push(slot);
+            return Ok(None);
+        }
         if length < header.length {
             self.damages.push(damage(slot, length, Flaw::Short));
         }
-        self.incarnation = self.incarnation.max(header.incarnation);
         let mut segment = Segment::new(slot, file, length, header.salt);
         if length < header.length || copies.contains(&Copy::Bad) {
             segment.health = Health::Damaged;
