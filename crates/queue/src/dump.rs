@@ -109,7 +109,6 @@ impl fmt::Display for Flaw {
         f.write_str(match self {
             Flaw::HeaderCopy => "one of two copies of the header is bad",
             Flaw::Header => "no copy of the header is good",
-            Flaw::Twin => "another file is the same segment",
             Flaw::Gap => "no record where one should be",
             Flaw::Record => "a record does not agree with its checksum",
             Flaw::Meaning => "a record makes no sense",

@@ -32,11 +32,16 @@ struct Segment {
 impl Directory {
     pub(crate) fn build(mut input: Input<'_>) -> Directory {
         let mut built = Directory { disk: MemoryDisk::new(), bodies: Vec::new(), speaks: false };
+        let mut numbers = std::collections::BTreeSet::new();
         for _ in 0..SEGMENTS {
             if input.is_empty() {
                 break;
             }
             let mut segment = Segment::begin(&mut input);
+            // Two files with one number are what no spool writes; which is believed is not promised.
+            if !numbers.insert(segment.number) {
+                continue;
+            }
             while !input.is_empty() && built.step(&mut segment, &mut input) {}
             built.file(&format!("segment-{:06}", segment.slot), &segment.octets);
         }

@@ -53,8 +53,6 @@ pub enum Flaw {
     HeaderCopy,
     /// Both copies of a segment's header: nothing in it can be read.
     Header,
-    /// Another file is the same segment: a copy that somebody made.
-    Twin,
     /// Octets that are no record, between records.
     Gap,
     /// A record whose content does not agree with its checksum.

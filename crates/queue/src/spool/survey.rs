@@ -83,7 +83,7 @@ pub(crate) struct Survey<D: Disk> {
     pub(crate) segments: BTreeMap<u64, Segment<D::File>>,
     /// Slots whose files were never used: file and length.
     pub(crate) blanks: Vec<(u32, D::File, u64)>,
-    /// Slots whose files have no header that can be read, or that of another file.
+    /// Slots whose files have no header that can be read.
     pub(crate) headless: Vec<u32>,
     /// Slots whose files cannot be read at all.
     pub(crate) unreadable: Vec<u32>,
@@ -189,11 +189,6 @@ impl<D: Disk> Survey<D> {
             return Ok(None);
         };
         self.incarnation = self.incarnation.max(header.incarnation);
-        if self.segments.contains_key(&header.number) {
-            self.damages.push(damage(slot, 0, Flaw::Twin));
-            self.headless.push(slot);
-            return Ok(None);
-        }
         if length < header.length {
             self.damages.push(damage(slot, length, Flaw::Short));
         }
