@@ -1,6 +1,8 @@
 //! The first inputs of each corpus, made from what the tests already have: transcripts, settings,
 //! and one of each thing that a target reads.
 
+#![allow(clippy::disallowed_methods, reason = "reads the tests from the tree")]
+
 use crate::spool::first_meaning;
 use std::path::Path;
 
