@@ -8,13 +8,14 @@
 mod administer;
 mod settle;
 mod view;
+mod ways;
 
 pub use administer::{Filter, QueueAnswer, QueueCommand};
 pub use view::{DestinationView, MessageView, QueueView, RecipientView};
 
 use crate::deliver::{self, Assignment, Carrier, Stored};
 use crate::keeper::Errand;
-use crate::plan::{self, Way};
+use crate::plan;
 use crate::recall::{AtHand, Letter};
 use crate::world::World;
 use crate::{Gateway, Law};
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use ways::Ways;
 
 /// Orders that may wait.
 pub(crate) const ORDERS: usize = 4096;
@@ -113,7 +115,7 @@ pub(crate) struct Dispatcher<W: World> {
     gateway: Arc<Gateway<W>>,
     orders: mpsc::Receiver<Order>,
     schedule: Schedule,
-    ways: BTreeMap<DestinationId, Arc<Way>>,
+    ways: Ways,
     messages: Messages,
     /// What was last said of recipients, once each.
     diagnoses: Diagnoses,
@@ -153,7 +155,7 @@ impl<W: World> Dispatcher<W> {
             gateway,
             orders,
             schedule,
-            ways: BTreeMap::new(),
+            ways: Ways::default(),
             messages: Messages::with_capacity(recovered.len()),
             diagnoses,
             fresh: BTreeMap::new(),
@@ -280,27 +282,16 @@ impl<W: World> Dispatcher<W> {
     fn schedule_parts(&mut self, law: &Law<W>, id: MessageId, due: Timestamp) {
         let now = self.gateway.world.now();
         let Some(message) = self.messages.get(&id) else { return };
-        let server = message.brief.server().to_owned();
-        for (route, recipients) in plan::plan(&law.config, &message.brief) {
-            let destination = self.destination(law, &server, &route);
-            let Some(message) = self.messages.get(&id) else { return };
-            if !self.schedule.admit(item(id, &message.brief, (destination, recipients), due), now) {
+        let server = message.brief.server();
+        let parts = plan::plan(&law.config, server, message.brief.pending(), |route| {
+            self.ways.destination(&mut self.schedule, &law.config, server, route)
+        });
+        for part in parts {
+            if !self.schedule.admit(item(id, &message.brief, part, due), now) {
                 // A part of it is under way there; what this one adds must not be forgotten.
                 self.outdated.insert(id);
             }
         }
-    }
-
-    fn destination(&mut self, law: &Law<W>, server: &str, route: &policy::Route) -> DestinationId {
-        let name = plan::name(server, route);
-        if let Some(known) = self.schedule.find(&name)
-            && self.ways.contains_key(&known)
-        {
-            return known;
-        }
-        let id = self.schedule.destination(&name, plan::terms(&law.config));
-        self.ways.insert(id, Arc::new(plan::way(&law.config, server, route)));
-        id
     }
 
     /// Whether no part of a message will be attempted soon.
@@ -318,7 +309,7 @@ impl<W: World> Dispatcher<W> {
     /// Opens a connection for an item.
     fn open(&mut self, connection: ConnectionId, item: Item) {
         let destination = item.destination;
-        let (Some(way), Some(job)) = (self.ways.get(&destination).cloned(), self.job(&item)) else {
+        let (Some(way), Some(job)) = (self.ways.get(destination).cloned(), self.job(&item)) else {
             return self.vanished(connection, &item);
         };
         let (jobs, queue) = mpsc::channel(1);
@@ -487,9 +478,8 @@ impl<W: World> Dispatcher<W> {
         }
         // A part that waits while another part of its message is under way must still find its way.
         for item in self.schedule.items() {
-            if let Some(old) = old_ways.get(&item.destination) {
-                let way = || Arc::new(plan::way(&law.config, &old.server, &old.route));
-                self.ways.entry(item.destination).or_insert_with(way);
+            if let Some(old) = old_ways.get(item.destination) {
+                self.ways.keep(&law.config, item.destination, old);
             }
         }
         // A connection was opened by the old settings, TLS and all: it carries nothing more.

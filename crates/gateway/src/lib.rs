@@ -12,6 +12,8 @@ mod counters;
 mod deliver;
 mod dispatch;
 mod event;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inbox;
 mod keeper;
 mod listener;

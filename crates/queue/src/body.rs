@@ -249,9 +249,10 @@ pub(crate) fn file_name(id: MessageId) -> String {
     format!("body-{id}")
 }
 
-/// The message that a body file belongs to, by its name.
+/// The message that a body file belongs to, by its name; none for a name that we never give.
 pub(crate) fn file_owner(name: &str) -> Option<MessageId> {
-    name.strip_prefix("body-")?.parse().ok()
+    let id: MessageId = name.strip_prefix("body-")?.parse().ok()?;
+    (id.is_possible() && file_name(id) == name).then_some(id)
 }
 
 /// Makes and removes the files of large bodies, away from the owner of the spool.
