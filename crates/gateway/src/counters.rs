@@ -241,6 +241,9 @@ impl Counters {
         match *event {
             Event::Listening { .. }
             | Event::Recovered { .. }
+            | Event::Lowered { .. }
+            | Event::Suppressed { .. }
+            | Event::HopPostponed { .. }
             | Event::Started
             | Event::NotBuried { .. }
             | Event::Stopping

@@ -14,6 +14,7 @@ pub use view::{DestinationView, MessageView, QueueView, RecipientView};
 
 use crate::deliver::{self, Carrier, Job, Stored};
 use crate::keeper::Errand;
+use crate::memory::{Held, QUEUED_OCTETS};
 use crate::plan::{self, Way};
 use crate::world::World;
 use crate::{Gateway, Law};
@@ -108,6 +109,8 @@ pub(crate) struct Dispatcher<W: World> {
     /// What the keeper is to be told.
     outbox: VecDeque<Errand>,
     kept_octets: u64,
+    /// What the queue costs.
+    held: Held,
     /// Connections opened so far, by way.
     turns: BTreeMap<DestinationId, usize>,
     /// Whoever concludes a message holds a permit: an outage of days, or one command, ends thousands.
@@ -130,6 +133,7 @@ impl<W: World> Dispatcher<W> {
         let law = gateway.law.load_full();
         let mut schedule = Schedule::new();
         schedule.set_total_connections(law.config.delivery.connections);
+        let held = gateway.memory.hold(0);
         let mut dispatcher = Dispatcher {
             gateway,
             orders,
@@ -140,6 +144,7 @@ impl<W: World> Dispatcher<W> {
             outdated: BTreeSet::new(),
             outbox: VecDeque::new(),
             kept_octets: 0,
+            held,
             turns: BTreeMap::new(),
             conclusions: Arc::new(Semaphore::new(CONCLUSIONS)),
             concluding: 0,
@@ -225,6 +230,7 @@ impl<W: World> Dispatcher<W> {
 
     /// Does what the schedule says; returns when to ask again.
     fn turn(&mut self) -> Option<Timestamp> {
+        self.held.set(self.messages.len() as u64 * QUEUED_OCTETS + self.kept_octets);
         loop {
             match self.schedule.next(self.gateway.world.now()) {
                 Next::Attempt { connection, item } => self.open(connection, item),
@@ -242,7 +248,8 @@ impl<W: World> Dispatcher<W> {
     fn enter(&mut self, law: &Law<W>, message: Admitted, due: Timestamp) {
         let Admitted { envelope, location, body } = message;
         let octets = kept(&envelope);
-        let body = body.filter(|_| self.kept_octets + octets <= KEPT_OCTETS);
+        let most = KEPT_OCTETS.min(self.gateway.memory.limit() / 4);
+        let body = body.filter(|_| self.kept_octets + octets <= most && !self.gateway.memory.is_tight());
         self.kept_octets += if body.is_some() { octets } else { 0 };
         self.messages.insert(envelope.id, Message { envelope: envelope.clone(), location, body });
         self.schedule_parts(law, &envelope, due);
@@ -294,11 +301,14 @@ impl<W: World> Dispatcher<W> {
         let cut = CancellationToken::new();
         let line = Line { destination, jobs: Some(jobs), cut: cut.clone(), carries: Some(item) };
         self.lines.insert(connection, line);
-        let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
+        let (connect_limit, rate) = {
+            let delivery = &self.gateway.law.load().config.delivery;
+            (delivery.connect_limit, delivery.rate)
+        };
         let turn = self.turns.entry(destination).or_default();
         *turn = turn.wrapping_add(1);
         let gateway = self.gateway.clone();
-        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: *turn, cut };
+        let carrier = Carrier { gateway, way, id: connection, connect_limit, rate, turn: *turn, cut };
         self.gateway.tasks.spawn(deliver::connection(carrier, job, queue));
     }
 

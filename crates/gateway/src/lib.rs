@@ -9,6 +9,7 @@
 mod answer;
 mod conclude;
 mod counters;
+mod crowd;
 mod deliver;
 mod dispatch;
 mod event;
@@ -16,12 +17,15 @@ mod inbox;
 mod keeper;
 mod listener;
 mod lookups;
+mod memory;
 mod note;
+mod pace;
 mod plan;
 mod receive;
 mod recorder;
 mod session;
 mod start;
+mod throttle;
 mod translate;
 pub mod world;
 
@@ -35,11 +39,13 @@ pub use start::{Control, Handle, StartError};
 use arc_swap::ArcSwap;
 use config::Config;
 use keeper::KeeperHandle;
+use memory::Memory;
 use queue::Bodies;
 use queue::spool::{Ids, Reader};
 use recorder::Recorder;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -89,6 +95,10 @@ pub struct Gateway<W: World> {
     ids: Ids,
     reader: Reader<W::Disk>,
     bodies: Bodies<W::Disk>,
+    /// What everything together holds in memory.
+    memory: Arc<Memory>,
+    /// Open sessions of all virtual servers.
+    sessions: AtomicU32,
     /// Where we listen, so that nothing is ever delivered to ourselves.
     listening: ArcSwap<Vec<SocketAddr>>,
     tasks: TaskTracker,

@@ -2,10 +2,13 @@
 //! protocol itself.
 
 use super::Source;
-use super::open::Refused;
+use super::open::{Fault, Refused};
 use crate::inbox::Inbox;
+use crate::memory::Held;
+use crate::pace::Pace;
 use crate::world::{Verify, World};
 use bytes::Bytes;
+use config::Rate;
 use queue::spool::ReadError;
 use smtp::client::{Client, Encoding, Finished, Mail, Output};
 use smtp::dots::Dots;
@@ -30,6 +33,10 @@ pub(super) struct Link<W: World> {
     out: Vec<u8>,
     /// When the peer last did something useful, and the client's count of such things then.
     since: (Instant, u64),
+    /// How slowly the peer may take a message.
+    rate: Rate,
+    /// What the connection costs.
+    _held: Option<Held>,
 }
 
 /// What came of a transaction.
@@ -41,9 +48,11 @@ pub(super) enum Transferred {
 }
 
 impl<W: World> Link<W> {
-    pub(super) fn new(stream: W::Stream, client: Client, hop: String) -> Link<W> {
+    pub(super) fn new(stream: W::Stream, client: Client, hop: String, rate: Rate, held: Option<Held>) -> Link<W> {
         let since = (Instant::now(), client.progress());
-        Link { hop: hop.into(), stream: Some(stream), client, inbox: Inbox::default(), out: Vec::new(), since }
+        let hop = hop.into();
+        let (inbox, out) = (Inbox::default(), Vec::new());
+        Link { hop, stream: Some(stream), client, inbox, out, since, rate, _held: held }
     }
 
     /// Speaks until a transaction may begin.
@@ -54,7 +63,7 @@ impl<W: World> Link<W> {
                 Output::Secure => self.secure(world, name, verify).await?,
                 Output::Refused(response) => {
                     // The client has taken its leave, if the peer is still there to hear it.
-                    let _ = self.flush().await;
+                    let _ = self.flush(None).await;
                     return Err(Refused::plain(format!("{}: {response}", self.hop)));
                 }
                 Output::Close | Output::Done(_) | Output::SendBody(_) | Output::Wait => {
@@ -66,7 +75,7 @@ impl<W: World> Link<W> {
 
     async fn secure(&mut self, world: &W, name: &str, verify: Verify) -> Result<(), Refused> {
         let handshake_failed =
-            |why: String| Refused { why: format!("{name}: TLS handshake: {why}").into(), handshake: true };
+            |why: String| Refused { why: format!("{name}: TLS handshake: {why}").into(), fault: Fault::Handshake };
         // Bytes that came in the clear behind the answer to STARTTLS are nobody's words.
         if !self.inbox.is_empty() {
             self.client.secure_failed();
@@ -120,7 +129,7 @@ impl<W: World> Link<W> {
             if output != Output::Wait {
                 return output;
             }
-            if self.flush().await.is_ok() {
+            if self.flush(None).await.is_ok() {
                 self.wait().await;
             }
         }
@@ -139,12 +148,14 @@ impl<W: World> Link<W> {
         }
     }
 
-    async fn flush(&mut self) -> io::Result<()> {
+    /// Writes what waits, in the time that the state of the conversation gives, and no longer than `most`.
+    async fn flush(&mut self, most: Option<Duration>) -> io::Result<()> {
         let written = match &mut self.stream {
             None => Err(io::ErrorKind::NotConnected.into()),
             Some(_) if self.out.is_empty() => return Ok(()),
             Some(stream) => {
-                let deadline = Instant::now() + self.client.patience();
+                let patience = self.client.patience();
+                let deadline = Instant::now() + most.map_or(patience, |most| most.min(patience));
                 let writing = async {
                     stream.write_all(&self.out).await?;
                     stream.flush().await
@@ -154,21 +165,26 @@ impl<W: World> Link<W> {
         };
         self.out.clear();
         self.out.shrink_to(OUT_OCTETS);
-        if written.is_err() {
+        if let Err(error) = &written {
             // A peer that did not want the rest has often said why: a refusal is no lost connection.
             if let Some(stream) = &mut self.stream {
                 let _ = self.inbox.glance(stream).await;
             }
-            self.client.closed();
+            if error.kind() == io::ErrorKind::TimedOut && self.inbox.is_empty() {
+                self.client.expired();
+            } else {
+                self.client.closed();
+            }
         }
         written
     }
 
     async fn send_body(&mut self, world: &W, content: &mut Source<W>, encoding: Encoding) -> Result<(), ReadError> {
         let mut dots = Dots::new();
+        let mut pace = Pace::default();
         while let Some(chunk) = content.next(world).await? {
             self.put(&chunk, encoding, &mut dots);
-            if self.out.len() >= OUT_OCTETS && self.flush().await.is_err() {
+            if self.out.len() >= OUT_OCTETS && self.flush_at(&mut pace).await.is_err() {
                 // The client knows; it will say what became of the recipients.
                 return Ok(());
             }
@@ -178,6 +194,16 @@ impl<W: World> Link<W> {
         }
         self.client.body_sent();
         Ok(())
+    }
+
+    /// Writes what waits, with what the least rate leaves of the time for the whole content.
+    async fn flush_at(&mut self, pace: &mut Pace) -> io::Result<()> {
+        pace.octets += self.out.len() as u64;
+        let most = pace.left(&self.rate);
+        let began = Instant::now();
+        let written = self.flush(most).await;
+        pace.waited += began.elapsed();
+        written
     }
 
     fn put(&mut self, chunk: &Bytes, encoding: Encoding, dots: &mut Dots) {

@@ -92,6 +92,10 @@ impl Server {
                 connections_rule: default("limits.connections"),
                 connections_per_address: None,
                 connections_per_address_rule: default("limits.connections_per_address"),
+                connections_per_network: None,
+                connections_per_network_rule: default("limits.connections_per_network"),
+                connections_in_all: None,
+                connections_in_all_rule: default("limits.connections"),
                 hop_count: 30,
                 hop_count_rule: default("limits.hop_count"),
             },
@@ -157,7 +161,13 @@ impl World {
     }
 
     fn connect(&self, rules: &Rules, client: &str, open: u32, own: u32) -> Result<Decision<Admission>, Missing> {
-        let facts = ConnectionFacts { client: client.parse().unwrap(), open, open_from_client: own };
+        let facts = ConnectionFacts {
+            client: client.parse().unwrap(),
+            open_in_all: open,
+            open,
+            open_from_client: own,
+            open_from_network: own,
+        };
         policy::connection(rules, &facts, &self.ledger)
     }
 
@@ -380,6 +390,12 @@ impl Reader {
             "connections" => (limits.connections, limits.connections_rule) = (number, rule),
             "connections-per-address" => {
                 (limits.connections_per_address, limits.connections_per_address_rule) = (number, rule);
+            }
+            "connections-per-network" => {
+                (limits.connections_per_network, limits.connections_per_network_rule) = (number, rule);
+            }
+            "connections-in-all" => {
+                (limits.connections_in_all, limits.connections_in_all_rule) = (number, rule);
             }
             other => panic!("unknown limit {other}"),
         }
