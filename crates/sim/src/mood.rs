@@ -3,7 +3,9 @@
 //! `polite` does nothing unusual. `down` refuses connections, `void` never answers them; `plain`
 //! knows no extensions; `tls` offers STARTTLS, `tls:NAME` with a certificate for that name. Trouble
 //! is written `WHAT-STAGE`, as in `refuse-rcpt`, `defer-dot`, `drop-data`, `stall-mail`;
-//! `refuse-rcpt:<a@b>` troubles only that path.
+//! `refuse-rcpt:<a@b>` troubles only that path. `trickle-STAGE` answers with a reply that never ends, an
+//! octet a minute, `babble-STAGE` with one that never ends, at full speed; `sip-content` takes an octet
+//! of the content a minute.
 
 use std::str::FromStr;
 
@@ -34,6 +36,8 @@ pub enum Stage {
     Rcpt,
     /// At DATA or BDAT.
     Data,
+    /// While the content is under way.
+    Content,
     /// When the content is complete.
     Dot,
 }
@@ -49,7 +53,7 @@ impl Stage {
             Stage::Mail => "550 5.7.1 Sender refused",
             Stage::Rcpt => "550 5.1.1 User unknown",
             Stage::Data => "554 5.3.0 Refused",
-            Stage::Dot => "554 5.6.0 Content refused",
+            Stage::Content | Stage::Dot => "554 5.6.0 Content refused",
         }
     }
 
@@ -63,7 +67,7 @@ impl Stage {
             Stage::Mail => "451 4.3.0 Try later",
             Stage::Rcpt => "450 4.2.1 Mailbox busy",
             Stage::Data => "451 4.3.0 Try later",
-            Stage::Dot => "452 4.3.1 Disk full",
+            Stage::Content | Stage::Dot => "452 4.3.1 Disk full",
         }
     }
 }
@@ -79,6 +83,12 @@ pub enum Trouble {
     Drop,
     /// Never says another word.
     Stall,
+    /// Says an octet a minute, and never comes to an end.
+    Trickle,
+    /// Says line after line, and never comes to an end.
+    Babble,
+    /// Takes an octet of the content a minute.
+    Sip,
 }
 
 /// How a peer behaves.
@@ -135,6 +145,9 @@ fn trouble_named(word: &str) -> Option<Trouble> {
         "defer" => Trouble::Defer,
         "drop" => Trouble::Drop,
         "stall" => Trouble::Stall,
+        "trickle" => Trouble::Trickle,
+        "babble" => Trouble::Babble,
+        "sip" => Trouble::Sip,
         _ => return None,
     })
 }
@@ -147,6 +160,7 @@ fn stage_named(word: &str) -> Option<Stage> {
         "mail" => Stage::Mail,
         "rcpt" => Stage::Rcpt,
         "data" => Stage::Data,
+        "content" => Stage::Content,
         "dot" => Stage::Dot,
         _ => return None,
     })

@@ -14,7 +14,7 @@ use smtp::client::{Client, Encoding, Finished, Mail, Output};
 use smtp::dots::Dots;
 use std::io;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 /// What waits to be written is written at the latest when it is so much.
@@ -148,19 +148,15 @@ impl<W: World> Link<W> {
         }
     }
 
-    /// Writes what waits, in the time that the state of the conversation gives, and no longer than `most`.
+    /// Writes what waits, each piece in the time that the state of the conversation gives, and all of it
+    /// in no more than `most`.
     async fn flush(&mut self, most: Option<Duration>) -> io::Result<()> {
         let written = match &mut self.stream {
             None => Err(io::ErrorKind::NotConnected.into()),
             Some(_) if self.out.is_empty() => return Ok(()),
             Some(stream) => {
-                let patience = self.client.patience();
-                let deadline = Instant::now() + most.map_or(patience, |most| most.min(patience));
-                let writing = async {
-                    stream.write_all(&self.out).await?;
-                    stream.flush().await
-                };
-                timeout_at(deadline, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                let end = most.map(|most| Instant::now() + most);
+                write(stream, &self.out, self.client.patience(), end).await
             }
         };
         self.out.clear();
@@ -170,8 +166,8 @@ impl<W: World> Link<W> {
             if let Some(stream) = &mut self.stream {
                 let _ = self.inbox.glance(stream).await;
             }
-            if error.kind() == io::ErrorKind::TimedOut && self.inbox.is_empty() {
-                self.client.expired();
+            if error.kind() == io::ErrorKind::TimedOut {
+                self.client.stalled();
             } else {
                 self.client.closed();
             }
@@ -225,4 +221,23 @@ impl<W: World> Link<W> {
             let _ = tokio::time::timeout(CLOSE_LIMIT, stream.shutdown()).await;
         }
     }
+}
+
+/// Writes octets piece by piece, each in the time that RFC 5321 §4.5.3.2.5 gives one call to send.
+async fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    octets: &[u8],
+    patience: Duration,
+    end: Option<Instant>,
+) -> io::Result<()> {
+    for piece in octets.chunks(OUT_OCTETS) {
+        let deadline = Instant::now() + patience;
+        let writing = async {
+            stream.write_all(piece).await?;
+            stream.flush().await
+        };
+        let deadline = end.map_or(deadline, |end| end.min(deadline));
+        timeout_at(deadline, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    }
+    Ok(())
 }
