@@ -11,7 +11,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// Octets one read may bring.
-const SCRATCH_OCTETS: usize = 64 * 1024;
+const SCRATCH_OCTETS: usize = 32 * 1024;
+/// Octets one read of commands may bring: they wait here while a client does not take its replies.
+const COMMANDS_OCTETS: usize = 16 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_OCTETS]);
@@ -59,12 +61,25 @@ impl Inbox {
     /// # Errors
     /// The connection is broken.
     pub(crate) async fn fill<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<usize> {
-        std::future::poll_fn(|cx| self.poll_fill(Pin::new(&mut *stream), cx)).await
+        std::future::poll_fn(|cx| self.poll_fill(Pin::new(&mut *stream), cx, SCRATCH_OCTETS)).await
     }
 
-    fn poll_fill<S: AsyncRead>(&mut self, stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// As [`Inbox::fill`], for a peer that is expected to send commands.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(crate) async fn fill_commands<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_fill(Pin::new(&mut *stream), cx, COMMANDS_OCTETS)).await
+    }
+
+    fn poll_fill<S: AsyncRead>(
+        &mut self,
+        stream: Pin<&mut S>,
+        cx: &mut Context<'_>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut read = ReadBuf::new(scratch);
+            let mut read = ReadBuf::new(&mut scratch[..most]);
             std::task::ready!(stream.poll_read(cx, &mut read))?;
             if self.used > 0 {
                 self.bytes.drain(..self.used);
@@ -80,7 +95,7 @@ impl Inbox {
     /// # Errors
     /// The connection is broken.
     pub(crate) async fn glance<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<usize> {
-        std::future::poll_fn(|cx| match self.poll_fill(Pin::new(&mut *stream), cx) {
+        std::future::poll_fn(|cx| match self.poll_fill(Pin::new(&mut *stream), cx, COMMANDS_OCTETS) {
             Poll::Pending => Poll::Ready(Ok(0)),
             ready @ Poll::Ready(_) => ready,
         })

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// What a message that has a file of its own, or comes while memory is short, holds in memory at the most
 /// before it is written.
-const SPILL_BYTES: u64 = 64 * 1024;
+const SPILL_BYTES: u64 = 32 * 1024;
 
 /// A message that is arriving.
 pub(crate) struct Incoming<W: World> {

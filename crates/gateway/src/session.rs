@@ -21,11 +21,11 @@ use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 
 /// Replies are sent at the latest when so many octets wait; a client that never reads costs no more.
-const OUT_OCTETS: usize = 16 * 1024;
+const OUT_OCTETS: usize = 8 * 1024;
 /// Space for replies that is kept while a session waits.
 const OUT_KEPT_OCTETS: usize = 1024;
 
@@ -238,6 +238,7 @@ impl<W: World> Driver<W> {
         let Some(stream) = &mut self.stream else { return Ok(false) };
         let stop = &self.context.gateway.stop;
         let stopping = if self.protocol.in_transaction() { &stop.hard } else { &stop.soft };
+        let in_body = self.protocol.in_body();
         let silence = self.patience.silence(&self.protocol);
         let slowness = too_slow_at(&mut self.pace, &self.protocol, &self.context.server.config.rate);
         let began = slowness.map(|_| now());
@@ -246,7 +247,7 @@ impl<W: World> Driver<W> {
             biased;
             () = stopping.cancelled() => Waited::Stopping,
             () = self.patience.over(slowness.map_or(silence, |slowness| slowness.min(silence))) => Waited::Expired,
-            read = self.inbox.fill(stream) => match read? {
+            read = fill(&mut self.inbox, stream, in_body) => match read? {
                 0 => Waited::Closed,
                 _ => Waited::Bytes,
             },
@@ -399,6 +400,11 @@ impl Patience {
             self.timer.as_mut().reset(deadline);
         }
     }
+}
+
+/// Reads content in large pieces and commands in small ones.
+async fn fill<S: AsyncRead + Unpin>(inbox: &mut Inbox, stream: &mut S, in_body: bool) -> io::Result<usize> {
+    if in_body { inbox.fill(stream).await } else { inbox.fill_commands(stream).await }
 }
 
 /// When the client will have been too slow, if it sends content and must keep to a rate.

@@ -233,13 +233,14 @@ impl<W: World> Control<W> {
 /// Descriptors that are not for connections: listening sockets, the spool, the log, look-ups.
 const OWN_DESCRIPTORS: u64 = 32;
 
-/// The settings with as many connections as there are descriptors for, and what was lowered. Half of
-/// what is left is for sessions, a quarter for next hops, the rest for the files of large messages.
+/// The settings with as many connections as there are descriptors for, and what was lowered. Of
+/// what is left, five eighths are for sessions, a quarter for next hops, the rest for the files of large
+/// messages.
 fn fit(mut config: Config, resources: &Resources) -> (Config, Vec<String>) {
     let mut lowered = Vec::new();
     let Some(descriptors) = resources.descriptors else { return (config, lowered) };
     let left = u32::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX);
-    let (sessions, hops) = ((left / 2).max(1), (left / 4).max(1));
+    let (sessions, hops) = ((left / 8 * 5).max(1), (left / 4).max(1));
     let wanted = config.servers.iter().map(|server| {
         let limits = &server.rules.limits;
         limits.connections_in_all.unwrap_or(u32::MAX).min(limits.connections.unwrap_or(u32::MAX))
