@@ -242,6 +242,7 @@ impl Counters {
             Event::Listening { .. }
             | Event::Recovered { .. }
             | Event::Lowered { .. }
+            | Event::AcceptFailed { .. }
             | Event::Suppressed { .. }
             | Event::HopPostponed { .. }
             | Event::Started

@@ -79,6 +79,8 @@ pub(crate) enum Event<'a> {
     Reloaded,
     /// New settings were refused; the old ones stay.
     ReloadRefused { why: &'a str },
+    /// A socket could not accept, so many times since this was said last: no descriptor is left, say.
+    AcceptFailed { why: &'a str, times: u64 },
     /// A client connected.
     Connected { server: &'a str, client: IpAddr },
     /// A session ended.
@@ -173,6 +175,7 @@ impl Event<'_> {
             Event::Stopping => "stopping",
             Event::Reloaded => "reloaded",
             Event::ReloadRefused { .. } => "reload-refused",
+            Event::AcceptFailed { .. } => "accept-failed",
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
             Event::Refused { .. } => "refused",
@@ -230,6 +233,10 @@ impl Event<'_> {
                 to.number("damaged", damaged as u64);
             }
             Event::ReloadRefused { why } | Event::SpoolFailed { why } => to.field("why", &why),
+            Event::AcceptFailed { why, times } => {
+                to.field("why", &why);
+                to.number("times", times);
+            }
             Event::Connected { server, client } => session(to, server, client),
             Event::Disconnected { server, client, messages, lasted } => {
                 session(to, server, client);

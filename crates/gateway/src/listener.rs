@@ -152,8 +152,8 @@ impl Trouble {
         self.unsaid += 1;
         let now = Instant::now();
         if self.said.is_none_or(|said| now - said >= ACCEPT_SAID_EVERY) {
-            let what = format!("{error} ({} times)", self.unsaid);
-            gateway.recorder.record(&Event::Fault { place: "accept", what: &what });
+            let why = error.to_string();
+            gateway.recorder.record(&Event::AcceptFailed { why: &why, times: self.unsaid });
             (self.said, self.unsaid) = (Some(now), 0);
         }
         self.pause = (self.pause * 2).clamp(ACCEPT_PAUSE, ACCEPT_PAUSE_MOST);

@@ -1,6 +1,6 @@
 //! How a simulated peer behaves, in words that stand in a transcript.
 //!
-//! `polite` does nothing unusual. `down` refuses connections, `void` never answers them; `plain`
+//! `polite` does nothing unusual. `down` refuses connections, `void` never answers them, `short` finds us without a descriptor; `plain`
 //! knows no extensions; `tls` offers STARTTLS, `tls:NAME` with a certificate for that name. Trouble
 //! is written `WHAT-STAGE`, as in `refuse-rcpt`, `defer-dot`, `drop-data`, `stall-mail`;
 //! `refuse-rcpt:<a@b>` troubles only that path. `trickle-STAGE` answers with a reply that never ends, an
@@ -19,6 +19,8 @@ pub enum Reach {
     Down,
     /// Nothing comes back.
     Void,
+    /// This host has no descriptor left to connect with.
+    Short,
 }
 
 /// Where in a conversation trouble shows.
@@ -128,6 +130,7 @@ impl Mood {
             "polite" => {}
             "down" => self.reach = Reach::Down,
             "void" => self.reach = Reach::Void,
+            "short" => self.reach = Reach::Short,
             "plain" => self.extensions = false,
             "tls" => (self.tls, self.certificate) = (true, detail),
             _ => {

@@ -119,6 +119,7 @@ impl Peers {
         };
         match mood.reach {
             Reach::Down => return Some(Err(io::ErrorKind::ConnectionRefused.into())),
+            Reach::Short => return Some(Err(io::ErrorKind::OutOfMemory.into())),
             Reach::Void => std::future::pending().await,
             Reach::Open => {}
         }

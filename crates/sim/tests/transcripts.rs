@@ -62,6 +62,7 @@ transcripts! {
     a_client_that_never_reads_is_let_go,
     a_command_has_a_minute_however_its_octets_are_spread,
     a_deferral_survives_a_restart,
+    a_descriptor_that_is_missing_here_is_nobodys_fault,
     a_held_message_waits,
     a_hop_that_babbles,
     a_hop_that_takes_content_in_sips,

@@ -237,7 +237,7 @@ fn without_a_descriptor_clients_are_told_and_nothing_spins() {
     std::thread::sleep(Duration::from_secs(1));
     let spun = processor_ms(&gateway) - spent;
     assert!(spun < 500, "{spun} ms of processor time in a second of waiting");
-    let faults = gateway.log().lines().filter(|line| line.contains("\"accept\"")).count();
+    let faults = gateway.log().lines().filter(|line| line.contains("\"accept-failed\"")).count();
     assert!((1..=2).contains(&faults), "{faults} lines about it");
     set_descriptors(&gateway, 1024);
     drop(held);
