@@ -146,7 +146,7 @@ impl World for Machine {
 
     async fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> io::Result<()> {
         let (directory, name) = (directory.to_owned(), name.to_owned());
-        self.blocking(move || files::place(&directory, &name, pieces)).await
+        self.blocking(move || files::place(&directory, &name, pieces).map_err(shortage)).await
     }
 
     async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {

@@ -356,6 +356,10 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
     }
 }
 
+/// When a session is first looked at, unless something is due before: most have ended by then, and
+/// their timer was never touched.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
+
 /// How long the session may go on without progress, and in all.
 ///
 /// One timer for the whole session: it is re-armed only when it fires too early, so that waiting
@@ -370,7 +374,8 @@ struct Patience {
 impl Patience {
     fn new(session_time: Duration) -> Patience {
         let now = now();
-        Patience { timer: Box::pin(tokio::time::sleep(session_time)), since: (now, 0), end: now + session_time }
+        let timer = Box::pin(tokio::time::sleep(session_time.min(FIRST_LOOK)));
+        Patience { timer, since: (now, 0), end: now + session_time }
     }
 
     /// Replies were taken.

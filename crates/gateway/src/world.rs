@@ -113,7 +113,8 @@ pub trait World: Send + Sync + 'static {
     /// renamed, and the directory flushed. A file of that name is replaced.
     ///
     /// # Errors
-    /// The directory is missing or full, or `pieces` failed; nothing is left behind.
+    /// The directory is missing or full, `pieces` failed, or (`OutOfMemory`) no descriptor is left;
+    /// nothing is left behind.
     fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Does something that may wait for a disk, away from the tasks that must not.

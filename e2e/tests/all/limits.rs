@@ -251,6 +251,21 @@ fn without_a_descriptor_clients_are_told_and_nothing_spins() {
 }
 
 #[test]
+fn mail_waits_for_a_descriptor_and_no_longer() {
+    let gateway = Gateway::start(&inbound(MANY));
+    let (message, token) = mail::message("without a descriptor");
+    let mut client = in_data(&gateway, LISTED);
+    set_descriptors(&gateway, descriptors_of(&gateway));
+    client.send(&mail::stuffed(&message));
+    client.expect("250");
+    until("the delivery to be postponed", || gateway.log().contains("hop-postponed").then_some(()));
+    set_descriptors(&gateway, 1024);
+    // A directory that had failed would rest for a quarter of an hour.
+    let _ = gateway.dropped_with(&token);
+    assert!(!gateway.log().contains("hop-refused"), "{}", gateway.log());
+}
+
+#[test]
 fn limits_are_fitted_to_the_descriptors() {
     let gateway = Gateway::start(&inbound("[virtual_server.inbound.limits]\nconnections = 100000000\n"));
     assert!(gateway.log().contains("limit-lowered"), "{}", gateway.log());
