@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::{Client, Gateway, mail, until};
+use e2e::{Client, Gateway, mail, pass, until};
 
 use crate::{LISTED, OTHER, inbound};
 
@@ -20,7 +20,7 @@ const MANY: &str = "[virtual_server.inbound.limits]\nconnections = 4000\nconnect
 fn settled_kib(gateway: &mut Gateway) -> u64 {
     let (mut last, mut same) = (0, 0);
     until("memory to stop growing", || {
-        std::thread::sleep(Duration::from_millis(100));
+        pass(Duration::from_millis(100));
         let now = gateway.process().resident_kib();
         same = if now.abs_diff(last) < 64 { same + 1 } else { 0 };
         last = now;
@@ -67,7 +67,7 @@ fn deaf(gateway: &Gateway) -> TcpStream {
             Ok(_) => stuck = 0,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 stuck += 1;
-                std::thread::sleep(Duration::from_millis(5));
+                pass(Duration::from_millis(5));
             }
             Err(error) => panic!("hung up on: {error}"),
         }
@@ -112,7 +112,7 @@ fn a_flood_from_one_address_and_slow_writers_keep_nobody_waiting() {
             // A hundred octets each, as long as the others are at it: never silent, hardly fast enough.
             while !over.load(Ordering::Relaxed) {
                 writers.iter_mut().for_each(|writer| writer.send(&lines(100)));
-                std::thread::sleep(Duration::from_millis(50));
+                pass(Duration::from_millis(50));
             }
         });
         scope.spawn(|| {
@@ -120,7 +120,7 @@ fn a_flood_from_one_address_and_slow_writers_keep_nobody_waiting() {
             while !over.load(Ordering::Relaxed) {
                 // Five hundred a second.
                 while refused.load(Ordering::Relaxed) as u128 > start.elapsed().as_millis() / 2 {
-                    std::thread::sleep(Duration::from_millis(1));
+                    pass(Duration::from_millis(1));
                 }
                 gateway.connect("inbound", OTHER).expect("421");
                 refused.fetch_add(1, Ordering::Relaxed);
@@ -234,7 +234,7 @@ fn without_a_descriptor_clients_are_told_and_nothing_spins() {
     });
     assert!(told.starts_with("421 4.3.2"), "{told}");
     let spent = processor_ms(&gateway);
-    std::thread::sleep(Duration::from_secs(1));
+    pass(Duration::from_secs(1));
     let spun = processor_ms(&gateway) - spent;
     assert!(spun < 500, "{spun} ms of processor time in a second of waiting");
     let faults = gateway.log().lines().filter(|line| line.contains("\"accept-failed\"")).count();
