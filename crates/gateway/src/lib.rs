@@ -21,11 +21,14 @@ mod memory;
 mod note;
 mod pace;
 mod plan;
+mod recall;
 mod receive;
 mod recorder;
 mod session;
 mod start;
+mod stop;
 mod throttle;
+mod timer;
 mod translate;
 pub mod world;
 
@@ -46,8 +49,8 @@ use recorder::Recorder;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use stop::Stop;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use world::World;
 
@@ -72,17 +75,6 @@ pub struct Server<W: World> {
     pub config: config::Server,
     /// Its certificate, if it has one.
     pub certificate: Option<Arc<W::Certificate>>,
-}
-
-/// When to stop, in three steps.
-#[derive(Clone, Debug, Default)]
-struct Stop {
-    /// No new sessions, no new transactions, no new attempts.
-    soft: CancellationToken,
-    /// Open transactions and attempts end too.
-    hard: CancellationToken,
-    /// Nobody has anything to record any more.
-    last: CancellationToken,
 }
 
 /// What all tasks of a running gateway share.

@@ -9,6 +9,8 @@ use crate::inbox::Inbox;
 use crate::memory::{Held, SESSION_OCTETS, TLS_OCTETS};
 use crate::pace::Pace;
 use crate::receive::{self, Incoming};
+use crate::stop::Ear;
+use crate::timer::Timer;
 use crate::world::World;
 use crate::{Gateway, Law, Server};
 use config::Rate;
@@ -18,11 +20,11 @@ use smtp::server::{Answer, Note, Output, Question, Session as Protocol, TlsFacts
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWriteExt};
-use tokio::time::{Instant, Sleep};
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 /// Replies are sent at the latest when so many octets wait; a client that never reads costs no more.
 const OUT_OCTETS: usize = 8 * 1024;
@@ -127,6 +129,8 @@ pub(crate) async fn run<W: World>(
         protocol,
         inbox: Inbox::default(),
         out: Vec::new(),
+        soft_stop: gateway.stop.soft.ear(),
+        hard_stop: gateway.stop.hard.ear(),
         patience: Patience::new(context.server.config.session_limit),
         pace: Pace::default(),
         held: gateway.memory.hold(SESSION_OCTETS),
@@ -160,6 +164,8 @@ struct Driver<W: World> {
     protocol: Protocol,
     inbox: Inbox,
     out: Vec<u8>,
+    soft_stop: Ear,
+    hard_stop: Ear,
     patience: Patience,
     pace: Pace,
     /// What the session itself costs.
@@ -218,15 +224,18 @@ impl<W: World> Driver<W> {
         }
         // The whole of the replies, not each piece that the client deigns to take.
         let limit = self.context.server.config.rate.allows(self.out.len() as u64);
-        let written = tokio::time::timeout(limit.unwrap_or(self.protocol.patience()), async {
-            stream.write_all(&self.out).await?;
-            stream.flush().await
-        });
-        let Ok(written) = written.await else {
-            self.context.note(Note::TooSlow);
-            return Err(io::ErrorKind::TimedOut.into());
-        };
-        written?;
+        let deadline = now() + limit.unwrap_or(self.protocol.patience());
+        tokio::select! {
+            biased;
+            written = async {
+                stream.write_all(&self.out).await?;
+                stream.flush().await
+            } => written?,
+            () = self.patience.over(deadline) => {
+                self.context.note(Note::TooSlow);
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
         self.out.clear();
         self.out.shrink_to(OUT_KEPT_OCTETS);
         self.patience.restart();
@@ -236,18 +245,16 @@ impl<W: World> Driver<W> {
     /// Waits for bytes; `false` when the client has gone.
     async fn wait(&mut self) -> io::Result<bool> {
         let Some(stream) = &mut self.stream else { return Ok(false) };
-        let stop = &self.context.gateway.stop;
-        let stopping = if self.protocol.in_transaction() { &stop.hard } else { &stop.soft };
-        let in_body = self.protocol.in_body();
+        let stopping = if self.protocol.in_transaction() { &mut self.hard_stop } else { &mut self.soft_stop };
         let silence = self.patience.silence(&self.protocol);
         let slowness = too_slow_at(&mut self.pace, &self.protocol, &self.context.server.config.rate);
         let began = slowness.map(|_| now());
         // Bytes come last: a client that never pauses would never be told to go.
         let waited = tokio::select! {
             biased;
-            () = stopping.cancelled() => Waited::Stopping,
+            () = stopping.heard() => Waited::Stopping,
             () = self.patience.over(slowness.map_or(silence, |slowness| slowness.min(silence))) => Waited::Expired,
-            read = fill(&mut self.inbox, stream, in_body) => match read? {
+            read = self.inbox.fill(stream) => match read? {
                 0 => Waited::Closed,
                 _ => Waited::Bytes,
             },
@@ -361,32 +368,31 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
 const FIRST_LOOK: Duration = Duration::from_secs(30);
 
 /// How long the session may go on without progress, and in all.
-///
-/// One timer for the whole session: it is re-armed only when it fires too early, so that waiting
-/// for a client that answers at once costs no timer operation.
 struct Patience {
-    timer: Pin<Box<Sleep>>,
+    timer: Timer,
     /// When the client last did something useful, and the session's count of such things then.
     since: (Instant, u64),
+    /// Replies were taken since then; the clock is read when somebody waits.
+    restarted: bool,
     end: Instant,
 }
 
 impl Patience {
     fn new(session_time: Duration) -> Patience {
         let now = now();
-        let timer = Box::pin(tokio::time::sleep(session_time.min(FIRST_LOOK)));
-        Patience { timer, since: (now, 0), end: now + session_time }
+        let timer = Timer::new(now + session_time.min(FIRST_LOOK));
+        Patience { timer, since: (now, 0), restarted: false, end: now + session_time }
     }
 
     /// Replies were taken.
     fn restart(&mut self) {
-        self.since.0 = now();
+        self.restarted = true;
     }
 
     /// When silence has lasted too long, or the session has. Octets alone do not break it.
     fn silence(&mut self, protocol: &Protocol) -> Instant {
         let progress = protocol.progress();
-        if self.since.1 != progress {
+        if std::mem::take(&mut self.restarted) || self.since.1 != progress {
             self.since = (now(), progress);
         }
         (self.since.0 + protocol.patience()).min(self.end)
@@ -394,22 +400,8 @@ impl Patience {
 
     /// Returns at `deadline`.
     async fn over(&mut self, deadline: Instant) {
-        if self.timer.deadline() > deadline {
-            self.timer.as_mut().reset(deadline);
-        }
-        loop {
-            self.timer.as_mut().await;
-            if self.timer.deadline() >= deadline {
-                return;
-            }
-            self.timer.as_mut().reset(deadline);
-        }
+        self.timer.until(deadline).await;
     }
-}
-
-/// Reads content in large pieces and commands in small ones.
-async fn fill<S: AsyncRead + Unpin>(inbox: &mut Inbox, stream: &mut S, in_body: bool) -> io::Result<usize> {
-    if in_body { inbox.fill(stream).await } else { inbox.fill_commands(stream).await }
 }
 
 /// When the client will have been too slow, if it sends content and must keep to a rate.
@@ -438,7 +430,7 @@ struct Presence<'a, W: World> {
 impl<'a, W: World> Presence<'a, W> {
     fn new(gateway: &'a Gateway<W>, server: &Arc<Server<W>>, client: IpAddr) -> Presence<'a, W> {
         gateway.recorder.record(&Event::Connected { server: &server.config.name, client });
-        Presence { gateway, server: server.clone(), client, since: now() }
+        Presence { gateway, server: server.clone(), client, since: Instant::now() }
     }
 
     fn end(self, messages: u32) {

@@ -6,6 +6,7 @@ use super::open::{Fault, Refused};
 use crate::inbox::Inbox;
 use crate::memory::Held;
 use crate::pace::Pace;
+use crate::timer::Timer;
 use crate::world::{Verify, World};
 use bytes::Bytes;
 use config::Rate;
@@ -31,6 +32,7 @@ pub(super) struct Link<W: World> {
     client: Client,
     inbox: Inbox,
     out: Vec<u8>,
+    timer: Timer,
     /// When the peer last did something useful, and the client's count of such things then.
     since: (Instant, u64),
     /// How slowly the peer may take a message.
@@ -50,9 +52,10 @@ pub(super) enum Transferred {
 impl<W: World> Link<W> {
     pub(super) fn new(stream: W::Stream, client: Client, hop: String, rate: Rate, held: Option<Held>) -> Link<W> {
         let since = (Instant::now(), client.progress());
-        let hop = hop.into();
+        let timer = Timer::new(since.0 + client.patience());
+        let (hop, stream) = (hop.into(), Some(stream));
         let (inbox, out) = (Inbox::default(), Vec::new());
-        Link { hop, stream: Some(stream), client, inbox, out, since, rate, _held: held }
+        Link { hop, stream, client, inbox, out, timer, since, rate, _held: held }
     }
 
     /// Speaks until a transaction may begin.
@@ -141,10 +144,13 @@ impl<W: World> Link<W> {
             self.since = (Instant::now(), progress);
         }
         let Some(stream) = &mut self.stream else { return self.client.closed() };
-        match timeout_at(self.since.0 + self.client.patience(), self.inbox.fill(stream)).await {
-            Ok(Ok(0) | Err(_)) => self.client.closed(),
-            Ok(Ok(_)) => {}
-            Err(_) => self.client.expired(),
+        tokio::select! {
+            biased;
+            filled = self.inbox.fill(stream) => match filled {
+                Ok(0) | Err(_) => self.client.closed(),
+                Ok(_) => {}
+            },
+            () = self.timer.until(self.since.0 + self.client.patience()) => self.client.expired(),
         }
     }
 
@@ -156,7 +162,7 @@ impl<W: World> Link<W> {
             Some(_) if self.out.is_empty() => return Ok(()),
             Some(stream) => {
                 let end = most.map(|most| Instant::now() + most);
-                write(stream, &self.out, self.client.patience(), end).await
+                write(stream, &self.out, &mut self.timer, self.client.patience(), end).await
             }
         };
         self.out.clear();
@@ -227,17 +233,21 @@ impl<W: World> Link<W> {
 async fn write<S: AsyncWrite + Unpin>(
     stream: &mut S,
     octets: &[u8],
+    timer: &mut Timer,
     patience: Duration,
     end: Option<Instant>,
 ) -> io::Result<()> {
     for piece in octets.chunks(OUT_OCTETS) {
         let deadline = Instant::now() + patience;
-        let writing = async {
-            stream.write_all(piece).await?;
-            stream.flush().await
-        };
         let deadline = end.map_or(deadline, |end| end.min(deadline));
-        timeout_at(deadline, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        tokio::select! {
+            biased;
+            written = async {
+                stream.write_all(piece).await?;
+                stream.flush().await
+            } => written?,
+            () = timer.until(deadline) => return Err(io::ErrorKind::TimedOut.into()),
+        }
     }
     Ok(())
 }
