@@ -193,6 +193,12 @@ impl MemoryDisk {
         u64::from(names) << 32 | u64::from(contents)
     }
 
+    /// Octets of all files together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        used_bytes(&self.lock())
+    }
+
     /// The power goes and comes back: of what was not flushed, `seed` decides what survives, all of
     /// it, nothing, or sector by sector some large or small part. The returned handle is the disk afterwards; handles from before only return errors.
     #[must_use]

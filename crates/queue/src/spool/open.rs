@@ -70,6 +70,9 @@ impl<D: Disk> Spool<D> {
             let _ = self.disk.rename(&slot_name(slot), &format!("{KEPT}{}-{}", slot_name(slot), self.incarnation));
         }
         survey.unreadable.into_iter().for_each(|slot| self.log.seen(slot));
+        if survey.damages.iter().any(|damage| damage.what == Flaw::Unreadable) {
+            self.log.freeze();
+        }
         let queued = survey.messages.into_iter().map(|(id, kept)| Queued {
             location: self.index[&id].location.clone(),
             retry_at: kept.retry_at,

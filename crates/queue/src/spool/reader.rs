@@ -8,11 +8,11 @@ use crate::body::file_name;
 use crate::disk::{Disk, DiskFile};
 use crate::envelope::MessageId;
 use crate::log;
+use crate::spool::place::Place;
 use bytes::Bytes;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Octets of a chunk, when the caller has no wish of its own.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -32,28 +32,28 @@ struct Shared {
     id: MessageId,
     size: u64,
     checksum: u32,
-    place: AtomicU64,
+    place: Place,
 }
 
 impl Location {
     pub(crate) fn in_segment(id: MessageId, size: u64, checksum: u32, slot: u32, offset: u64) -> Location {
-        Location(Arc::new(Shared { id, size, checksum, place: AtomicU64::new(place(slot, offset)) }))
+        Location(Arc::new(Shared { id, size, checksum, place: Place::new(place(slot, offset)) }))
     }
 
     pub(crate) fn in_file(id: MessageId, size: u64, checksum: u32) -> Location {
-        Location(Arc::new(Shared { id, size, checksum, place: AtomicU64::new(OWN_FILE) }))
+        Location(Arc::new(Shared { id, size, checksum, place: Place::new(OWN_FILE) }))
     }
 
     /// The body is elsewhere from now on. A body with its own file stays there.
     pub(crate) fn moved(&self, slot: u32, offset: u64) {
-        if self.0.place.load(Ordering::SeqCst) != OWN_FILE {
-            self.0.place.store(place(slot, offset), Ordering::SeqCst);
+        if self.0.place.now() != OWN_FILE {
+            self.0.place.change(place(slot, offset));
         }
     }
 
     /// The message is finished; its body may be written over at any moment.
     pub(crate) fn gone(&self) {
-        self.0.place.store(GONE, Ordering::SeqCst);
+        self.0.place.change(GONE);
     }
 
     /// The message.
@@ -77,7 +77,7 @@ impl Location {
     /// Whether the body has a file of its own.
     #[must_use]
     pub fn is_file(&self) -> bool {
-        self.0.place.load(Ordering::SeqCst) == OWN_FILE
+        self.0.place.now() == OWN_FILE
     }
 }
 
@@ -197,17 +197,8 @@ impl<D: Disk> BodyReader<D> {
 
     /// Fills the chunk from where the body is, again if it moved meanwhile.
     fn fill(&mut self, chunk: &mut [u8]) -> Result<(), ReadError> {
-        loop {
-            let place = self.location.0.place.load(Ordering::SeqCst);
-            if place == GONE {
-                return Err(ReadError::Gone);
-            }
-            let read = self.read_from(place, chunk);
-            fence(Ordering::SeqCst);
-            if self.location.0.place.load(Ordering::SeqCst) == place {
-                return read;
-            }
-        }
+        let shared = Arc::clone(&self.location.0);
+        shared.place.read(|place| if place == GONE { Err(ReadError::Gone) } else { self.read_from(place, chunk) })
     }
 
     fn read_from(&mut self, place: u64, chunk: &mut [u8]) -> Result<(), ReadError> {
