@@ -2,10 +2,13 @@
 
 mod codec;
 mod crash;
+mod every_octet;
 mod faults;
 mod histories;
 mod place;
 mod recycling;
+mod reference;
+mod released;
 mod rot;
 mod walk;
 

@@ -20,7 +20,7 @@ struct Reach {
     depth: u32,
 }
 
-fn is_long() -> bool {
+pub(super) fn is_long() -> bool {
     std::env::var_os("E2E_LONG").is_some()
 }
 
