@@ -256,8 +256,8 @@ impl World for SimWorld {
         false
     }
 
-    fn write_log(&self, lines: Vec<u8>) -> bool {
-        self.state().log.extend_from_slice(&lines);
+    fn write_log(&self, lines: &[u8]) -> bool {
+        self.state().log.extend_from_slice(lines);
         true
     }
 

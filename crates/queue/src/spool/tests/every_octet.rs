@@ -91,12 +91,12 @@ impl Small {
             .filter(|id| file_name(**id) != self.body || disk.content(&self.body).is_some())
             .copied()
             .collect();
-        let found: Vec<_> = recovery.messages.iter().map(|queued| queued.envelope.id).collect();
+        let found: Vec<_> = recovery.messages.iter().map(|queued| queued.id).collect();
         assert_eq!(found, alive, "{what}");
         for queued in &recovery.messages {
-            let expected = &self.ever[&queued.envelope.id];
-            let said = |at| left.iter().any(|mark| mark.id == queued.envelope.id && mark.turn as usize == at + 1);
-            assert_eq!(((*queued.envelope).clone(), queued.retry_at), expected.after(said), "{what}");
+            let expected = &self.ever[&queued.id];
+            let said = |at| left.iter().any(|mark| mark.id == queued.id && mark.turn as usize == at + 1);
+            assert_eq!((whole(&spool, queued), queued.retry_at), expected.after(said), "{what}");
             if let Ok(octets) = read(&spool, &queued.location) {
                 assert_eq!(octets, *expected.body, "{what}");
             } else {

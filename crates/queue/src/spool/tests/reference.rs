@@ -255,7 +255,7 @@ impl Pair {
             .iter()
             .map(|queued| {
                 let octets = read(&spool, &queued.location).expect("its body");
-                (queued.envelope.id, ((*queued.envelope).clone(), queued.retry_at, octets))
+                (queued.id, (whole(&spool, queued), queued.retry_at, octets))
             })
             .collect();
         assert_eq!(ours, self.reference.crashed().standings());

@@ -65,7 +65,7 @@ fn found(disk: &MemoryDisk) -> String {
     for queued in &recovery.messages {
         let body = read(&spool, &queued.location);
         let body = body.map(|octets| format!("{} octets, checksum {:08x}", octets.len(), crc32c::crc32c(&octets)));
-        writeln!(text, "{:#?}\ndue {:?}\nbody {body:?}\n", queued.envelope, queued.retry_at).expect("written");
+        writeln!(text, "{:#?}\ndue {:?}\nbody {body:?}\n", whole(&spool, queued), queued.retry_at).expect("written");
     }
     for damage in &recovery.damages {
         writeln!(text, "{damage:?}").expect("written");
