@@ -54,7 +54,7 @@ fn body() -> Body {
 /// The messages that a start would find if the power went now.
 fn durable(disk: &MemoryDisk) -> BTreeSet<MessageId> {
     let (_, recovery) = Spool::open(disk.durable(), settings()).expect("opens");
-    recovery.messages.iter().map(|queued| queued.envelope.id).collect()
+    recovery.messages.iter().map(|queued| queued.id).collect()
 }
 
 /// A keeper and what is around it.
@@ -62,7 +62,7 @@ struct Bench {
     disk: MemoryDisk,
     ids: Ids,
     handle: KeeperHandle,
-    stop: CancellationToken,
+    stop: Signal,
     ended: mpsc::Receiver<()>,
     over: Arc<AtomicBool>,
     around: Vec<JoinHandle<()>>,
@@ -75,7 +75,7 @@ impl Bench {
         let (spool, _) = Spool::open(disk.clone(), settings()).expect("opens");
         let ids = spool.ids();
         let (orders, mut admitted) = mpsc::channel(1);
-        let stop = CancellationToken::new();
+        let stop = Signal::default();
         let (keeper, handle, ended) = Keeper::new(spool, orders, Box::new(|_| {}), stop.clone());
         let over = Arc::new(AtomicBool::new(false));
         let (clock, done) = (Arc::clone(runtime), over.clone());
@@ -121,7 +121,7 @@ impl Bench {
 
     /// Waits until the keeper has ended.
     async fn end(mut self) -> MemoryDisk {
-        self.stop.cancel();
+        self.stop.give();
         assert!(self.ended.recv().await.is_none());
         self.over.store(true, Ordering::Relaxed);
         for task in self.around {
@@ -177,7 +177,7 @@ async fn while_stopping(bench: Bench, turn: usize) {
     let stop = bench.stop.clone();
     let stopper = spawn(async move {
         yield_now().await;
-        stop.cancel();
+        stop.give();
     });
     let clients: Vec<_> = (0..CLIENTS).map(|_| bench.commits()).collect();
     let mut asked = Vec::new();
