@@ -4,7 +4,7 @@
 use crate::spool::{Record, SEGMENT_BYTES, seal, settings};
 use queue::disk::memory::MemoryDisk;
 use queue::disk::{Disk, DiskFile};
-use queue::spool::Spool;
+use queue::spool::{Queued, Spool};
 use queue::{Draft, Envelope, MessageId};
 use std::io::IoSlice;
 
@@ -15,19 +15,24 @@ pub(crate) fn run(octets: &[u8]) {
     let disk = disk_with(&octets[..octets.len().min(SEGMENT_BYTES / 4)]);
     let (mut spool, recovery) = Spool::open(disk.clone(), settings()).unwrap();
     let Some(queued) = recovery.messages.first() else { return };
-    assert!(queued.envelope.id == ID && recovery.messages.len() == 1);
-    let written = Envelope { id: spool.ids().next(), ..Envelope::clone(&queued.envelope) };
+    assert!(queued.id == ID && recovery.messages.len() == 1);
+    let read = whole(&spool, queued);
+    let written = Envelope { id: spool.ids().next(), ..read.clone() };
     spool.stage_message(&written, &Draft::new().finish()).unwrap();
     let flush = spool.flush();
     assert!(flush.error.is_none() && flush.receipts.len() == 1, "{:?}", flush.error);
     drop(spool);
-    let (_, recovery) = Spool::open(disk, settings()).unwrap();
-    let found: Vec<&Envelope> = recovery.messages.iter().map(|queued| &*queued.envelope).collect();
-    assert_eq!(found, [&queued_envelope(&written, ID), &written]);
+    let (spool, recovery) = Spool::open(disk, settings()).unwrap();
+    let found: Vec<Envelope> = recovery.messages.iter().map(|queued| whole(&spool, queued)).collect();
+    assert_eq!(found, [read, written]);
 }
 
-fn queued_envelope(envelope: &Envelope, id: MessageId) -> Envelope {
-    Envelope { id, ..envelope.clone() }
+/// The envelope as it was written; what is kept in memory of it agrees.
+fn whole(spool: &Spool<MemoryDisk>, queued: &Queued) -> Envelope {
+    let envelope = spool.reader().envelope(&queued.location).unwrap();
+    let completed = queued.brief.complete(envelope.clone());
+    assert_eq!(completed, envelope);
+    envelope
 }
 
 /// A directory with one record of this meaning.

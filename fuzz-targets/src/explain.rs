@@ -48,7 +48,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn session(&self, reverse_path: &ReversePath, recipients: Vec<Mailbox>) {
         let (rules, client) = (&self.server.rules, self.client);
-        let facts = ConnectionFacts { client, open: 0, open_from_client: 0 };
+        let facts = ConnectionFacts { client, open: 0, open_from_client: 0, open_from_network: 0, open_in_all: 0 };
         let decision = self.decide(|ledger| policy::connection(rules, &facts, ledger));
         let Ok(admission) = decision.verdict else { return };
         let facts = SenderFacts { client, admission, identity: &self.identity, secured: false, reverse_path };

@@ -65,7 +65,7 @@ fn bodies(spool: &Spool<MemoryDisk>, recovery: &Recovery, built: Option<&Directo
     let reader = spool.reader();
     let mut bodies = Bodies::new();
     for queued in &recovery.messages {
-        let (id, location) = (queued.envelope.id, &queued.location);
+        let (id, location) = (queued.id, &queued.location);
         let read = reader.body(location).ok().map(|chunks| chunks.concat());
         if let Some(body) = &read {
             assert_eq!((body.len() as u64, crc32c::crc32c(body)), (location.size_bytes(), location.checksum()));
@@ -82,7 +82,7 @@ fn bodies(spool: &Spool<MemoryDisk>, recovery: &Recovery, built: Option<&Directo
 
 fn take_one(spool: &mut Spool<MemoryDisk>, recovery: &Recovery) -> MessageId {
     let id = spool.ids().next();
-    assert!(recovery.messages.iter().all(|queued| queued.envelope.id != id), "an identifier is given out once");
+    assert!(recovery.messages.iter().all(|queued| queued.id != id), "an identifier is given out once");
     let mut draft = Draft::new();
     draft.push(BODY);
     spool.stage_message(&sealed::envelope(id), &draft.finish()).unwrap();

@@ -15,6 +15,7 @@ pub use view::{DestinationView, MessageView, QueueView, RecipientView};
 
 use crate::deliver::{self, Assignment, Carrier, Stored};
 use crate::keeper::Errand;
+use crate::memory::{Held, QUEUED_OCTETS};
 use crate::plan;
 use crate::recall::{AtHand, Letter};
 use crate::world::World;
@@ -128,6 +129,8 @@ pub(crate) struct Dispatcher<W: World> {
     outbox: VecDeque<Errand>,
     /// Octets of everything that is fresh.
     kept_octets: u64,
+    /// What the queue costs.
+    held: Held,
     /// Connections opened so far, by way.
     turns: BTreeMap<DestinationId, usize>,
     /// Whoever concludes a message holds a permit: an outage of days, or one command, ends thousands.
@@ -151,6 +154,7 @@ impl<W: World> Dispatcher<W> {
         let law = gateway.law.load_full();
         let mut schedule = Schedule::new();
         schedule.set_total_connections(law.config.delivery.connections);
+        let held = gateway.memory.hold(0);
         let mut dispatcher = Dispatcher {
             gateway,
             orders,
@@ -163,6 +167,7 @@ impl<W: World> Dispatcher<W> {
             outdated: BTreeSet::new(),
             outbox: VecDeque::new(),
             kept_octets: 0,
+            held,
             turns: BTreeMap::new(),
             conclusions: Arc::new(Semaphore::new(CONCLUSIONS)),
             concluding: 0,
@@ -250,6 +255,7 @@ impl<W: World> Dispatcher<W> {
 
     /// Does what the schedule says; returns when to ask again.
     fn turn(&mut self) -> Option<Timestamp> {
+        self.held.set(self.messages.len() as u64 * QUEUED_OCTETS + self.kept_octets);
         loop {
             match self.schedule.next(self.gateway.world.now()) {
                 Next::Attempt { connection, item } => self.open(connection, item),
@@ -272,7 +278,8 @@ impl<W: World> Dispatcher<W> {
         self.schedule_parts(law, id, envelope.received);
         let fresh = Fresh { envelope, body };
         let octets = fresh.octets();
-        if self.kept_octets + octets <= KEPT_OCTETS && !self.rests(id) {
+        let most = KEPT_OCTETS.min(self.gateway.memory.limit() / 4);
+        if self.kept_octets + octets <= most && !self.gateway.memory.is_tight() && !self.rests(id) {
             self.kept_octets += octets;
             self.fresh.insert(id, fresh);
         }
@@ -316,11 +323,14 @@ impl<W: World> Dispatcher<W> {
         let cut = CancellationToken::new();
         let line = Line { destination, jobs: Some(jobs), cut: cut.clone(), carries: Some(item) };
         self.lines.insert(connection, line);
-        let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
+        let (connect_limit, rate) = {
+            let delivery = &self.gateway.law.load().config.delivery;
+            (delivery.connect_limit, delivery.rate)
+        };
         let turn = self.turns.entry(destination).or_default();
         *turn = turn.wrapping_add(1);
         let gateway = self.gateway.clone();
-        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: *turn, cut };
+        let carrier = Carrier { gateway, way, id: connection, connect_limit, rate, turn: *turn, cut };
         self.gateway.tasks.spawn(deliver::connection(carrier, job, queue));
     }
 

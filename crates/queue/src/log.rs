@@ -193,6 +193,8 @@ pub(crate) struct Log<D: Disk> {
     next_slot: u32,
     /// Files that are of no use and could not be removed yet.
     rubbish: Vec<String>,
+    /// Segments with lower numbers stay as they are: see [`Log::freeze`].
+    frozen_below: u64,
     pub(crate) free_bytes: u64,
 }
 
@@ -210,6 +212,7 @@ impl<D: Disk> Log<D> {
             next_number: 1,
             next_slot: 1,
             rubbish: Vec::new(),
+            frozen_below: 0,
             free_bytes: u64::MAX,
         }
     }
@@ -235,6 +238,18 @@ impl<D: Disk> Log<D> {
     pub(crate) fn seen(&mut self, slot: u32) {
         self.next_slot = self.next_slot.max(slot + 1);
         self.next_number += 1;
+    }
+
+    /// Something could not be read, and nobody knows what it says of the rest. Until a start that can
+    /// read everything no segment that is there now is written over, emptied or removed: one that
+    /// seems free may be all that says of messages in the hidden one that they are finished.
+    pub(crate) fn freeze(&mut self) {
+        self.frozen_below = self.next_number;
+    }
+
+    /// Whether a segment must stay as it is.
+    pub(crate) fn is_frozen(&self, number: u64) -> bool {
+        number < self.frozen_below
     }
 
     /// Flushes what was read of a segment; one that cannot be flushed is never written again.
@@ -304,7 +319,8 @@ impl<D: Disk> Log<D> {
     fn free_numbers(&self) -> impl Iterator<Item = u64> {
         let usable = |(number, segment): (&u64, &Segment<D::File>)| {
             let right = segment.health == Health::Sound && segment.length == self.length;
-            (right && segment.is_free() && self.active != Some(*number)).then_some(*number)
+            let open = self.active != Some(*number) && !self.is_frozen(*number);
+            (right && segment.is_free() && open).then_some(*number)
         };
         self.segments.iter().filter_map(usable)
     }
@@ -464,7 +480,7 @@ impl<D: Disk> Log<D> {
     fn removable(&self) -> impl Iterator<Item = u64> {
         let newest = self.segments.keys().next_back().copied();
         let free = self.segments.iter().filter(|(_, segment)| segment.is_free()).map(|(number, _)| *number);
-        free.filter(move |number| self.active != Some(*number) && newest != Some(*number))
+        free.filter(move |number| self.active != Some(*number) && newest != Some(*number) && !self.is_frozen(*number))
     }
 
     /// Removes a segment, or puts it aside if it is damaged. It counts as there until the directory

@@ -1,9 +1,11 @@
 //! How a simulated peer behaves, in words that stand in a transcript.
 //!
-//! `polite` does nothing unusual. `down` refuses connections, `void` never answers them; `plain`
+//! `polite` does nothing unusual. `down` refuses connections, `void` never answers them, `short` finds us without a descriptor; `plain`
 //! knows no extensions; `tls` offers STARTTLS, `tls:NAME` with a certificate for that name. Trouble
 //! is written `WHAT-STAGE`, as in `refuse-rcpt`, `defer-dot`, `drop-data`, `stall-mail`;
-//! `refuse-rcpt:<a@b>` troubles only that path.
+//! `refuse-rcpt:<a@b>` troubles only that path. `trickle-STAGE` answers with a reply that never ends, an
+//! octet a minute, `babble-STAGE` with one that never ends, at full speed; `sip-content` takes an octet
+//! of the content a minute.
 
 use std::str::FromStr;
 
@@ -17,6 +19,8 @@ pub enum Reach {
     Down,
     /// Nothing comes back.
     Void,
+    /// This host has no descriptor left to connect with.
+    Short,
 }
 
 /// Where in a conversation trouble shows.
@@ -34,6 +38,8 @@ pub enum Stage {
     Rcpt,
     /// At DATA or BDAT.
     Data,
+    /// While the content is under way.
+    Content,
     /// When the content is complete.
     Dot,
 }
@@ -49,7 +55,7 @@ impl Stage {
             Stage::Mail => "550 5.7.1 Sender refused",
             Stage::Rcpt => "550 5.1.1 User unknown",
             Stage::Data => "554 5.3.0 Refused",
-            Stage::Dot => "554 5.6.0 Content refused",
+            Stage::Content | Stage::Dot => "554 5.6.0 Content refused",
         }
     }
 
@@ -63,7 +69,7 @@ impl Stage {
             Stage::Mail => "451 4.3.0 Try later",
             Stage::Rcpt => "450 4.2.1 Mailbox busy",
             Stage::Data => "451 4.3.0 Try later",
-            Stage::Dot => "452 4.3.1 Disk full",
+            Stage::Content | Stage::Dot => "452 4.3.1 Disk full",
         }
     }
 }
@@ -79,6 +85,12 @@ pub enum Trouble {
     Drop,
     /// Never says another word.
     Stall,
+    /// Says an octet a minute, and never comes to an end.
+    Trickle,
+    /// Says line after line, and never comes to an end.
+    Babble,
+    /// Takes an octet of the content a minute.
+    Sip,
 }
 
 /// How a peer behaves.
@@ -118,6 +130,7 @@ impl Mood {
             "polite" => {}
             "down" => self.reach = Reach::Down,
             "void" => self.reach = Reach::Void,
+            "short" => self.reach = Reach::Short,
             "plain" => self.extensions = false,
             "tls" => (self.tls, self.certificate) = (true, detail),
             _ => {
@@ -135,6 +148,9 @@ fn trouble_named(word: &str) -> Option<Trouble> {
         "defer" => Trouble::Defer,
         "drop" => Trouble::Drop,
         "stall" => Trouble::Stall,
+        "trickle" => Trouble::Trickle,
+        "babble" => Trouble::Babble,
+        "sip" => Trouble::Sip,
         _ => return None,
     })
 }
@@ -147,6 +163,7 @@ fn stage_named(word: &str) -> Option<Stage> {
         "mail" => Stage::Mail,
         "rcpt" => Stage::Rcpt,
         "data" => Stage::Data,
+        "content" => Stage::Content,
         "dot" => Stage::Dot,
         _ => return None,
     })

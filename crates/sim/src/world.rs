@@ -8,7 +8,7 @@ use crate::names::Names;
 use crate::net::{Listener, Sockets, Stream};
 use crate::peers::Peers;
 use gateway::Keeper;
-use gateway::world::{Pieces, Verify, World};
+use gateway::world::{Pieces, Resources, Verify, World};
 use mail::{Found, Query, Timestamp};
 use queue::disk::memory::MemoryDisk;
 use smtp::server::TlsFacts;
@@ -51,7 +51,11 @@ struct State {
     read: usize,
     missing: BTreeSet<PathBuf>,
     log: Vec<u8>,
+    resources: Option<Resources>,
 }
+
+/// What a simulated host gives: more than anybody needs.
+const PLENTY: Resources = Resources { memory_bytes: 512 << 20, resident_bytes: 8 << 20, descriptors: None };
 
 /// The world of one simulation. Made inside the runtime whose time it shows.
 pub struct SimWorld {
@@ -250,6 +254,10 @@ impl World for SimWorld {
 
     fn run_keeper(&self, keeper: Keeper<MemoryDisk>) {
         tokio::spawn(keeper.run());
+    }
+
+    fn resources(&self) -> Resources {
+        self.state().resources.unwrap_or(PLENTY)
     }
 
     fn has_terminal(&self) -> bool {

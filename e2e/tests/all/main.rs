@@ -13,6 +13,7 @@ mod full;
 mod hops;
 mod interoperation;
 mod life;
+mod limits;
 mod peers;
 mod published;
 mod queue;

@@ -97,7 +97,8 @@ impl<F: DiskFile> Scan<F> {
     /// Passes over the zeros between the last record of a batch and the next block.
     fn skip_padding(&mut self) -> io::Result<bool> {
         let boundary = self.at.next_multiple_of(BLOCK_BYTES).min(self.end);
-        if boundary == self.at {
+        // A file that was cut off may end before the first record.
+        if boundary <= self.at {
             return Ok(false);
         }
         let octets = self.window.get(self.at, boundary - self.at)?;

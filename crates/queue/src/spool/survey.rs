@@ -206,7 +206,9 @@ impl<D: Disk> Survey<D> {
             self.mark(number, Health::Damaged);
             self.damages.extend(lies);
         }
-        if closed.is_none() {
+        // Where one ends that could not be read to its end, the next start finds out.
+        let unread = self.segments.get(&number).is_some_and(|segment| segment.health == Health::Unread);
+        if closed.is_none() && !unread {
             let settled = if torn { settled } else { walk.end };
             self.open.push(Closed { segment: number, settled, end: walk.end });
         }
