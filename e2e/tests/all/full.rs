@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::load::{Load, Mix, Promise, Tally};
-use e2e::{Gateway, Peer, Reserved, Script, SmallDisk, Start, foreign, skip, until};
+use e2e::{Gateway, Peer, Reserved, Script, SmallDisk, Start, foreign, mail, skip, until};
 
 use crate::{CORP, HOP, IMPATIENT, LISTED};
 
@@ -103,6 +103,32 @@ fn a_start_on_a_full_disk_delivers_what_is_there() {
     let tally = Tally::of(&promised, &hop, &[]);
     tally.assert_whole();
     assert!(back <= BACK, "{back:?}");
+}
+
+#[test]
+fn a_full_drop_directory_waits_for_room_and_no_longer() {
+    let disk = match SmallDisk::of(MEBIBYTES) {
+        Ok(disk) => disk,
+        Err(why) => return skip(&why),
+    };
+    // The usual retry intervals: a destination that is at fault rests for a quarter of an hour.
+    let settings = relaying("[127.0.0.9]:9").replace(IMPATIENT, "[queue]\n");
+    let gateway = Start::with(&settings).state_in(&disk.path()).go();
+    let (message, token) = mail::message("no room yet");
+    let mut client = gateway.client("inbound", LISTED);
+    client.ask("MAIL FROM:<x@ext.example>", "250");
+    client.ask("RCPT TO:<alice@corp.example>", "250");
+    client.ask("DATA", "354");
+    // The segment that is being written has its room already; the directory has none.
+    disk.fill();
+    client.send(&mail::stuffed(&message));
+    client.expect("250");
+    until("an attempt", || gateway.log().contains("hop-postponed").then_some(()));
+    disk.make_room();
+    let start = Instant::now();
+    let _ = gateway.dropped_with(&token);
+    println!("a full drop directory: delivered {} ms after there was room", start.elapsed().as_millis());
+    assert!(start.elapsed() <= BACK, "{:?}", start.elapsed());
 }
 
 #[test]
