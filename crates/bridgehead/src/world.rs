@@ -8,6 +8,7 @@ mod files;
 mod log;
 mod resources;
 mod stream;
+pub(crate) mod threads;
 mod tls;
 
 use disk::RealDisk;
@@ -154,6 +155,15 @@ impl World for Machine {
             Ok(result) => result,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+    }
+
+    fn run_dispatcher(&self, dispatcher: impl Future<Output = ()> + Send + 'static) {
+        let runtime = threads::for_delivery();
+        let spawned = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || {
+            runtime.block_on(dispatcher);
+            runtime.shutdown_background();
+        });
+        spawned.expect("the system has a thread for delivery");
     }
 
     fn run_keeper(&self, keeper: Keeper<RealDisk>) {

@@ -59,8 +59,8 @@ pub(crate) struct Admitted {
 /// Something for the dispatcher to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Messages have become ours.
-    Admit(Vec<Admitted>),
+    /// A message has become ours.
+    Admit(Box<Admitted>),
     /// A connection has finished a message; reports that were asked for are durable.
     Finished { connection: ConnectionId, message: MessageId, outcomes: Vec<Outcome> },
     /// A connection has ended.
@@ -218,9 +218,7 @@ impl<W: World> Dispatcher<W> {
 
     fn perform(&mut self, law: &Arc<Law<W>>, order: Order) {
         match order {
-            Order::Admit(admitted) => {
-                admitted.into_iter().for_each(|message| self.enter(law, message));
-            }
+            Order::Admit(admitted) => self.enter(law, *admitted),
             Order::Finished { connection, message, outcomes } => self.finished(law, connection, message, &outcomes),
             Order::Closed { connection, end } => self.closed(law, connection, end),
             Order::Settled { message, outcomes } => self.settled(law, message, &outcomes),

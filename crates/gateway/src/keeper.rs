@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::admission::Admission;
 use crate::dispatch::{Admitted, Order};
 use crate::stop::Signal;
 use crate::timer::Timer;
@@ -36,7 +37,7 @@ const PULSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Errand {
     /// A message, with somebody waiting for the receipt.
-    Commit { envelope: Arc<Envelope>, body: Body, done: oneshot::Sender<Result<Receipt, NotCommitted>> },
+    Commit { envelope: Arc<Envelope>, body: Body, done: Done },
     /// What came of an attempt.
     Attempt(Attempt),
     /// An administrator holds a message back.
@@ -48,6 +49,9 @@ pub(crate) enum Errand {
     /// Somebody wants to know when everything before this is durable.
     Barrier(oneshot::Sender<()>),
 }
+
+/// Whoever waits for a receipt.
+type Done = oneshot::Sender<Result<(Receipt, Admission), NotCommitted>>;
 
 /// Why a message is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +82,7 @@ pub(crate) struct KeeperHandle {
 }
 
 impl KeeperHandle {
-    /// Makes a message durable. Whoever is given the receipt may promise it.
+    /// Makes a message durable and tells the dispatcher. Whoever is given the receipt may promise it.
     ///
     /// # Errors
     /// [`NotCommitted`]: nothing was promised and nothing is kept.
@@ -86,7 +90,9 @@ impl KeeperHandle {
         let (done, receipt) = oneshot::channel();
         let errand = Errand::Commit { envelope, body, done };
         self.errands.send(errand).await.map_err(|_| NotCommitted::Failed)?;
-        receipt.await.unwrap_or(Err(NotCommitted::Failed))
+        let (receipt, admission) = receipt.await.unwrap_or(Err(NotCommitted::Failed))?;
+        admission.enter().await;
+        Ok(receipt)
     }
 
     /// Whether new mail may be taken, as far as the disk is concerned.
@@ -133,7 +139,7 @@ pub struct Keeper<D: Disk> {
 struct Waiting {
     envelope: Arc<Envelope>,
     body: Body,
-    done: oneshot::Sender<Result<Receipt, NotCommitted>>,
+    done: Done,
 }
 
 impl<D: Disk> Keeper<D> {
@@ -192,7 +198,7 @@ impl<D: Disk> Keeper<D> {
             self.stage(&mut batch);
             let late = Instant::now() >= latest;
             if late || (self.spool.needs_flush() && !self.spool.staged_only_outcomes()) {
-                self.flush().await;
+                self.flush();
                 latest = Instant::now() + PULSE;
             }
             if late || self.housekeeping || self.spool.maintenance_is_due() {
@@ -206,7 +212,7 @@ impl<D: Disk> Keeper<D> {
                 latest = latest.min(Instant::now() + OUTCOME_WAIT);
             }
         }
-        self.flush().await;
+        self.flush();
     }
 
     fn stage(&mut self, batch: &mut Vec<Errand>) {
@@ -228,19 +234,15 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
-    /// One flush; receipts go to those who wait, the messages to the schedule.
-    async fn flush(&mut self) {
+    /// One flush; receipts go to those who wait.
+    fn flush(&mut self) {
         if self.spool.needs_flush() {
             let flushed = self.spool.flush();
             if let Some(error) = &flushed.error {
                 (self.alarm)(error);
             }
             let why = flushed.error.as_ref().map_or(NotCommitted::Failed, reason);
-            let admitted = self.hand_out(flushed.receipts, why);
-            if !admitted.is_empty() {
-                // Fails only when everything stops; then the messages are found at the next start.
-                let _ = self.orders.send(Order::Admit(admitted)).await;
-            }
+            self.hand_out(flushed.receipts, why);
         }
         if !self.spool.needs_flush() {
             // Whoever asked may have gone.
@@ -258,21 +260,20 @@ impl<D: Disk> Keeper<D> {
     }
 
     /// Who has no receipt is told `why`.
-    fn hand_out(&mut self, receipts: Vec<Receipt>, why: NotCommitted) -> Vec<Admitted> {
+    fn hand_out(&mut self, receipts: Vec<Receipt>, why: NotCommitted) {
         let mut receipts = receipts.into_iter().peekable();
-        let mut admitted = Vec::new();
         for Waiting { envelope, body, done } in self.waiting.drain(..) {
             let Some(receipt) = receipts.next_if(|receipt| receipt.id() == envelope.id) else {
                 let _ = done.send(Err(why));
                 continue;
             };
             let location = receipt.location().clone();
-            admitted.push(Admitted { envelope, location, body: body.chunks().map(<[_]>::to_vec) });
+            let admitted = Admitted { envelope, location, body: body.chunks().map(<[_]>::to_vec) };
+            let admission = Admission::new(admitted, self.orders.clone());
             // A client that has gone meanwhile sends again; the message is ours all the same.
-            let _ = done.send(Ok(receipt));
+            let _ = done.send(Ok((receipt, admission)));
         }
         assert!(receipts.next().is_none(), "every receipt belongs to somebody");
-        admitted
     }
 
     fn mend(&mut self) {

@@ -6,6 +6,7 @@
 //! task; the others send it messages over bounded channels. Nothing here knows which operating
 //! system, TLS or DNS library there is.
 
+mod admission;
 mod answer;
 mod conclude;
 mod counters;

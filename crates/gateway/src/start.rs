@@ -113,7 +113,14 @@ impl<W: World> Handle<W> {
             .record(&Event::Recovered { messages: recovery.messages.len(), damaged: recovery.damages.len() });
         say_damages(&gateway, &recovery);
         say_lowered(&gateway, &lowered);
-        gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages, recovery.diagnoses).run());
+        let dispatcher = Dispatcher::new(gateway.clone(), orders, recovery.messages, recovery.diagnoses);
+        let tasks = gateway.tasks.clone();
+        let running = tasks.track_future(dispatcher.run());
+        world.run_dispatcher(async move {
+            running.await;
+            // What it has started may still have an answer to give.
+            tasks.wait().await;
+        });
         gateway.recorder.record(&Event::Started);
         Ok(Handle { gateway, doors, keeper_ended })
     }

@@ -120,6 +120,10 @@ pub trait World: Send + Sync + 'static {
     /// Does something that may wait for a disk, away from the tasks that must not.
     fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> impl Future<Output = R> + Send;
 
+    /// Gives the dispatcher, and with it everything it starts, a place to run until it is done: threads
+    /// of its own, or a task where there is only one thread.
+    fn run_dispatcher(&self, dispatcher: impl Future<Output = ()> + Send + 'static);
+
     /// Gives the keeper of the spool a place to run until it is done: a thread of its own, or a
     /// task where there is only one thread.
     fn run_keeper(&self, keeper: crate::Keeper<Self::Disk>);

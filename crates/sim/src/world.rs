@@ -252,6 +252,10 @@ impl World for SimWorld {
         work()
     }
 
+    fn run_dispatcher(&self, dispatcher: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(dispatcher);
+    }
+
     fn run_keeper(&self, keeper: Keeper<MemoryDisk>) {
         tokio::spawn(keeper.run());
     }

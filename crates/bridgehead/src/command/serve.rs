@@ -3,7 +3,7 @@
 use crate::cli;
 use crate::control::Socket;
 use crate::settings::{self, Loaded};
-use crate::world::Machine;
+use crate::world::{Machine, threads};
 use anyhow::{Context, Result, bail};
 use config::Config;
 use gateway::Handle;
@@ -23,9 +23,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Threads that may wait for a disk. Each costs memory, and they all wait for the same few disks.
-const DISK_THREADS: usize = 16;
-
 /// Runs the gateway until it is told to stop.
 ///
 /// # Errors
@@ -34,11 +31,7 @@ pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     let loaded = settings::load(&serve.settings)?;
     make_directories(&loaded.config)?;
     raise_descriptor_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(DISK_THREADS)
-        .build()
-        .context("cannot start")?;
+    let runtime = threads::for_sessions().context("cannot start")?;
     let ended = runtime.block_on(gateway(serve, loaded));
     // A disk call that hangs must not keep the process: nobody waits for its result any more.
     runtime.shutdown_timeout(Duration::from_secs(1));
