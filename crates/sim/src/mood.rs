@@ -2,7 +2,9 @@
 //!
 //! `polite` does nothing unusual. `down` refuses connections, `void` never answers them; `plain`
 //! knows no extensions; `tls` offers STARTTLS, `tls:NAME` with a certificate for that name. Trouble
-//! is written `WHAT-STAGE`, as in `refuse-rcpt`, `defer-dot`, `drop-data`, `stall-mail`;
+//! is written `WHAT-STAGE`, as in `refuse-rcpt`, `defer-dot`, `drop-data`, `stall-mail`, `garble-hello`;
+//! `lose-dot` takes the message and breaks the connection instead of saying so; `slow:200` takes up to
+//! so many milliseconds for each reply;
 //! `refuse-rcpt:<a@b>` troubles only that path.
 
 use std::str::FromStr;
@@ -79,6 +81,10 @@ pub enum Trouble {
     Drop,
     /// Never says another word.
     Stall,
+    /// Says something that is no reply.
+    Garble,
+    /// Does what it was asked, and breaks the connection instead of saying so.
+    Lose,
 }
 
 /// How a peer behaves.
@@ -92,12 +98,14 @@ pub struct Mood {
     pub tls: bool,
     /// The name in its certificate, if not its own.
     pub certificate: Option<String>,
+    /// How many milliseconds each reply takes.
+    pub slow_ms: u64,
     troubles: Vec<(Stage, Trouble, Option<String>)>,
 }
 
 impl Default for Mood {
     fn default() -> Mood {
-        Mood { reach: Reach::Open, extensions: true, tls: false, certificate: None, troubles: Vec::new() }
+        Mood { reach: Reach::Open, extensions: true, tls: false, certificate: None, slow_ms: 0, troubles: Vec::new() }
     }
 }
 
@@ -120,6 +128,7 @@ impl Mood {
             "void" => self.reach = Reach::Void,
             "plain" => self.extensions = false,
             "tls" => (self.tls, self.certificate) = (true, detail),
+            "slow" => self.slow_ms = detail?.parse().ok()?,
             _ => {
                 let (what, stage) = word.split_once('-')?;
                 self.troubles.push((stage_named(stage)?, trouble_named(what)?, detail));
@@ -135,6 +144,8 @@ fn trouble_named(word: &str) -> Option<Trouble> {
         "defer" => Trouble::Defer,
         "drop" => Trouble::Drop,
         "stall" => Trouble::Stall,
+        "garble" => Trouble::Garble,
+        "lose" => Trouble::Lose,
         _ => return None,
     })
 }

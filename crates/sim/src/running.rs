@@ -20,7 +20,9 @@ impl Running {
     /// # Errors
     /// The mistakes, as lines for a person.
     pub async fn start(world: Arc<SimWorld>, file: &str, text: &str) -> Result<(Running, Vec<String>), Vec<String>> {
-        let (config, warnings) = checked(file, text)?;
+        let (mut config, warnings) = checked(file, text)?;
+        config.queue.spool.segment_bytes = world.spool_shape().segment_bytes;
+        config.queue.spool.body_file_over_bytes = world.spool_shape().body_file_over_bytes;
         let started = Box::pin(Handle::start(world, config, SALT)).await;
         let handle = started.map_err(|error| vec![error.to_string()])?;
         Ok((Running { handle }, warnings))
@@ -57,6 +59,11 @@ impl Running {
         let listening = self.handle.listening();
         let found = listening.iter().find(|(name, _)| name == server);
         found.map(|(_, address)| *address).ok_or_else(|| format!("no virtual server called {server}"))
+    }
+
+    /// Returns when the owner of the spool or of the schedule has died.
+    pub(crate) async fn owner_lost(&mut self) {
+        self.handle.owner_lost().await;
     }
 
     /// All counters, as they are served to monitoring.
