@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How the disk betrays those who trust it. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Betrayal(Arc<Lies>);
+pub(crate) struct Betrayal(Arc<Lies>);
 
 #[derive(Debug, Default)]
 struct Lies {

@@ -19,5 +19,6 @@ pub mod play;
 mod power;
 pub mod running;
 pub mod script;
+pub mod seed;
 mod shown;
 pub mod world;

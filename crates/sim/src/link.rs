@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 
 /// All lines of the host. Clones are the same lines.
 #[derive(Clone, Debug, Default)]
-pub struct Links(Arc<Mutex<State>>);
+pub(crate) struct Links(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// The switch. Clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub struct Power(Arc<Shared>);
+pub(crate) struct Power(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {

@@ -2,7 +2,7 @@
 
 use crate::world::SimWorld;
 use config::Config;
-use gateway::{Filter, Handle, MessageView, QueueAnswer, QueueCommand};
+use gateway::{Control, Filter, Handle, MessageView, QueueAnswer, QueueCommand};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -84,14 +84,24 @@ impl Running {
     /// # Errors
     /// No such command.
     pub async fn command(&mut self, text: &str) -> Result<Vec<String>, String> {
-        let command = command(text).ok_or_else(|| format!("no such command: {text}"))?;
-        Ok(match self.handle.control().queue(command).await {
-            Some(QueueAnswer::Done(touched)) => vec![format!("{touched} done")],
-            Some(QueueAnswer::View(view)) => view.messages.iter().map(message_line).collect(),
-            Some(QueueAnswer::NotFound(id)) => vec![format!("no message {id}")],
-            None => vec!["the gateway is stopping".to_owned()],
-        })
+        perform(&self.control(), text).await
     }
+
+    /// A way to ask and command beside whoever owns the gateway.
+    pub(crate) fn control(&self) -> Control<SimWorld> {
+        self.handle.control()
+    }
+}
+
+/// Performs a command, and gives the answer in words.
+pub(crate) async fn perform(control: &Control<SimWorld>, text: &str) -> Result<Vec<String>, String> {
+    let command = command(text).ok_or_else(|| format!("no such command: {text}"))?;
+    Ok(match control.queue(command).await {
+        Some(QueueAnswer::Done(touched)) => vec![format!("{touched} done")],
+        Some(QueueAnswer::View(view)) => view.messages.iter().map(message_line).collect(),
+        Some(QueueAnswer::NotFound(id)) => vec![format!("no message {id}")],
+        None => vec!["the gateway is stopping".to_owned()],
+    })
 }
 
 /// Settings, with the warnings about them.
