@@ -149,6 +149,7 @@ impl Caller<'_> {
         }
         self.write(format!("BDAT {} LAST\r\n", last.len()).as_bytes()).await?;
         self.write(last).await?;
+        self.note(letter, |heard| heard.complete = true);
         for _ in 0..unanswered {
             self.reply().await?;
         }

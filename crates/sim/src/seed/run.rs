@@ -132,7 +132,8 @@ impl<'a> Show<'a> {
         self.seen().lives.push(Life { disk_failed, ..Life::default() });
         let (end, killed) = self.live_on().await;
         let ended = self.world.clock().elapsed();
-        self.life(|life| (life.ended, life.killed) = (ended, killed));
+        let disk_failing = self.disk_fails;
+        self.life(|life| (life.ended, life.killed, life.disk_failing) = (ended, killed, disk_failing));
         end
     }
 

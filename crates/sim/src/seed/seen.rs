@@ -28,6 +28,8 @@ pub struct Life {
     pub killed: bool,
     /// Some disk call failed in it, or could have.
     pub disk_failed: bool,
+    /// The disk had not been mended when it ended.
+    pub disk_failing: bool,
     /// The counters and the log of this life so far, whenever they were compared.
     pub counts: Vec<Count>,
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn judge(plan: &Plan, seen: &Seen, findings: &mut Findings) {
     let lied = plan.has(|act| matches!(act, Act::Disk(DiskTrouble::Lies)));
+    let deaf = plan.has(|act| matches!(act, Act::Log { deaf: true }));
     let ends = Ends::of(seen);
     for (_, letter) in plan.letters() {
         let Some(heard) = seen.heard.get(&letter.number) else { continue };
@@ -15,7 +16,7 @@ pub(super) fn judge(plan: &Plan, seen: &Seen, findings: &mut Findings) {
         let promised = heard.end.as_ref().is_some_and(|(code, _)| *code == 250) && !lied;
         for place in 0..letter.to.len() {
             let accepted = heard.rcpt.get(&place) == Some(&250);
-            if promised && accepted && !ends.has(seen, letter, place) {
+            if promised && accepted && !ends.has(seen, letter, place, deaf) {
                 let to = letter.recipient(place);
                 findings
                     .add(Oracle::NothingLost, format!("{to} was promised message {} and it is gone", letter.number));
@@ -24,8 +25,8 @@ pub(super) fn judge(plan: &Plan, seen: &Seen, findings: &mut Findings) {
     }
     // Without a crash and on a good disk nothing is said twice.
     if !lied && !seen.lives.iter().any(|life| life.killed || life.disk_failed) {
-        for (to, times) in ends.reported.iter().filter(|(_, times)| **times > 1) {
-            findings.add(Oracle::NothingTwice, format!("the sender was told {times} times that {to} has failed"));
+        for (to, reports) in ends.reported.iter().filter(|(_, reports)| reports.len() > 1) {
+            findings.add(Oracle::NothingTwice, format!("the sender was told in {reports:?} that {to} has failed"));
         }
     }
 }
@@ -33,8 +34,8 @@ pub(super) fn judge(plan: &Plan, seen: &Seen, findings: &mut Findings) {
 /// Where recipients have come to an end, by address.
 struct Ends {
     delivered: BTreeSet<String>,
-    /// How often it was reported that delivery has failed.
-    reported: BTreeMap<String, usize>,
+    /// The reports that delivery has failed. One that arrived twice is one.
+    reported: BTreeMap<String, BTreeSet<String>>,
     /// Their message, or the report about them, went to the bad-mail directory.
     buried: BTreeSet<String>,
 }
@@ -63,17 +64,21 @@ impl Ends {
 
     fn delivery(&mut self, to: &[String], content: &[u8]) {
         self.delivered.extend(to.iter().map(|path| bare(path.trim_start_matches('<'))));
-        for recipient in failed(&String::from_utf8_lossy(content)) {
-            *self.reported.entry(recipient).or_default() += 1;
+        let text = String::from_utf8_lossy(content);
+        let name = text.lines().find(|line| line.starts_with("Message-ID: ")).unwrap_or_default();
+        for recipient in failed(&text) {
+            self.reported.entry(recipient).or_default().insert(name.trim_end().to_owned());
         }
     }
 
-    fn has(&self, seen: &Seen, letter: &Letter, place: usize) -> bool {
+    /// Whether a recipient has come to an end. `deaf`: the log may not know.
+    fn has(&self, seen: &Seen, letter: &Letter, place: usize, deaf: bool) -> bool {
         let to = letter.recipient(place);
         // Whoever asked never to be told is not told; then the log must know.
         let unasked = || {
             let (event, to) = ("\"event\":\"failed\"", format!("\"to\":\"{to}\""));
-            letter.notify == Notify::Never && seen.log.lines().any(|line| line.contains(event) && line.contains(&to))
+            let told = || seen.log.lines().any(|line| line.contains(event) && line.contains(&to));
+            letter.notify == Notify::Never && (deaf || told())
         };
         self.delivered.contains(&to)
             || self.reported.contains_key(&to)

@@ -120,8 +120,8 @@ fn refusals(
     }
     let Some((code, words)) = heard.end.as_ref().filter(|(code, _)| *code != 250) else { return };
     // A disk that failed to keep a message may have kept it all the same. It is not delivered, unless
-    // the gateway dies before it can write down that it is to be forgotten.
-    let uncertain = seen.lives.iter().any(|life| life.killed && life.disk_failed) && words.starts_with("45");
+    // the gateway ends before it can write down that it is to be forgotten.
+    let uncertain = seen.lives.iter().any(|life| life.disk_failing) && words.starts_with("45");
     if !uncertain {
         findings.add(Oracle::RefusalsHold, format!("message {} was refused with {code} and arrived", letter.number));
     }
