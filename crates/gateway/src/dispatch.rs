@@ -7,6 +7,7 @@
 
 mod administer;
 mod settle;
+mod steady;
 mod view;
 
 pub use administer::{Filter, QueueAnswer, QueueCommand};
@@ -26,7 +27,7 @@ use queue::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use steady::Steady;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -36,8 +37,6 @@ pub(crate) const ORDERS: usize = 4096;
 const BATCH: usize = 256;
 /// Messages that are concluded beside the connections at the same time; each holds what its report returns.
 const CONCLUSIONS: usize = 32;
-/// The longest sleep. The schedule is in wall-clock time, and a clock that has jumped should be noticed.
-const GLANCE: Duration = Duration::from_secs(60);
 /// Octets of bodies that are kept in memory until they have been sent once.
 const KEPT_OCTETS: u64 = 32 * 1024 * 1024;
 
@@ -82,6 +81,8 @@ pub enum Order {
 #[derive(Debug)]
 struct Message {
     envelope: Arc<Envelope>,
+    /// When it was received, by the clock of the schedule.
+    since: Timestamp,
     location: Location,
     body: Option<Vec<Bytes>>,
 }
@@ -100,6 +101,7 @@ pub(crate) struct Dispatcher<W: World> {
     gateway: Arc<Gateway<W>>,
     orders: mpsc::Receiver<Order>,
     schedule: Schedule,
+    clock: Steady,
     ways: BTreeMap<DestinationId, Arc<Way>>,
     messages: BTreeMap<MessageId, Message>,
     lines: BTreeMap<ConnectionId, Line>,
@@ -130,10 +132,12 @@ impl<W: World> Dispatcher<W> {
         let law = gateway.law.load_full();
         let mut schedule = Schedule::new();
         schedule.set_total_connections(law.config.delivery.connections);
+        let clock = Steady::new(gateway.world.now());
         let mut dispatcher = Dispatcher {
             gateway,
             orders,
             schedule,
+            clock,
             ways: BTreeMap::new(),
             messages: BTreeMap::new(),
             lines: BTreeMap::new(),
@@ -161,7 +165,7 @@ impl<W: World> Dispatcher<W> {
         while !(self.stopping && self.lines.is_empty() && self.concluding == 0 && self.outbox.is_empty()) {
             let wake = if self.stopping { None } else { self.turn() };
             self.pass_on();
-            let now = gateway.world.now();
+            let now = self.clock.now();
             tokio::select! {
                 biased;
                 count = self.orders.recv_many(&mut batch, BATCH) => {
@@ -178,7 +182,7 @@ impl<W: World> Dispatcher<W> {
                     self.lines.values().for_each(|line| line.cut.cancel());
                     cut = true;
                 }
-                () = tokio::time::sleep(wake.unwrap_or(now).since(now).min(GLANCE)), if wake.is_some() => {}
+                () = tokio::time::sleep(wake.unwrap_or(now).since(now)), if wake.is_some() => {}
             }
         }
     }
@@ -226,7 +230,7 @@ impl<W: World> Dispatcher<W> {
     /// Does what the schedule says; returns when to ask again.
     fn turn(&mut self) -> Option<Timestamp> {
         loop {
-            match self.schedule.next(self.gateway.world.now()) {
+            match self.schedule.next(self.clock.now()) {
                 Next::Attempt { connection, item } => self.open(connection, item),
                 Next::Use { connection, item } => self.hand(connection, item),
                 Next::Close { connection } => self.release_line(connection),
@@ -238,19 +242,24 @@ impl<W: World> Dispatcher<W> {
         }
     }
 
-    /// Takes a message in and schedules what is still to be done for it.
+    /// Takes a message in and schedules what is still to be done for it, which is due at a moment of the
+    /// wall clock.
     fn enter(&mut self, law: &Law<W>, message: Admitted, due: Timestamp) {
         let Admitted { envelope, location, body } = message;
         let octets = kept(&envelope);
+        let (now, wall) = (self.clock.now(), self.gateway.world.now());
+        // What was written down by a clock that was ahead is not in the future, and does not wait for it.
+        let since = self.clock.of_wall(envelope.received, wall).min(now);
+        let due = self.clock.of_wall(due, wall).min(now.after(plan::retry(&law.config).longest()));
         let body = body.filter(|_| self.kept_octets + octets <= KEPT_OCTETS);
         self.kept_octets += if body.is_some() { octets } else { 0 };
-        self.messages.insert(envelope.id, Message { envelope: envelope.clone(), location, body });
-        self.schedule_parts(law, &envelope, due);
+        self.messages.insert(envelope.id, Message { envelope: envelope.clone(), since, location, body });
+        self.schedule_parts(law, &envelope, since, due);
     }
 
     /// One item for each way that recipients still have to go.
-    fn schedule_parts(&mut self, law: &Law<W>, envelope: &Arc<Envelope>, due: Timestamp) {
-        let now = self.gateway.world.now();
+    fn schedule_parts(&mut self, law: &Law<W>, envelope: &Arc<Envelope>, received: Timestamp, due: Timestamp) {
+        let now = self.clock.now();
         for (route, recipients) in plan::plan(&law.config, envelope) {
             let destination = self.destination(law, &envelope.server, &route);
             let attempts = recipients.iter().filter_map(|at| envelope.recipients.get(at)).map(|r| r.attempts).max();
@@ -259,7 +268,7 @@ impl<W: World> Dispatcher<W> {
                 destination,
                 recipients,
                 due,
-                received: envelope.received,
+                received,
                 size_bytes: envelope.content.size_bytes,
                 attempts: attempts.unwrap_or(0),
                 warned: envelope.warned,
@@ -324,12 +333,12 @@ impl<W: World> Dispatcher<W> {
         let what = format!("message {} is scheduled and not known", item.message);
         self.gateway.recorder.record(&crate::event::Event::Fault { place: "dispatch", what: &what });
         self.schedule.finished(connection, item.message, Disposition::Done);
-        self.schedule.closed(connection, ConnectionEnd::Closed, self.gateway.world.now());
+        self.schedule.closed(connection, ConnectionEnd::Closed, self.clock.now());
     }
 
     /// A connection has finished a message, and may have the next.
     fn finished(&mut self, law: &Law<W>, connection: ConnectionId, message: MessageId, outcomes: &[Outcome]) {
-        let now = self.gateway.world.now();
+        let now = self.clock.now();
         let Some(line) = self.lines.get_mut(&connection) else { return };
         let Some(item) = line.carries.take() else { return };
         let goes_on = line.jobs.is_some();
@@ -353,7 +362,7 @@ impl<W: World> Dispatcher<W> {
     /// Writes outcomes into the envelope and into the keeper's line.
     fn remember(&mut self, id: MessageId, outcomes: &[Outcome], way: DestinationId, again: Option<Timestamp>) {
         let elsewhere = self.schedule.items_of(id).filter(|item| item.destination != way).map(|item| item.due);
-        let retry_at = elsewhere.chain(again).min();
+        let retry_at = elsewhere.chain(again).min().map(|at| self.shown(at));
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).apply(outcomes);
         if message.envelope.is_finished() {
@@ -386,7 +395,7 @@ impl<W: World> Dispatcher<W> {
 
     fn closed(&mut self, law: &Law<W>, connection: ConnectionId, end: ConnectionEnd) {
         let carried = self.lines.remove(&connection).and_then(|line| line.carries);
-        self.schedule.closed(connection, end, self.gateway.world.now());
+        self.schedule.closed(connection, end, self.clock.now());
         if let Some(item) = carried {
             self.catch_up(law, item.message);
         }
@@ -445,7 +454,7 @@ impl<W: World> Dispatcher<W> {
         // A connection was opened by the old settings, TLS and all: it carries nothing more.
         self.lines.values_mut().for_each(|line| line.jobs = None);
         let names: Vec<(DestinationId, String)> =
-            self.schedule.summaries(self.gateway.world.now()).map(|s| (s.destination, s.name.to_owned())).collect();
+            self.schedule.summaries(self.clock.now()).map(|s| (s.destination, s.name.to_owned())).collect();
         for (_, name) in names {
             self.schedule.destination(&name, plan::terms(&law.config));
         }
@@ -454,10 +463,10 @@ impl<W: World> Dispatcher<W> {
     /// Plans a message by the settings as they are now.
     fn plan_anew(&mut self, law: &Law<W>, id: MessageId) {
         let due = self.schedule.items_of(id).map(|item| item.due).min();
-        let envelope = self.messages.get(&id).map(|message| message.envelope.clone());
-        if let (Some(due), Some(envelope)) = (due, envelope) {
+        let message = self.messages.get(&id).map(|message| (message.envelope.clone(), message.since));
+        if let (Some(due), Some((envelope, since))) = (due, message) {
             self.schedule.remove(id);
-            self.schedule_parts(law, &envelope, due);
+            self.schedule_parts(law, &envelope, since, due);
         }
     }
 
@@ -470,8 +479,13 @@ impl<W: World> Dispatcher<W> {
         }
     }
 
+    /// A moment of the schedule by the wall clock, as others want it.
+    fn shown(&self, at: Timestamp) -> Timestamp {
+        self.clock.to_wall(at, self.gateway.world.now())
+    }
+
     fn survey(&self) {
-        let now = self.gateway.world.now();
+        let now = self.clock.now();
         let (mut waiting, mut resting) = (0, 0);
         for summary in self.schedule.summaries(now) {
             waiting += usize::from(summary.messages > 0);

@@ -59,6 +59,8 @@ transcripts! {
     a11_a_domain_on_the_list,
     a12_a_session_keeps_the_law_it_began_with,
     a_busy_mailbox_is_tried_again,
+    a_clock_set_back_delays_nothing,
+    a_clock_set_forward_expires_nothing,
     a_deferral_survives_a_restart,
     a_held_message_waits,
     a_host_that_hangs_up,

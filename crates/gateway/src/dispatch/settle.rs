@@ -54,16 +54,16 @@ impl<W: World> Dispatcher<W> {
         self.ending.remove(&id);
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).apply(outcomes);
-        let (envelope, warned) = (message.envelope.clone(), message.envelope.warned);
+        let (envelope, since, warned) = (message.envelope.clone(), message.since, message.envelope.warned);
         if envelope.is_finished() {
             return self.forget(id);
         }
         let put_off = outcomes.iter().any(|outcome| outcome.result == Ending::Deferred);
-        let again = put_off.then(|| plan::retry(&law.config).next_attempt(1, self.gateway.world.now()));
-        let retry_at = self.schedule.items_of(id).map(|item| item.due).chain(again).min();
+        let again = put_off.then(|| plan::retry(&law.config).next_attempt(1, self.clock.now()));
+        let retry_at = self.schedule.items_of(id).map(|item| item.due).chain(again).min().map(|at| self.shown(at));
         self.outbox.push_back(Errand::Attempt(Attempt { id, outcomes: outcomes.to_vec(), retry_at, warned }));
         if let Some(at) = again {
-            self.schedule_parts(law, &envelope, at);
+            self.schedule_parts(law, &envelope, since, at);
         }
         self.catch_up(law, id);
     }
@@ -77,12 +77,12 @@ impl<W: World> Dispatcher<W> {
             cases.extend(item.recipients.iter().map(|place| (place, diagnosis.clone())));
         }
         let (gateway, envelope, content) = (self.gateway.clone(), message.envelope.clone(), stored(message));
-        let retry = plan::retry(&gateway.law.load().config);
+        let retry_until = self.shown(plan::retry(&gateway.law.load().config).expires_at(message.since));
         let conclusions = self.conclusions.clone();
         self.concluding += 1;
         self.gateway.tasks.spawn(async move {
             let _permit = conclusions.acquire().await;
-            let event = conclude::delayed(&retry, envelope.received);
+            let event = queue::report::Event::Delayed { retry_until };
             let told = conclude::tell(&gateway, &envelope, &content, event, &cases, None).await.is_ok();
             // Fails only when everything stops; then the sender is told again after the start.
             let _ = gateway.orders.send(Order::Warned { message: id, told }).await;
@@ -94,7 +94,7 @@ impl<W: World> Dispatcher<W> {
         if !told {
             return;
         }
-        let retry_at = self.schedule.items_of(id).map(|item| item.due).min();
+        let retry_at = self.schedule.items_of(id).map(|item| item.due).min().map(|at| self.shown(at));
         let Some(message) = self.messages.get_mut(&id) else { return };
         Arc::make_mut(&mut message.envelope).warned = true;
         self.outbox.push_back(Errand::Attempt(Attempt { id, outcomes: Vec::new(), retry_at, warned: true }));
