@@ -22,8 +22,6 @@ struct State {
     before: Duration,
     origin: Instant,
     jumped_ms: i64,
-    /// The wall clock stands still; only a plan that is broken on purpose does that.
-    stopped: Option<Timestamp>,
 }
 
 impl SimClock {
@@ -33,7 +31,7 @@ impl SimClock {
     /// Outside a runtime.
     #[must_use]
     pub fn new() -> SimClock {
-        let state = State { before: Duration::ZERO, origin: Instant::now(), jumped_ms: 0, stopped: None };
+        let state = State { before: Duration::ZERO, origin: Instant::now(), jumped_ms: 0 };
         SimClock(Arc::new(Mutex::new(state)))
     }
 
@@ -59,9 +57,6 @@ impl SimClock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let state = self.state();
-        if let Some(stopped) = state.stopped {
-            return stopped;
-        }
         let true_time = BEGINNING.after(state.before + state.origin.elapsed());
         Timestamp::from_millis(true_time.millis().saturating_add_signed(state.jumped_ms))
     }
@@ -70,12 +65,6 @@ impl SimClock {
     pub(crate) fn jump(&self, ms: i64) {
         let mut state = self.state();
         state.jumped_ms = state.jumped_ms.saturating_add(ms);
-    }
-
-    /// Stops the wall clock.
-    pub(crate) fn stop(&self) {
-        let now = self.now();
-        self.state().stopped = Some(now);
     }
 }
 

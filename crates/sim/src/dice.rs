@@ -22,12 +22,12 @@ impl Dice {
             (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01B3)
         });
         let mut fork = Dice(self.0 ^ named);
-        let _ = fork.next();
+        let _ = fork.roll();
         fork
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -37,7 +37,7 @@ impl Dice {
 
     /// A number below `n`, which is not 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
+        self.roll() % n
     }
 
     /// A number from `least` to `most`, both included.
@@ -68,8 +68,8 @@ mod tests {
     #[test]
     fn a_fork_depends_on_its_name_and_on_nothing_else() {
         let dice = Dice::new(7);
-        assert_eq!(dice.fork("disk").next(), Dice::new(7).fork("disk").next());
-        assert_ne!(dice.fork("disk").next(), dice.fork("net").next());
-        assert_ne!(Dice::new(8).fork("disk").next(), dice.fork("disk").next());
+        assert_eq!(dice.fork("disk").roll(), Dice::new(7).fork("disk").roll());
+        assert_ne!(dice.fork("disk").roll(), dice.fork("net").roll());
+        assert_ne!(Dice::new(8).fork("disk").roll(), dice.fork("disk").roll());
     }
 }

@@ -32,8 +32,8 @@ pub enum Plant {
     LogLineLost,
     /// A secret stands in the log.
     SecretSaid,
-    /// The wall clock stands still.
-    ClockStands,
+    /// Whoever waits for the disk waits for hours.
+    DiskHangs,
     /// A task goes on for ever.
     TaskLeft,
 }

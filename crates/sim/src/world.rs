@@ -128,7 +128,6 @@ impl SimWorld {
         match plant {
             Some(Plant::FlushSkipped) => world.betrayal.lie(true),
             Some(Plant::EndForgotten) => world.betrayal.forget(FINISHED),
-            Some(Plant::ClockStands) => world.clock.stop(),
             _ => {}
         }
         world
@@ -409,7 +408,8 @@ impl World for SimWorld {
     }
 
     async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {
-        let pause = self.pause(10);
+        let hangs = self.plant == Some(Plant::DiskHangs) && self.clock.elapsed() > Duration::from_secs(1);
+        let pause = if hangs { Duration::from_secs(36_000) } else { self.pause(10) };
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }

@@ -254,10 +254,10 @@ impl Caller<'_> {
 
 /// MAIL, and a RCPT for each recipient.
 fn commands(letter: &Letter, helo: bool) -> (String, Vec<String>) {
-    let size = if helo || letter.number % 2 == 0 { String::new() } else { format!(" SIZE={}", letter.size) };
+    let size = if helo || letter.number.is_multiple_of(2) { String::new() } else { format!(" SIZE={}", letter.size) };
     let notify = match letter.notify {
-        _ if helo => "",
         Notify::Unsaid => "",
+        _ if helo => "",
         Notify::Never => " NOTIFY=NEVER",
         Notify::All => " NOTIFY=SUCCESS,FAILURE,DELAY",
     };

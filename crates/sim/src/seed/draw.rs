@@ -78,7 +78,7 @@ pub fn plan(seed: u64) -> Plan {
     let mut draw = Draw { dice: dice.fork("plan"), events: Vec::new(), letters: 0 };
     let law = if draw.dice.chance(60) { Law::Plain } else { *draw.dice.pick(&LAWS) };
     draw.sessions();
-    let kinds: [(u64, fn(&mut Draw)); 11] = [
+    let kinds: [(u64, Kind); 11] = [
         (60, Draw::moods),
         (40, Draw::lines),
         (30, Draw::disk),
@@ -101,6 +101,9 @@ pub fn plan(seed: u64) -> Plan {
     draw.events.sort_by_key(|event| event.at_ms);
     Plan { seed, law, events: draw.events }
 }
+
+/// Draws one kind of trouble.
+type Kind = fn(&mut Draw);
 
 struct Draw {
     dice: Dice,

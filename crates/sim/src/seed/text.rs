@@ -255,16 +255,14 @@ impl FromStr for Letter {
         let mut letter = Letter { number, from: None, to: Vec::new(), size: 0, notify: Notify::Unsaid };
         while let Some(word) = words.next() {
             match word {
-                "from" => {
-                    letter.from = words.next().filter(|from| *from != "-").map(super::text::number).transpose()?
-                }
+                "from" => letter.from = words.next().filter(|from| *from != "-").map(self::number).transpose()?,
                 "size" => letter.size = next(&mut words)?,
                 "notify:never" => letter.notify = Notify::Never,
                 "notify:all" => letter.notify = Notify::All,
                 _ => return Err(format!("what is {word:?}?")),
             }
         }
-        letter.to = to.split_whitespace().map(super::text::number).collect::<Result<_, _>>()?;
+        letter.to = to.split_whitespace().map(self::number).collect::<Result<_, _>>()?;
         Ok(letter)
     }
 }
