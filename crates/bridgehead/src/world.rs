@@ -148,8 +148,8 @@ impl World for Machine {
         std::io::stderr().is_terminal()
     }
 
-    fn write_log(&self, line: Vec<u8>) -> bool {
-        self.log.line(line)
+    fn write_log(&self, lines: &[u8]) -> bool {
+        self.log.lines(lines)
     }
 
     fn now(&self) -> Timestamp {

@@ -53,7 +53,7 @@ pub(crate) async fn settle<W: World>(
 ) -> Settled {
     if caught(report_all(gateway, envelope, content, &mut outcomes, occasion)).await.is_none() {
         gateway.recorder.record(&Event::Fault { place: "report", what: "panic; the report is put off" });
-        put_off(&mut outcomes, report::Event::Failed);
+        defer(&mut outcomes, report::Event::Failed);
     }
     Settled { outcomes }
 }
@@ -77,7 +77,7 @@ async fn report_all<W: World>(
         let cases: Vec<(usize, Diagnosis)> =
             outcomes.iter().filter(asked).map(|o| (o.recipient, o.diagnosis.clone())).collect();
         if !cases.is_empty() && tell(gateway, envelope, content, event, &cases, attempted).await.is_err() {
-            put_off(outcomes, event);
+            defer(outcomes, event);
         }
     }
     if envelope.reverse_path == ReversePath::Null {
@@ -85,9 +85,15 @@ async fn report_all<W: World>(
     }
 }
 
+/// Outcomes of which nobody can be told now.
+pub(crate) fn put_off(mut outcomes: Vec<Outcome>) -> Settled {
+    defer(&mut outcomes, report::Event::Failed);
+    Settled { outcomes }
+}
+
 /// What could not be told has not happened yet. A delivery cannot be taken back; its report is lost
 /// with the disk that would not keep it.
-fn put_off(outcomes: &mut [Outcome], event: report::Event) {
+fn defer(outcomes: &mut [Outcome], event: report::Event) {
     for outcome in outcomes.iter_mut().filter(|o| event == report::Event::Failed && o.result == Ending::Failed) {
         outcome.result = Ending::Deferred;
         outcome.diagnosis.status.class = Class::Transient;
@@ -184,7 +190,7 @@ async fn bury<W: World>(
         Err(error) => {
             let what = format!("bad-mail directory: {error}");
             gateway.recorder.record(&Event::NotBuried { server: &envelope.server, id: envelope.id, why: &what });
-            put_off(outcomes, report::Event::Failed);
+            defer(outcomes, report::Event::Failed);
         }
     }
 }

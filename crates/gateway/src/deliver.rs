@@ -16,6 +16,7 @@ use crate::conclude::{self, Occasion, Settled};
 use crate::dispatch::Order;
 use crate::event::Event;
 use crate::plan::Way;
+use crate::recall::{Letter, Recalled, recall};
 use crate::session::caught;
 use crate::translate;
 use crate::world::World;
@@ -34,15 +35,25 @@ use tokio_util::sync::CancellationToken;
 /// How long a connection with nothing to carry is kept for more.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// One message for one connection.
+/// One message for one connection, as the dispatcher hands it out.
 #[derive(Clone, Debug)]
-pub(crate) struct Job {
+pub(crate) struct Assignment {
     /// The part of the message that goes this way.
     pub item: Item,
-    /// The envelope.
-    pub envelope: Arc<Envelope>,
+    /// The message.
+    pub letter: Letter,
+}
+
+/// One message for one connection, ready to be sent.
+struct Job {
+    /// The part of the message that goes this way.
+    item: Item,
+    /// The envelope, or what is left of it.
+    envelope: Arc<Envelope>,
+    /// Why it is not whole.
+    unreadable: Option<ReadError>,
     /// The body.
-    pub content: Stored,
+    content: Stored,
 }
 
 /// Where a body is.
@@ -67,7 +78,7 @@ pub(crate) struct Carrier<W: World> {
 }
 
 /// One connection, from opening to closing. A panic inside ends it, and nothing else.
-pub(crate) async fn connection<W: World>(carrier: Carrier<W>, first: Job, mut jobs: mpsc::Receiver<Job>) {
+pub(crate) async fn connection<W: World>(carrier: Carrier<W>, first: Assignment, mut jobs: mpsc::Receiver<Assignment>) {
     let end = caught(carrier.carry(first, &mut jobs)).await.unwrap_or_else(|| {
         carrier.fault();
         ConnectionEnd::Failed { error: "internal error".into() }
@@ -77,7 +88,7 @@ pub(crate) async fn connection<W: World>(carrier: Carrier<W>, first: Job, mut jo
 }
 
 impl<W: World> Carrier<W> {
-    async fn carry(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
+    async fn carry(&self, first: Assignment, jobs: &mut mpsc::Receiver<Assignment>) -> ConnectionEnd {
         match &self.way.route {
             Route::Drop(to) => self.carry_to_directory(&to.directory, first, jobs).await,
             Route::SmartHosts(hosts) => match self.unless_cut(self.open(hosts)).await {
@@ -90,11 +101,17 @@ impl<W: World> Carrier<W> {
         }
     }
 
-    async fn carry_to_host(&self, mut link: Link<W>, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
+    async fn carry_to_host(
+        &self,
+        mut link: Link<W>,
+        first: Assignment,
+        jobs: &mut mpsc::Receiver<Assignment>,
+    ) -> ConnectionEnd {
         let hop = &*link.hop.clone();
         let _presence = Presence::new(self, hop);
         let mut next = Some(first);
-        while let Some(job) = next {
+        while let Some(assignment) = next {
+            let job = self.prepare(assignment).await;
             let attempt = caught(self.attempt(&mut link, &job));
             let Some(attempted) = self.unless_cut(attempt).await else { break };
             let attempted = attempted.unwrap_or_else(|| self.broken(&job));
@@ -107,6 +124,13 @@ impl<W: World> Carrier<W> {
         }
         self.unless_cut(link.quit()).await;
         ConnectionEnd::Closed
+    }
+
+    /// Reads back what the dispatcher has not kept.
+    async fn prepare(&self, assignment: Assignment) -> Job {
+        let Assignment { item, letter } = assignment;
+        let Recalled { envelope, error: unreadable } = recall(&self.gateway, &letter).await;
+        Job { item, envelope, unreadable, content: letter.content }
     }
 
     /// Waits for the next hop, but not if the connection is to end at once: `None`.
@@ -131,6 +155,10 @@ impl<W: World> Carrier<W> {
 
     /// One message over an open connection: plan, transfer, outcome.
     async fn attempt(&self, link: &mut Link<W>, job: &Job) -> Attempted {
+        if let Some(error) = &job.unreadable {
+            let stale = matches!(error, ReadError::Gone);
+            return Attempted { outcomes: unreadable(job, error), usable: true, stale };
+        }
         let content = Source::new(&self.gateway, job.envelope.trace.to_vec(), &job.content);
         match link.transfer(&self.gateway.world, mail(job), content).await {
             Transferred::Finished(finished) => Attempted {
@@ -147,7 +175,7 @@ impl<W: World> Carrier<W> {
 
     /// The next message, or `None` when the connection is to end: nothing has come for a while, or
     /// the dispatcher wants it ended.
-    async fn next(&self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    async fn next(&self, jobs: &mut mpsc::Receiver<Assignment>) -> Option<Assignment> {
         if let Ok(job) = self.unless_cut(tokio::time::timeout(LINGER, jobs.recv())).await? {
             return job;
         }
@@ -181,10 +209,15 @@ impl<W: World> Carrier<W> {
     }
 
     /// Nothing that goes this way will ever arrive: every message fails, for the reason stated.
-    async fn refuse(&self, why: &Diagnosis, first: Job, jobs: &mut mpsc::Receiver<Job>) -> ConnectionEnd {
+    async fn refuse(&self, why: &Diagnosis, first: Assignment, jobs: &mut mpsc::Receiver<Assignment>) -> ConnectionEnd {
         let mut next = Some(first);
-        while let Some(job) = next {
-            let outcomes = same(&job, Ending::Failed, why.status, &why.text);
+        while let Some(assignment) = next {
+            let job = self.prepare(assignment).await;
+            let outcomes = match &job.unreadable {
+                None | Some(ReadError::Damaged) => same(&job, Ending::Failed, why.status, &why.text),
+                // Nobody can be told now.
+                Some(error @ (ReadError::Disk(_) | ReadError::Gone)) => unreadable(&job, error),
+            };
             self.settle(&job, outcomes, &self.way.name, false).await;
             next = self.next(jobs).await;
         }
@@ -268,7 +301,7 @@ fn same(job: &Job, result: Ending, status: EnhancedStatus, text: &str) -> Vec<Ou
     job.item.recipients.iter().map(outcome).collect()
 }
 
-/// A body that could not be read: wait for the disk, give up on what it has lost.
+/// A message that could not be read: wait for the disk, give up on what it has lost.
 fn unreadable(job: &Job, error: &ReadError) -> Vec<Outcome> {
     match error {
         ReadError::Disk(_) | ReadError::Gone => {

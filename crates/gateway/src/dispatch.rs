@@ -13,17 +13,18 @@ mod view;
 pub use administer::{Filter, QueueAnswer, QueueCommand};
 pub use view::{DestinationView, MessageView, QueueView, RecipientView};
 
-use crate::deliver::{self, Carrier, Job, Stored};
+use crate::deliver::{self, Assignment, Carrier, Stored};
 use crate::keeper::Errand;
 use crate::plan::{self, Way};
+use crate::recall::{AtHand, Letter};
 use crate::world::World;
 use crate::{Gateway, Law};
 use bytes::Bytes;
 use mail::Timestamp;
 use queue::spool::{Attempt, Location, Queued};
 use queue::{
-    ConnectionEnd, ConnectionId, DestinationId, Disposition, Ending, Envelope, Item, MessageId, Next, Outcome, Places,
-    Schedule,
+    Brief, ConnectionEnd, ConnectionId, DestinationId, Diagnoses, Disposition, Ending, Envelope, Item, MessageId, Next,
+    Outcome, Places, Schedule,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -37,12 +38,12 @@ pub(crate) const ORDERS: usize = 4096;
 const BATCH: usize = 256;
 /// Messages that are concluded beside the connections at the same time; each holds what its report returns.
 const CONCLUSIONS: usize = 32;
-/// Octets of bodies that are kept in memory until they have been sent once.
+/// Octets of envelopes and bodies that are kept in memory until they have been sent once.
 const KEPT_OCTETS: u64 = 32 * 1024 * 1024;
 
 /// A message that has just become ours.
 #[derive(Debug)]
-pub struct Admitted {
+pub(crate) struct Admitted {
     /// Its envelope.
     pub envelope: Arc<Envelope>,
     /// Where its body is.
@@ -53,7 +54,7 @@ pub struct Admitted {
 
 /// Something for the dispatcher to do.
 #[derive(Debug)]
-pub enum Order {
+pub(crate) enum Order {
     /// Messages have become ours.
     Admit(Vec<Admitted>),
     /// A connection has finished a message; reports that were asked for are durable.
@@ -77,13 +78,23 @@ pub enum Order {
     Survey(oneshot::Sender<()>),
 }
 
-/// What is known about a queued message.
+/// What is known about a queued message. There may be hundreds of thousands.
 #[derive(Debug)]
 struct Message {
-    envelope: Arc<Envelope>,
-    /// When it was received, by the clock of the schedule.
-    since: Timestamp,
+    brief: Brief,
     location: Location,
+}
+
+const _: () = assert!(size_of::<Message>() == 32);
+
+/// All of them. A tree would take half as much again.
+#[expect(clippy::disallowed_types, reason = "what is listed of it is sorted")]
+type Messages = std::collections::HashMap<MessageId, Message>;
+
+/// What is still in memory of a message since it was received.
+#[derive(Debug)]
+struct Fresh {
+    envelope: Arc<Envelope>,
     body: Option<Vec<Bytes>>,
 }
 
@@ -91,7 +102,7 @@ struct Message {
 struct Line {
     destination: DestinationId,
     /// `None` when it is to carry nothing more.
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<mpsc::Sender<Assignment>>,
     cut: CancellationToken,
     carries: Option<Item>,
 }
@@ -103,12 +114,17 @@ pub(crate) struct Dispatcher<W: World> {
     schedule: Schedule,
     clock: Steady,
     ways: BTreeMap<DestinationId, Arc<Way>>,
-    messages: BTreeMap<MessageId, Message>,
+    messages: Messages,
+    /// What was last said of recipients, once each.
+    diagnoses: Diagnoses,
+    /// Messages whose first attempt is near.
+    fresh: BTreeMap<MessageId, Fresh>,
     lines: BTreeMap<ConnectionId, Line>,
     /// Messages that could not be planned anew because they were under way; planned when nothing carries them.
     outdated: BTreeSet<MessageId>,
     /// What the keeper is to be told.
     outbox: VecDeque<Errand>,
+    /// Octets of everything that is fresh.
     kept_octets: u64,
     /// Connections opened so far, by way.
     turns: BTreeMap<DestinationId, usize>,
@@ -128,6 +144,7 @@ impl<W: World> Dispatcher<W> {
         gateway: Arc<Gateway<W>>,
         orders: mpsc::Receiver<Order>,
         recovered: Vec<Queued>,
+        diagnoses: Diagnoses,
     ) -> Dispatcher<W> {
         let law = gateway.law.load_full();
         let mut schedule = Schedule::new();
@@ -139,7 +156,9 @@ impl<W: World> Dispatcher<W> {
             schedule,
             clock,
             ways: BTreeMap::new(),
-            messages: BTreeMap::new(),
+            messages: Messages::with_capacity(recovered.len()),
+            diagnoses,
+            fresh: BTreeMap::new(),
             lines: BTreeMap::new(),
             outdated: BTreeSet::new(),
             outbox: VecDeque::new(),
@@ -150,9 +169,12 @@ impl<W: World> Dispatcher<W> {
             ending: BTreeSet::new(),
             stopping: false,
         };
-        for Queued { envelope, location, retry_at } in recovered {
-            let due = retry_at.unwrap_or(envelope.received);
-            dispatcher.enter(&law, Admitted { envelope, location, body: None }, due);
+        for Queued { id, brief, location, retry_at } in recovered {
+            let due = retry_at.unwrap_or(brief.received());
+            dispatcher.messages.insert(id, Message { brief, location });
+            // What was written down by a clock that was ahead does not wait for it.
+            let latest = clock.now().after(plan::retry(&law.config).longest());
+            dispatcher.schedule_parts(&law, id, dispatcher.since(id), due.min(latest));
         }
         dispatcher
     }
@@ -176,8 +198,8 @@ impl<W: World> Dispatcher<W> {
                     batch.drain(..).for_each(|order| self.perform(&law, order));
                 }
                 permit = gateway.keeper.reserve(), if !self.outbox.is_empty() => self.record(permit.ok()),
-                () = gateway.stop.soft.cancelled(), if !self.stopping => self.stop(),
-                () = gateway.stop.hard.cancelled(), if self.stopping && !cut => {
+                () = gateway.stop.soft.given(), if !self.stopping => self.stop(),
+                () = gateway.stop.hard.given(), if self.stopping && !cut => {
                     // What they have heard by now they still tell, and it is recorded.
                     self.lines.values().for_each(|line| line.cut.cancel());
                     cut = true;
@@ -190,10 +212,7 @@ impl<W: World> Dispatcher<W> {
     fn perform(&mut self, law: &Arc<Law<W>>, order: Order) {
         match order {
             Order::Admit(admitted) => {
-                for message in admitted {
-                    let due = message.envelope.received;
-                    self.enter(law, message, due);
-                }
+                admitted.into_iter().for_each(|message| self.enter(law, message));
             }
             Order::Finished { connection, message, outcomes } => self.finished(law, connection, message, &outcomes),
             Order::Closed { connection, end } => self.closed(law, connection, end),
@@ -242,41 +261,34 @@ impl<W: World> Dispatcher<W> {
         }
     }
 
-    /// Takes a message in and schedules what is still to be done for it, which is due at a moment of the
-    /// wall clock.
-    fn enter(&mut self, law: &Law<W>, message: Admitted, due: Timestamp) {
+    /// Takes a message in and schedules what is to be done for it.
+    fn enter(&mut self, law: &Law<W>, message: Admitted) {
         let Admitted { envelope, location, body } = message;
-        let octets = kept(&envelope);
-        let (now, wall) = (self.clock.now(), self.gateway.world.now());
-        // What was written down by a clock that was ahead is not in the future, and does not wait for it.
-        let since = self.clock.of_wall(envelope.received, wall).min(now);
-        let due = self.clock.of_wall(due, wall).min(now.after(plan::retry(&law.config).longest()));
-        let body = body.filter(|_| self.kept_octets + octets <= KEPT_OCTETS);
-        self.kept_octets += if body.is_some() { octets } else { 0 };
-        self.messages.insert(envelope.id, Message { envelope: envelope.clone(), since, location, body });
-        self.schedule_parts(law, &envelope, since, due);
+        let id = envelope.id;
+        let brief = Brief::new(&envelope, &mut self.diagnoses);
+        self.messages.insert(id, Message { brief, location });
+        let since = self.since(id);
+        self.schedule_parts(law, id, since, since);
+        let fresh = Fresh { envelope, body };
+        let octets = fresh.octets();
+        if self.kept_octets + octets <= KEPT_OCTETS && !self.rests(id) {
+            self.kept_octets += octets;
+            self.fresh.insert(id, fresh);
+        }
     }
 
     /// One item for each way that recipients still have to go.
-    fn schedule_parts(&mut self, law: &Law<W>, envelope: &Arc<Envelope>, received: Timestamp, due: Timestamp) {
+    fn schedule_parts(&mut self, law: &Law<W>, id: MessageId, since: Timestamp, due: Timestamp) {
         let now = self.clock.now();
-        for (route, recipients) in plan::plan(&law.config, envelope) {
-            let destination = self.destination(law, &envelope.server, &route);
-            let attempts = recipients.iter().filter_map(|at| envelope.recipients.get(at)).map(|r| r.attempts).max();
-            let item = Item {
-                message: envelope.id,
-                destination,
-                recipients,
-                due,
-                received,
-                size_bytes: envelope.content.size_bytes,
-                attempts: attempts.unwrap_or(0),
-                warned: envelope.warned,
-                held: envelope.held,
-            };
+        let Some(message) = self.messages.get(&id) else { return };
+        let server = message.brief.server().to_owned();
+        for (route, recipients) in plan::plan(&law.config, &message.brief) {
+            let destination = self.destination(law, &server, &route);
+            let Some(message) = self.messages.get(&id) else { return };
+            let item = Item { received: since, ..item(id, &message.brief, (destination, recipients), due) };
             if !self.schedule.admit(item, now) {
                 // A part of it is under way there; what this one adds must not be forgotten.
-                self.outdated.insert(envelope.id);
+                self.outdated.insert(id);
             }
         }
     }
@@ -291,6 +303,18 @@ impl<W: World> Dispatcher<W> {
         let id = self.schedule.destination(&name, plan::terms(&law.config));
         self.ways.insert(id, Arc::new(plan::way(&law.config, server, route)));
         id
+    }
+
+    /// Whether no part of a message will be attempted soon.
+    fn rests(&self, id: MessageId) -> bool {
+        self.schedule.items_of(id).all(|item| item.held || self.schedule.is_resting(item.destination))
+    }
+
+    /// What will not be attempted soon is read back from the spool when its time comes: while a next
+    /// hop is down, what waits for it takes little memory.
+    fn cool(&mut self) {
+        let resting: Vec<MessageId> = self.fresh.keys().copied().filter(|id| self.rests(*id)).collect();
+        resting.into_iter().for_each(|id| self.let_go(id));
     }
 
     /// Opens a connection for an item.
@@ -322,10 +346,21 @@ impl<W: World> Dispatcher<W> {
         }
     }
 
-    fn job(&self, item: &Item) -> Option<Job> {
-        let message = self.messages.get(&item.message)?;
-        let content = Stored { memory: message.body.clone(), location: message.location.clone() };
-        Some(Job { item: item.clone(), envelope: message.envelope.clone(), content })
+    fn job(&self, item: &Item) -> Option<Assignment> {
+        Some(Assignment { item: item.clone(), letter: self.letter(item.message)? })
+    }
+
+    /// A message for whoever does something for it.
+    fn letter(&self, id: MessageId) -> Option<Letter> {
+        let Message { brief, location } = self.messages.get(&id)?;
+        let location = location.clone();
+        Some(match self.fresh.get(&id) {
+            Some(Fresh { envelope, body }) => Letter {
+                at_hand: AtHand::Envelope(envelope.clone()),
+                content: Stored { memory: body.clone(), location },
+            },
+            None => Letter { at_hand: AtHand::Brief(brief.clone()), content: Stored { memory: None, location } },
+        })
     }
 
     /// The schedule spoke of a message that is not there: a fault of ours, and no reason to stop.
@@ -359,16 +394,19 @@ impl<W: World> Dispatcher<W> {
         }
     }
 
-    /// Writes outcomes into the envelope and into the keeper's line.
+    /// Writes outcomes into the brief and into the keeper's line.
     fn remember(&mut self, id: MessageId, outcomes: &[Outcome], way: DestinationId, again: Option<Timestamp>) {
         let elsewhere = self.schedule.items_of(id).filter(|item| item.destination != way).map(|item| item.due);
         let retry_at = elsewhere.chain(again).min().map(|at| self.shown(at));
         let Some(message) = self.messages.get_mut(&id) else { return };
-        Arc::make_mut(&mut message.envelope).apply(outcomes);
-        if message.envelope.is_finished() {
+        message.brief.apply(outcomes, &mut self.diagnoses);
+        if message.brief.is_finished() {
             return self.forget(id);
         }
-        let warned = message.envelope.warned;
+        let warned = message.brief.is_warned();
+        if let Some(fresh) = self.fresh.get_mut(&id) {
+            Arc::make_mut(&mut fresh.envelope).apply(outcomes);
+        }
         // What has to wait is read back from the spool when its time comes.
         if again.is_some() {
             self.let_go(id);
@@ -380,23 +418,28 @@ impl<W: World> Dispatcher<W> {
     fn forget(&mut self, id: MessageId) {
         self.let_go(id);
         if self.messages.remove(&id).is_some() {
+            // What a long queue has taken is given back when it is short again.
+            if self.messages.len() < self.messages.capacity() / 8 {
+                self.messages.shrink_to(ORDERS.max(2 * self.messages.len()));
+            }
             self.outbox.push_back(Errand::Finished(id));
         }
     }
 
-    /// Gives the memory of a body back.
+    /// Keeps no more of a message than waiting needs.
     fn let_go(&mut self, id: MessageId) {
-        if let Some(message) = self.messages.get_mut(&id)
-            && message.body.take().is_some()
-        {
-            self.kept_octets = self.kept_octets.saturating_sub(kept(&message.envelope));
+        if let Some(fresh) = self.fresh.remove(&id) {
+            self.kept_octets -= fresh.octets();
         }
     }
 
     fn closed(&mut self, law: &Law<W>, connection: ConnectionId, end: ConnectionEnd) {
-        let carried = self.lines.remove(&connection).and_then(|line| line.carries);
+        let line = self.lines.remove(&connection);
         self.schedule.closed(connection, end, self.clock.now());
-        if let Some(item) = carried {
+        if line.as_ref().is_some_and(|line| self.schedule.is_resting(line.destination)) {
+            self.cool();
+        }
+        if let Some(item) = line.and_then(|line| line.carries) {
             self.catch_up(law, item.message);
         }
     }
@@ -463,10 +506,10 @@ impl<W: World> Dispatcher<W> {
     /// Plans a message by the settings as they are now.
     fn plan_anew(&mut self, law: &Law<W>, id: MessageId) {
         let due = self.schedule.items_of(id).map(|item| item.due).min();
-        let message = self.messages.get(&id).map(|message| (message.envelope.clone(), message.since));
-        if let (Some(due), Some((envelope, since))) = (due, message) {
+        if let Some(due) = due.filter(|_| self.messages.contains_key(&id)) {
+            let since = self.since(id);
             self.schedule.remove(id);
-            self.schedule_parts(law, &envelope, since, due);
+            self.schedule_parts(law, id, since, due);
         }
     }
 
@@ -477,6 +520,16 @@ impl<W: World> Dispatcher<W> {
             self.outdated.remove(&id);
             self.plan_anew(law, id);
         }
+    }
+
+    /// When a message was received, by the clock of the schedule; what was written down by a clock that
+    /// was ahead is not in the future.
+    fn since(&self, id: MessageId) -> Timestamp {
+        let scheduled = self.schedule.items_of(id).map(|item| item.received).min();
+        let now = self.clock.now();
+        let written = || self.messages.get(&id).map(|message| message.brief.received());
+        let wall = self.gateway.world.now();
+        scheduled.or_else(|| Some(self.clock.of_wall(written()?, wall).min(now))).unwrap_or(now)
     }
 
     /// A moment of the schedule by the wall clock, as others want it.
@@ -495,9 +548,30 @@ impl<W: World> Dispatcher<W> {
     }
 }
 
-/// Octets that keeping a body costs: it arrived in chunks, and the smallest is a page.
-fn kept(envelope: &Envelope) -> u64 {
-    envelope.content.size_bytes.max(4096)
+/// The part of a message that goes to one destination.
+fn item(message: MessageId, brief: &Brief, part: (DestinationId, Places), due: Timestamp) -> Item {
+    let (destination, recipients) = part;
+    let attempts = recipients.iter().filter_map(|place| brief.standing(place)).map(|standing| standing.attempts).max();
+    Item {
+        message,
+        destination,
+        recipients,
+        due,
+        received: brief.received(),
+        size_bytes: brief.size_bytes(),
+        attempts: attempts.unwrap_or(0),
+        warned: brief.is_warned(),
+        held: brief.is_held(),
+    }
+}
+
+impl Fresh {
+    /// Octets that keeping it costs: a body arrived in chunks, and the smallest is a page; an
+    /// envelope is mostly its trace and its recipients.
+    fn octets(&self) -> u64 {
+        let body = if self.body.is_some() { self.envelope.content.size_bytes.max(4096) } else { 0 };
+        body + 512 + (self.envelope.trace.len() + 256 * self.envelope.recipients.len()) as u64
+    }
 }
 
 /// What is left of an item after an attempt. Recipients that were only too many for one

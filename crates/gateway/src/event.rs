@@ -4,7 +4,7 @@
 //! numbers, the log writes it as one line. A counter is never incremented by hand, so log and
 //! counters cannot disagree. Events borrow; an event nobody writes down costs no allocation.
 
-use mail::{Mailbox, Reply, ReversePath, Timestamp};
+use mail::{Address, Mailbox, Reply, ReversePath, Timestamp};
 use queue::{Ending, MessageId};
 use std::fmt::{Display, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -257,7 +257,7 @@ impl Event<'_> {
                 to.field("server", &server);
                 to.field("id", &id);
                 if let Some(client) = client {
-                    to.field("client", &client);
+                    to.field("client", &Address(client));
                 }
                 to.field("from", sender);
                 to.number("recipients", recipients as u64);
@@ -314,8 +314,8 @@ impl Event<'_> {
 
     /// Appends the event as one line of JSON.
     pub(crate) fn write_json(&self, at: Timestamp, out: &mut Vec<u8>) {
-        let mut line = JsonLine { out, scratch: String::new() };
-        line.out.extend_from_slice(b"{");
+        let mut line = JsonLine(out);
+        line.0.extend_from_slice(b"{");
         line.put("time", &at);
         line.field("event", &self.name());
         self.visit(&mut line);
@@ -335,58 +335,88 @@ impl Event<'_> {
 
 fn session(to: &mut dyn Fields, server: &str, client: IpAddr) {
     to.field("server", &server);
-    to.field("client", &client);
+    to.field("client", &Address(client));
 }
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-struct JsonLine<'a> {
-    out: &'a mut Vec<u8>,
-    scratch: String,
-}
+struct JsonLine<'a>(&'a mut Vec<u8>);
 
 impl JsonLine<'_> {
     fn put(&mut self, name: &str, value: &dyn Display) {
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        self.name(name);
         self.string(value);
     }
 
+    /// Names are ours and need no escape.
+    fn name(&mut self, name: &str) {
+        self.0.push(b'"');
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
     fn string(&mut self, value: &dyn Display) {
-        self.scratch.clear();
-        // Neither writing to a string nor escaping into a vector can fail.
-        let _ = write!(self.scratch, "{value}");
-        let _ = serde_json::to_writer(&mut *self.out, &self.scratch);
+        self.0.push(b'"');
+        // Writing to a vector cannot fail.
+        let _ = write!(Escaped(self.0), "{value}");
+        self.0.push(b'"');
+    }
+}
+
+/// The inside of a JSON string (RFC 8259 §7), written as it comes, without a copy of the value.
+struct Escaped<'a>(&'a mut Vec<u8>);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let plain = |b: &u8| *b >= 0x20 && !matches!(b, b'"' | b'\\');
+        let mut rest = text.as_bytes();
+        while let Some(at) = rest.iter().position(|b| !plain(b)) {
+            self.0.extend_from_slice(&rest[..at]);
+            match rest[at] {
+                b @ (b'"' | b'\\') => self.0.extend_from_slice(&[b'\\', b]),
+                b'\n' => self.0.extend_from_slice(b"\\n"),
+                b'\r' => self.0.extend_from_slice(b"\\r"),
+                b'\t' => self.0.extend_from_slice(b"\\t"),
+                0x08 => self.0.extend_from_slice(b"\\b"),
+                0x0c => self.0.extend_from_slice(b"\\f"),
+                b => {
+                    let digit = |n: u8| b"0123456789abcdef"[usize::from(n)];
+                    self.0.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(b >> 4), digit(b & 15)]);
+                }
+            }
+            rest = &rest[at + 1..];
+        }
+        self.0.extend_from_slice(rest);
+        Ok(())
     }
 }
 
 impl Fields for JsonLine<'_> {
     fn field(&mut self, name: &'static str, value: &dyn Display) {
-        self.out.push(b',');
+        self.0.push(b',');
         self.put(name, value);
     }
 
     fn list(&mut self, name: &'static str, values: &[String]) {
-        self.out.extend_from_slice(b",\"");
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":[");
+        self.0.push(b',');
+        self.name(name);
+        self.0.push(b'[');
         for (at, value) in values.iter().enumerate() {
             if at > 0 {
-                self.out.push(b',');
+                self.0.push(b',');
             }
             self.string(value);
         }
-        self.out.push(b']');
+        self.0.push(b']');
     }
 
     fn number(&mut self, name: &'static str, value: u64) {
-        self.out.extend_from_slice(b",\"");
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.out.extend_from_slice(value.to_string().as_bytes());
+        self.0.push(b',');
+        self.name(name);
+        // Writing to a vector cannot fail.
+        let _ = std::io::Write::write_fmt(self.0, format_args!("{value}"));
     }
 }
 
@@ -426,6 +456,14 @@ impl Fields for TextLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_are_escaped_as_serde_escapes_them() {
+        let all: String = (0..=0x2fff).filter_map(char::from_u32).collect();
+        let mut ours = Vec::new();
+        JsonLine(&mut ours).string(&all);
+        assert_eq!(String::from_utf8(ours).unwrap(), serde_json::to_string(&all).unwrap());
+    }
 
     #[test]
     fn a_client_cannot_write_a_line_of_its_own() {

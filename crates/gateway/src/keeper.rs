@@ -6,6 +6,8 @@
 //! accepted is still delivered.
 
 use crate::dispatch::{Admitted, Order};
+use crate::stop::Signal;
+use crate::timer::Timer;
 use queue::Body;
 use queue::disk::Disk;
 use queue::spool::{Attempt, Error, Receipt, Spool};
@@ -16,8 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 /// Errands that may wait for the keeper.
 const ERRANDS: usize = 4096;
@@ -30,7 +31,7 @@ const PULSE: Duration = Duration::from_secs(1);
 
 /// Something to be made durable.
 #[derive(Debug)]
-pub enum Errand {
+pub(crate) enum Errand {
     /// A message, with somebody waiting for the receipt.
     Commit { envelope: Arc<Envelope>, body: Body, done: oneshot::Sender<Result<Receipt, NotCommitted>> },
     /// What came of an attempt.
@@ -47,7 +48,7 @@ pub enum Errand {
 
 /// Why a message is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotCommitted {
+pub(crate) enum NotCommitted {
     /// The disk has no room for new mail: 452 4.3.1.
     NoRoom,
     /// It is larger than anything the spool can hold: 552 5.3.4.
@@ -68,7 +69,7 @@ impl fmt::Display for NotCommitted {
 
 /// Gives errands to the keeper.
 #[derive(Clone, Debug)]
-pub struct KeeperHandle {
+pub(crate) struct KeeperHandle {
     errands: mpsc::Sender<Errand>,
     room: Arc<AtomicBool>,
 }
@@ -78,7 +79,7 @@ impl KeeperHandle {
     ///
     /// # Errors
     /// [`NotCommitted`]: nothing was promised and nothing is kept.
-    pub async fn commit(&self, envelope: Arc<Envelope>, body: Body) -> Result<Receipt, NotCommitted> {
+    pub(crate) async fn commit(&self, envelope: Arc<Envelope>, body: Body) -> Result<Receipt, NotCommitted> {
         let (done, receipt) = oneshot::channel();
         let errand = Errand::Commit { envelope, body, done };
         self.errands.send(errand).await.map_err(|_| NotCommitted::Failed)?;
@@ -87,7 +88,7 @@ impl KeeperHandle {
 
     /// Whether new mail may be taken, as far as the disk is concerned.
     #[must_use]
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.room.load(Ordering::Relaxed)
     }
 
@@ -101,7 +102,7 @@ impl KeeperHandle {
     ///
     /// # Errors
     /// The keeper has stopped.
-    pub async fn reserve(&self) -> Result<mpsc::Permit<'_, Errand>, mpsc::error::SendError<()>> {
+    pub(crate) async fn reserve(&self) -> Result<mpsc::Permit<'_, Errand>, mpsc::error::SendError<()>> {
         self.errands.reserve().await
     }
 }
@@ -116,7 +117,7 @@ pub struct Keeper<D: Disk> {
     orders: mpsc::Sender<Order>,
     room: Arc<AtomicBool>,
     alarm: Alarm,
-    stop: CancellationToken,
+    stop: Signal,
     waiting: VecDeque<Waiting>,
     barriers: Vec<oneshot::Sender<()>>,
     /// The spool has more tidying to do.
@@ -135,11 +136,11 @@ struct Waiting {
 impl<D: Disk> Keeper<D> {
     /// A keeper, its handle, and a channel that closes when the keeper has ended: when
     /// `stop` is cancelled and everything it was given is durable.
-    pub fn new(
+    pub(crate) fn new(
         spool: Spool<D>,
         orders: mpsc::Sender<Order>,
         alarm: Alarm,
-        stop: CancellationToken,
+        stop: Signal,
     ) -> (Keeper<D>, KeeperHandle, mpsc::Receiver<()>) {
         let (sender, errands) = mpsc::channel(ERRANDS);
         let (alive, ended) = mpsc::channel(1);
@@ -169,24 +170,30 @@ impl<D: Disk> Keeper<D> {
         let mut batch = Vec::with_capacity(BATCH);
         // A moment, not a span from the last errand: however many keep coming, it is reached.
         let mut latest = Instant::now() + PULSE;
+        let mut timer = Timer::new(latest);
         loop {
-            let came = tokio::select! {
+            tokio::select! {
                 biased;
-                came = timeout_at(latest, self.errands.recv_many(&mut batch, BATCH)) => came,
-                () = self.stop.cancelled(), if !self.errands.is_closed() => {
+                came = self.errands.recv_many(&mut batch, BATCH) => {
+                    if came == 0 {
+                        break;
+                    }
+                }
+                () = timer.until(latest) => {}
+                () = self.stop.given(), if !self.errands.is_closed() => {
                     // What is waiting is still taken; then there is no more.
                     self.errands.close();
                     continue;
                 }
-            };
-            if came == Ok(0) {
-                break;
             }
             self.stage(&mut batch);
             let late = Instant::now() >= latest;
             if late || (self.spool.needs_flush() && !self.spool.staged_only_outcomes()) {
                 self.flush().await;
                 latest = Instant::now() + PULSE;
+            }
+            if late || self.housekeeping || self.spool.maintenance_is_due() {
+                self.maintain();
             }
             if late {
                 self.mend();
@@ -236,6 +243,10 @@ impl<D: Disk> Keeper<D> {
             // Whoever asked may have gone.
             self.barriers.drain(..).for_each(|done| _ = done.send(()));
         }
+        self.room.store(self.spool.has_room(), Ordering::Relaxed);
+    }
+
+    fn maintain(&mut self) {
         self.housekeeping = self.spool.maintain().unwrap_or_else(|error| {
             (self.alarm)(&error);
             false

@@ -18,10 +18,13 @@ mod listener;
 mod lookups;
 mod note;
 mod plan;
+mod recall;
 mod receive;
 mod recorder;
 mod session;
 mod start;
+mod stop;
+mod timer;
 mod translate;
 pub mod world;
 
@@ -40,8 +43,8 @@ use queue::spool::{Ids, Reader};
 use recorder::Recorder;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use stop::Stop;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use world::World;
 
@@ -66,17 +69,6 @@ pub struct Server<W: World> {
     pub config: config::Server,
     /// Its certificate, if it has one.
     pub certificate: Option<Arc<W::Certificate>>,
-}
-
-/// When to stop, in three steps.
-#[derive(Clone, Debug, Default)]
-struct Stop {
-    /// No new sessions, no new transactions, no new attempts.
-    soft: CancellationToken,
-    /// Open transactions and attempts end too.
-    hard: CancellationToken,
-    /// Nobody has anything to record any more.
-    last: CancellationToken,
 }
 
 /// What all tasks of a running gateway share.

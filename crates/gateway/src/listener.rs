@@ -101,7 +101,7 @@ async fn accept<W: World>(
         let accepted = tokio::select! {
             biased;
             () = closing.cancelled() => return,
-            () = gateway.stop.soft.cancelled() => return,
+            () = gateway.stop.soft.given() => return,
             accepted = gateway.world.accept(&socket) => accepted,
         };
         match accepted {

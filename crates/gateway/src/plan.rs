@@ -5,7 +5,7 @@
 
 use config::{Config, OutboundTls, ServerDelivery};
 use policy::{Route, Target};
-use queue::{Envelope, Places, Retry, Terms};
+use queue::{Brief, Places, Retry, Terms};
 use std::fmt::Write;
 
 /// One way out of the gateway.
@@ -24,14 +24,15 @@ pub(crate) struct Way {
 /// Sorts the recipients that are still to be attempted by the way they go. No route is a way too: it
 /// leads nowhere, and who goes it is told so.
 #[must_use]
-pub(crate) fn plan(config: &Config, envelope: &Envelope) -> Vec<(Route, Places)> {
+pub(crate) fn plan(config: &Config, brief: &Brief) -> Vec<(Route, Places)> {
+    let server = brief.server();
     let mut ways: Vec<(String, Route, Vec<usize>)> = Vec::new();
-    for (place, recipient) in envelope.pending() {
-        let decision = policy::route(&config.routing, &envelope.server, &recipient.forward_path);
+    for (place, forward_path) in brief.pending() {
+        let decision = policy::route(&config.routing, server, &forward_path);
         let route = decision.verdict.unwrap_or(Route::None);
         // By name, as destinations are: the same hosts may stand in several rules, and a second part
         // of a message for one destination would take the place of the first.
-        let name = name(&envelope.server, &route);
+        let name = name(server, &route);
         match ways.iter_mut().find(|(known, ..)| *known == name) {
             Some((.., places)) => places.push(place),
             None => ways.push((name, route, vec![place])),

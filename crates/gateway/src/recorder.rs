@@ -3,7 +3,14 @@
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::world::World;
+use std::cell::RefCell;
 use std::sync::Arc;
+
+thread_local! {
+    /// The line that is being written: events follow one another by the thousand, and a line each is
+    /// no reason to allocate.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The shape of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +41,15 @@ impl<W: World> Recorder<W> {
         if !event.is_logged() {
             return;
         }
-        let mut line = Vec::with_capacity(256);
-        match self.form {
-            LogForm::Text => event.write_text(self.world.now(), &mut line),
-            LogForm::Json => event.write_json(self.world.now(), &mut line),
-        }
-        if !self.world.write_log(line) {
+        let written = LINE.with_borrow_mut(|line| {
+            line.clear();
+            match self.form {
+                LogForm::Text => event.write_text(self.world.now(), line),
+                LogForm::Json => event.write_json(self.world.now(), line),
+            }
+            self.world.write_log(line)
+        });
+        if !written {
             self.counters.log_line_lost();
         }
     }

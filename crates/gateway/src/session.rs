@@ -7,6 +7,8 @@ use crate::answer;
 use crate::event::Event;
 use crate::inbox::Inbox;
 use crate::receive::{self, Incoming};
+use crate::stop::Ear;
+use crate::timer::Timer;
 use crate::world::World;
 use crate::{Gateway, Law, Server};
 use mail::{Identity, Ledger, Mailbox};
@@ -15,11 +17,11 @@ use smtp::server::{Answer, Output, Question, Session as Protocol, TlsFacts, Tran
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 /// Replies are sent at the latest when so many octets wait; a client that never reads costs no more.
 const OUT_OCTETS: usize = 16 * 1024;
@@ -124,6 +126,8 @@ pub(crate) async fn run<W: World>(
         protocol,
         inbox: Inbox::default(),
         out: Vec::new(),
+        soft_stop: gateway.stop.soft.ear(),
+        hard_stop: gateway.stop.hard.ear(),
         patience: Patience::new(context.server.config.session_limit),
         context,
     };
@@ -155,6 +159,8 @@ struct Driver<W: World> {
     protocol: Protocol,
     inbox: Inbox,
     out: Vec<u8>,
+    soft_stop: Ear,
+    hard_stop: Ear,
     patience: Patience,
     context: Context<W>,
 }
@@ -207,11 +213,14 @@ impl<W: World> Driver<W> {
             return Ok(());
         }
         let limit = self.protocol.patience();
-        let written = tokio::time::timeout(limit, async {
-            stream.write_all(&self.out).await?;
-            stream.flush().await
-        });
-        written.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        tokio::select! {
+            biased;
+            written = async {
+                stream.write_all(&self.out).await?;
+                stream.flush().await
+            } => written?,
+            () = self.patience.over(limit) => return Err(io::ErrorKind::TimedOut.into()),
+        }
         self.out.clear();
         self.out.shrink_to(OUT_KEPT_OCTETS);
         self.patience.progress();
@@ -221,12 +230,11 @@ impl<W: World> Driver<W> {
     /// Waits for bytes; `false` when the client has gone.
     async fn wait(&mut self) -> io::Result<bool> {
         let Some(stream) = &mut self.stream else { return Ok(false) };
-        let stop = &self.context.gateway.stop;
-        let stopping = if self.protocol.in_transaction() { &stop.hard } else { &stop.soft };
+        let stopping = if self.protocol.in_transaction() { &mut self.hard_stop } else { &mut self.soft_stop };
         // Bytes come last: a client that never pauses would never be told to go.
         let waited = tokio::select! {
             biased;
-            () = stopping.cancelled() => Waited::Stopping,
+            () = stopping.heard() => Waited::Stopping,
             () = self.patience.over(self.protocol.patience()) => Waited::Expired,
             read = self.inbox.fill(stream) => match read? {
                 0 => Waited::Closed,
@@ -336,44 +344,33 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
 }
 
 /// How long the session may go on without progress, and in all.
-///
-/// One timer for the whole session: it is re-armed only when it fires too early, so that waiting
-/// for a client that answers at once costs no timer operation.
 struct Patience {
-    timer: Pin<Box<Sleep>>,
+    timer: Timer,
     since: Instant,
+    /// There has been progress since then; the clock is read when somebody waits.
+    progress: bool,
     end: Instant,
 }
 
 impl Patience {
     fn new(session_time: Duration) -> Patience {
-        let now = now();
-        Patience { timer: Box::pin(tokio::time::sleep(session_time)), since: now, end: now + session_time }
+        let since = Instant::now();
+        let end = since + session_time;
+        Patience { timer: Timer::new(end), since, progress: false, end }
     }
 
     /// A whole command was used up, or replies were taken.
     fn progress(&mut self) {
-        self.since = now();
+        self.progress = true;
     }
 
     /// Returns when nothing has happened for `limit`, or the session has lasted too long.
     async fn over(&mut self, limit: Duration) {
-        let deadline = (self.since + limit).min(self.end);
-        if self.timer.deadline() > deadline {
-            self.timer.as_mut().reset(deadline);
+        if std::mem::take(&mut self.progress) {
+            self.since = Instant::now();
         }
-        loop {
-            self.timer.as_mut().await;
-            if self.timer.deadline() >= deadline {
-                return;
-            }
-            self.timer.as_mut().reset(deadline);
-        }
+        self.timer.until((self.since + limit).min(self.end)).await;
     }
-}
-
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Says that a session is here, and, however it ends, that it is gone.
@@ -387,7 +384,7 @@ struct Presence<'a, W: World> {
 impl<'a, W: World> Presence<'a, W> {
     fn new(gateway: &'a Gateway<W>, server: &Arc<Server<W>>, client: IpAddr) -> Presence<'a, W> {
         gateway.recorder.record(&Event::Connected { server: &server.config.name, client });
-        Presence { gateway, server: server.clone(), client, since: now() }
+        Presence { gateway, server: server.clone(), client, since: Instant::now() }
     }
 
     fn end(self, messages: u32) {

@@ -107,7 +107,7 @@ impl<W: World> Handle<W> {
             .recorder
             .record(&Event::Recovered { messages: recovery.messages.len(), damaged: recovery.damages.len() });
         say_damages(&gateway, &recovery);
-        gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages).run());
+        gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages, recovery.diagnoses).run());
         gateway.recorder.record(&Event::Started);
         Ok(Handle { gateway, doors, keeper_ended })
     }
@@ -181,13 +181,13 @@ impl<W: World> Handle<W> {
         gateway.recorder.record(&Event::Stopping);
         self.doors.clear();
         gateway.tasks.close();
-        gateway.stop.soft.cancel();
+        gateway.stop.soft.give();
         if timeout(GRACE, gateway.tasks.wait()).await.is_err() {
-            gateway.stop.hard.cancel();
+            gateway.stop.hard.give();
             // Whoever has not ended now ends with the process; nothing they hold was promised.
             let _ = timeout(LAST_GRACE, gateway.tasks.wait()).await;
         }
-        gateway.stop.last.cancel();
+        gateway.stop.last.give();
         let _ = timeout(LAST_GRACE, self.keeper_ended.recv()).await;
     }
 }

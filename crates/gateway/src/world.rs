@@ -114,7 +114,7 @@ pub trait World: Send + Sync + 'static {
     fn has_terminal(&self) -> bool;
 
     /// Writes lines to the log. Does not wait; `false` when the log cannot keep up and the lines are lost.
-    fn write_log(&self, lines: Vec<u8>) -> bool;
+    fn write_log(&self, lines: &[u8]) -> bool;
 
     /// The wall clock.
     fn now(&self) -> Timestamp;

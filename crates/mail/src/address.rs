@@ -176,8 +176,11 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Host::Domain(domain) => domain.fmt(f),
-            Host::Literal(IpAddr::V4(address)) => write!(f, "[{address}]"),
-            Host::Literal(IpAddr::V6(address)) => write!(f, "[IPv6:{address}]"),
+            Host::Literal(address) => {
+                f.write_str(if address.is_ipv4() { "[" } else { "[IPv6:" })?;
+                crate::network::Address(*address).fmt(f)?;
+                f.write_str("]")
+            }
         }
     }
 }
@@ -324,7 +327,9 @@ impl FromStr for Mailbox {
 
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.local, self.host)
+        self.local.fmt(f)?;
+        f.write_str("@")?;
+        self.host.fmt(f)
     }
 }
 

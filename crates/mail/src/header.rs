@@ -88,11 +88,15 @@ pub fn received(hop: &Hop<'_>) -> String {
         Some(name) => write!(field, "Received: from {name} ({peer})\r\n"),
         None => write!(field, "Received: from {peer}\r\n"),
     };
-    let _ = write!(field, "\tby {} with {} id {}", hop.by, hop.with.as_str(), hop.id);
+    for part in ["\tby ", hop.by.as_str(), " with ", hop.with.as_str(), " id ", hop.id] {
+        field.push_str(part);
+    }
     if let Some(recipient) = hop.recipient {
         let _ = write!(field, "\r\n\tfor <{recipient}>");
     }
-    let _ = write!(field, ";\r\n\t{}\r\n", hop.at.rfc5322());
+    field.push_str(";\r\n\t");
+    field.push_str(&hop.at.rfc5322());
+    field.push_str("\r\n");
     field
 }
 

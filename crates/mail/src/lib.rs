@@ -4,6 +4,7 @@
 //! protocol step, a file or a socket. The other crates speak to one another in these words.
 
 mod address;
+mod digits;
 mod header;
 mod identity;
 mod lookup;
@@ -16,7 +17,7 @@ pub use address::{AddressError, Domain, Host, LocalPart, Mailbox, Path, ReverseP
 pub use header::{HeaderName, Hop, Protocol, received};
 pub use identity::Identity;
 pub use lookup::{Found, Ledger, Query};
-pub use network::{Net, NetError, canonical};
+pub use network::{Address, Net, NetError, canonical};
 pub use reply::{Reply, Text};
 pub use status::{Class, EnhancedStatus};
 pub use time::Timestamp;

@@ -1,5 +1,6 @@
 //! Enhanced mail system status codes (RFC 3463).
 
+use crate::digits::Short;
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,7 +48,13 @@ impl EnhancedStatus {
 
 impl fmt::Display for EnhancedStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.class.digit(), self.subject, self.detail)
+        let mut text: Short<13> = Short::new();
+        text.put(b'0' + self.class.digit());
+        for number in [self.subject, self.detail] {
+            text.put(b'.');
+            text.number(number);
+        }
+        f.write_str(text.as_str())
     }
 }
 

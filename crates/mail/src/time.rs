@@ -3,6 +3,7 @@
 //! Written out here because it is one division by 146,097 days; a calendar library would be the
 //! only heavy dependency of the lowest floor.
 
+use crate::digits::write_digits;
 use std::fmt;
 use std::time::Duration;
 
@@ -48,7 +49,13 @@ impl Timestamp {
         let d = self.civil();
         let name = DAYS[usize::try_from((d.days + 3) % 7).unwrap_or_default()];
         let month = MONTHS[usize::try_from(d.month - 1).unwrap_or_default()];
-        format!("{name}, {:02} {month} {} {:02}:{:02}:{:02} +0000", d.day, d.year, d.hour, d.minute, d.second)
+        let mut text = *b"Thu, 01 Jan 1970 00:00:00 +0000";
+        text[..3].copy_from_slice(name.as_bytes());
+        text[8..11].copy_from_slice(month.as_bytes());
+        for (at, value) in [(5..7, d.day), (12..16, d.year), (17..19, d.hour), (20..22, d.minute), (23..25, d.second)] {
+            write_digits(&mut text[at], value);
+        }
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// The proleptic Gregorian date of the moment; years past 9999 are shown as the end of 9999.
@@ -93,11 +100,15 @@ impl fmt::Display for Timestamp {
     /// RFC 3339, in UTC: `2026-11-21T22:48:40.123Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let d = self.civil();
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            d.year, d.month, d.day, d.hour, d.minute, d.second, d.ms
-        )
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (at, value) in
+            [(0..4, d.year), (5..7, d.month), (8..10, d.day), (11..13, d.hour), (14..16, d.minute), (17..19, d.second)]
+        {
+            write_digits(&mut text[at], value);
+        }
+        write_digits(&mut text[20..23], d.ms);
+        // One write: every line of the log begins with it.
+        f.write_str(std::str::from_utf8(&text).expect("invariant: digits are ASCII"))
     }
 }
 

@@ -5,10 +5,10 @@
 
 use crate::body::file_name;
 use crate::disk::Disk;
-use crate::envelope::{Envelope, MessageId, State};
+use crate::envelope::{MessageId, State};
 use crate::log::Header;
 use crate::record::{Head, Kind};
-use crate::spool::{Attempt, Damage, Error, Flaw, Location, Reader, Sight, Survey, codec};
+use crate::spool::{Alive, Attempt, Damage, Error, Flaw, Reader, Sight, Survey, codec};
 use mail::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -129,9 +129,7 @@ pub fn verify<D: Disk>(disk: &D) -> Result<Summary, Error> {
     let mut summary = summarise(&survey);
     let reader = Reader::new(disk.clone());
     for message in summary.messages.iter().filter(|message| message.own_file) {
-        let kept = &survey.messages[&message.id];
-        let location = Location::in_file(message.id, kept.body_bytes, kept.body_checksum);
-        if reader.verify(&location).is_err() {
+        if reader.verify(&survey.messages[&message.id].entry.location).is_err() {
             let (file, message) = (file_name(message.id), Some(message.id));
             summary.damages.push(Damage { file, offset: 0, what: Flaw::BodyFile, message });
         }
@@ -150,14 +148,16 @@ pub fn dump<D: Disk>(disk: &D, mut line: impl FnMut(&str)) -> Result<Summary, Er
     line(&format!("alive: {}", summary.messages.len()));
     for message in &summary.messages {
         line(&format!("  {message}"));
-        survey.messages[&message.id].envelope.recipients.iter().for_each(|recipient| {
-            let state = match recipient.state {
+        let brief = &survey.messages[&message.id].brief;
+        for (place, forward_path) in brief.forward_paths().enumerate() {
+            let Some(standing) = brief.standing(place) else { break };
+            let state = match standing.state {
                 State::Pending => "pending",
                 State::Delivered => "delivered",
                 State::Failed => "failed",
             };
-            line(&format!("    <{}> {state}, {} attempts", recipient.forward_path, recipient.attempts));
-        });
+            line(&format!("    <{forward_path}> {state}, {} attempts", standing.attempts));
+        }
     }
     summary.damages.iter().for_each(|damage| line(&format!("damaged: {damage}")));
     summary.kept.iter().for_each(|name| line(&format!("put aside: {}", name.escape_debug())));
@@ -175,36 +175,31 @@ fn summarise<D: Disk>(survey: &Survey<D>) -> Summary {
         messages: segment.live,
         needed_bytes: segment.needed_bytes(),
     });
-    let messages = survey.messages.values().map(|kept| message(&kept.envelope, kept.home, kept.body_bytes));
-    let mut summary = Summary {
+    Summary {
         segments: segments.collect(),
         blank_segments: survey.blanks.len(),
-        messages: messages.collect(),
+        messages: survey.messages.iter().map(|(id, kept)| message(*id, kept)).collect(),
         finished: survey.dead.len(),
         unnamed_bodies: survey.bodies.iter().filter(|id| !named.contains(id)).map(|id| file_name(*id)).collect(),
         kept: survey.kept.clone(),
         damages: survey.damages.clone(),
         bytes_read: survey.bytes_read,
-    };
-    for (message, kept) in summary.messages.iter_mut().zip(survey.messages.values()) {
-        message.retry_at = kept.retry_at;
-        message.own_file = kept.place != codec::Place::Inline;
     }
-    summary
 }
 
-fn message(envelope: &Envelope, segment: u64, size_bytes: u64) -> MessageSummary {
+fn message(id: MessageId, kept: &Alive) -> MessageSummary {
+    let Alive { entry, brief, retry_at } = kept;
     MessageSummary {
-        id: envelope.id,
-        segment,
-        reverse_path: envelope.reverse_path.to_string(),
-        received: envelope.received,
-        size_bytes,
-        own_file: false,
-        recipients: envelope.recipients.len(),
-        pending: envelope.pending().count(),
-        retry_at: None,
-        held: envelope.held,
+        id,
+        segment: entry.home,
+        reverse_path: brief.reverse_path().to_string(),
+        received: brief.received(),
+        size_bytes: entry.location.size_bytes(),
+        own_file: entry.location.is_file(),
+        recipients: brief.len(),
+        pending: brief.pending().count(),
+        retry_at: *retry_at,
+        held: brief.is_held(),
     }
 }
 
@@ -264,7 +259,7 @@ mod tests {
     use super::*;
     use crate::body::Draft;
     use crate::disk::memory::MemoryDisk;
-    use crate::envelope::{Content, Diagnosis, Ending, Outcome, Recipient};
+    use crate::envelope::{Content, Diagnosis, Ending, Envelope, Outcome, Recipient};
     use crate::spool::{Settings, Spool};
     use mail::{Class, EnhancedStatus, ReversePath};
 

@@ -15,9 +15,13 @@ const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digit = |shift: u32| char::from(DIGITS[(self.0 >> shift & 31) as usize]);
-        let significant = (64 - self.0.leading_zeros()).div_ceil(5).max(8);
-        (0..significant).rev().try_for_each(|place| write!(f, "{}", digit(place * 5)))
+        let significant = (64 - self.0.leading_zeros()).div_ceil(5).max(8) as usize;
+        let mut digits = [0; 13];
+        for (place, digit) in digits[..significant].iter_mut().rev().enumerate() {
+            *digit = DIGITS[(self.0 >> (5 * place) & 31) as usize];
+        }
+        // One write: an identifier is in the reply, the trace field and every line of the log.
+        f.write_str(std::str::from_utf8(&digits[..significant]).expect("invariant: the digits are ASCII"))
     }
 }
 
@@ -117,7 +121,7 @@ pub enum Kind {
 }
 
 /// Where a recipient stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Still to be attempted, for the first time or again.
     Pending,
@@ -125,6 +129,18 @@ pub enum State {
     Delivered,
     /// It has failed for good, and that has been reported if anybody wanted to know.
     Failed,
+}
+
+impl State {
+    /// Where a recipient stands after an attempt that ended so.
+    #[must_use]
+    pub fn after(ending: Ending) -> State {
+        match ending {
+            Ending::Delivered | Ending::Relayed => State::Delivered,
+            Ending::Deferred => State::Pending,
+            Ending::Failed => State::Failed,
+        }
+    }
 }
 
 /// One recipient of a message.
@@ -145,7 +161,7 @@ pub struct Recipient {
 }
 
 /// What an attempt came to, in the words of whoever said it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diagnosis {
     /// The status.
     pub status: EnhancedStatus,
@@ -207,11 +223,7 @@ impl Envelope {
         for outcome in outcomes {
             let Some(recipient) = self.recipients.get_mut(outcome.recipient) else { continue };
             recipient.attempts = recipient.attempts.saturating_add(1);
-            recipient.state = match outcome.result {
-                Ending::Delivered | Ending::Relayed => State::Delivered,
-                Ending::Deferred => State::Pending,
-                Ending::Failed => State::Failed,
-            };
+            recipient.state = State::after(outcome.result);
             recipient.last = Some(outcome.diagnosis.clone());
         }
     }

@@ -5,6 +5,7 @@
 //! how it is delivered, and it has no clock, no thread and no file but through [`disk::Disk`].
 
 mod body;
+mod brief;
 mod destination;
 pub mod disk;
 pub mod dump;
@@ -17,6 +18,7 @@ pub mod schedule;
 pub mod spool;
 
 pub use body::{Bodies, Body, BodyFile, Draft, Glance, glance};
+pub use brief::{Brief, Diagnoses, Standing};
 pub use destination::{DestinationId, DestinationState, Terms};
 pub use envelope::{
     Content, Diagnosis, Ending, Envelope, Kind, MessageId, NotAMessageId, Notify, Original, Outcome, Recipient, Ret,

@@ -15,6 +15,7 @@ mod open;
 mod reader;
 mod scan;
 mod settings;
+mod story;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ pub use flush::{Flush, Receipt};
 pub use found::{Damage, Flaw, Queued, Recovery};
 pub use reader::{BodyReader, Location, ReadError, Reader};
 pub use settings::{Error, Settings};
-pub(crate) use survey::{Sight, Survey};
+pub(crate) use survey::{Alive, Sight, Survey};
 
 use crate::body::{self, Bodies, Body, Kept};
 use crate::disk::Disk;
@@ -32,9 +33,9 @@ use crate::log::Log;
 use crate::record::Kind;
 use batch::{Stage, Staged};
 use codec::Place;
-use index::Entry;
+use index::Index;
 use mail::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,7 +45,7 @@ pub struct Spool<D: Disk> {
     disk: D,
     settings: Settings,
     log: Log<D>,
-    index: BTreeMap<MessageId, Entry>,
+    index: Index,
     staged: Stage,
     ids: Ids,
     incarnation: u32,
@@ -54,6 +55,8 @@ pub struct Spool<D: Disk> {
     /// Segments that have been walked through to empty them.
     emptied: BTreeSet<u64>,
     written_bytes: u64,
+    /// Housekeeping is due when so many octets have been written.
+    maintain_at: u64,
     copied_bytes: u64,
 }
 
@@ -113,7 +116,7 @@ impl<D: Disk> Spool<D> {
         self.ids.clone()
     }
 
-    /// Reads bodies, beside the owner.
+    /// Reads envelopes and bodies, beside the owner.
     #[must_use]
     pub fn reader(&self) -> Reader<D> {
         Reader::new(self.disk.clone())
@@ -125,7 +128,7 @@ impl<D: Disk> Spool<D> {
         Bodies::new(self.disk.clone(), self.settings.body_file_over_bytes)
     }
 
-    /// Where the body of a message that is ours can be read.
+    /// Where a message that is ours can be read.
     #[must_use]
     pub fn location(&self, id: MessageId) -> Option<Location> {
         self.index.get(&id).map(|entry| entry.location.clone())
@@ -262,13 +265,22 @@ impl<D: Disk> Spool<D> {
         self.log.free_segments() <= 1 && !self.log.can_grow(self.settings.reserve_bytes)
     }
 
+    /// Whether enough has happened since the last step of housekeeping for another one. Asking the disk
+    /// how full it is, and every segment whether it is needed, was one system call in each message.
+    #[must_use]
+    pub fn maintenance_is_due(&self) -> bool {
+        self.written_bytes >= self.maintain_at || !self.doomed.is_empty() || self.is_broken()
+    }
+
     /// One bounded step of housekeeping: removing body files, preparing and deleting spare segments,
-    /// copying what is left out of old segments (it is staged: flush afterwards). Returns whether
-    /// there is more to do; call it between flushes, and once a second when idle.
+    /// copying what is left out of old segments (it is staged: flush afterwards). Looks how much room
+    /// the disk has. Returns whether there is more to do; call it between flushes when it
+    /// [is due](Spool::maintenance_is_due), and once a second when idle.
     ///
     /// # Errors
     /// The disk's. Nothing is lost; it will be tried again.
     pub fn maintain(&mut self) -> Result<bool, Error> {
+        self.maintain_at = self.written_bytes + self.settings.segment_bytes.div_ceil(MAINTAINED_PER_SEGMENT);
         if self.remove_bodies().map_err(Error::disk("removing a body"))? {
             return Ok(true);
         }
@@ -305,5 +317,7 @@ impl<D: Disk> Spool<D> {
     }
 }
 
+/// Steps of housekeeping while one segment is written.
+const MAINTAINED_PER_SEGMENT: u64 = 64;
 /// Body files removed by one step of housekeeping.
 const BODIES_PER_STEP: usize = 16;

@@ -431,7 +431,7 @@ impl World for SimWorld {
         false
     }
 
-    fn write_log(&self, lines: Vec<u8>) -> bool {
+    fn write_log(&self, lines: &[u8]) -> bool {
         let mut state = self.state();
         if state.dice.is_some() {
             if !self.power.step() {
@@ -439,11 +439,11 @@ impl World for SimWorld {
             }
             let ms = self.clock.elapsed().as_millis();
             state.story.extend_from_slice(format!("{ms:>9} | ").as_bytes());
-            state.story.extend_from_slice(&lines);
+            state.story.extend_from_slice(lines);
         }
-        let lost = self.plant == Some(Plant::LogLineLost) && find(&lines, b"\"event\":\"received\"");
+        let lost = self.plant == Some(Plant::LogLineLost) && find(lines, b"\"event\":\"received\"");
         if !state.log_deaf && !lost {
-            state.log.extend_from_slice(&lines);
+            state.log.extend_from_slice(lines);
         }
         !state.log_deaf
     }

@@ -1,6 +1,6 @@
 //! Delivery into a directory: one file a message, whole or not there.
 
-use super::{Carrier, Job, Source, same, unreadable};
+use super::{Assignment, Carrier, Job, Source, same, unreadable};
 use crate::event::Event;
 use crate::world::World;
 use mail::{Class, EnhancedStatus};
@@ -15,12 +15,17 @@ impl<W: World> Carrier<W> {
     pub(super) async fn carry_to_directory(
         &self,
         directory: &Path,
-        first: Job,
-        jobs: &mut mpsc::Receiver<Job>,
+        first: Assignment,
+        jobs: &mut mpsc::Receiver<Assignment>,
     ) -> ConnectionEnd {
         let mut next = Some(first);
-        while let Some(job) = next {
-            let outcomes = match self.drop_file(directory, &job).await {
+        while let Some(assignment) = next {
+            let mut job = self.prepare(assignment).await;
+            let dropped = match job.unreadable.take() {
+                Some(error) => Err(io::Error::other(error)),
+                None => self.drop_file(directory, &job).await,
+            };
+            let outcomes = match dropped {
                 Ok(()) => delivered(&job, directory),
                 Err(error) => match error.downcast::<ReadError>() {
                     // The message alone is at fault, and must not stand before all others.

@@ -4,6 +4,7 @@
 use super::Source;
 use super::open::Refused;
 use crate::inbox::Inbox;
+use crate::timer::Timer;
 use crate::world::{Verify, World};
 use bytes::Bytes;
 use queue::spool::ReadError;
@@ -28,6 +29,7 @@ pub(super) struct Link<W: World> {
     client: Client,
     inbox: Inbox,
     out: Vec<u8>,
+    timer: Timer,
     /// When the peer last did something useful, and the client's count of such things then.
     since: (Instant, u64),
 }
@@ -43,7 +45,8 @@ pub(super) enum Transferred {
 impl<W: World> Link<W> {
     pub(super) fn new(stream: W::Stream, client: Client, hop: String) -> Link<W> {
         let since = (Instant::now(), client.progress());
-        Link { hop: hop.into(), stream: Some(stream), client, inbox: Inbox::default(), out: Vec::new(), since }
+        let timer = Timer::new(since.0 + client.patience());
+        Link { hop: hop.into(), stream: Some(stream), client, inbox: Inbox::default(), out: Vec::new(), timer, since }
     }
 
     /// Speaks until a transaction may begin.
@@ -132,10 +135,13 @@ impl<W: World> Link<W> {
             self.since = (Instant::now(), progress);
         }
         let Some(stream) = &mut self.stream else { return self.client.closed() };
-        match timeout_at(self.since.0 + self.client.patience(), self.inbox.fill(stream)).await {
-            Ok(Ok(0) | Err(_)) => self.client.closed(),
-            Ok(Ok(_)) => {}
-            Err(_) => self.client.expired(),
+        tokio::select! {
+            biased;
+            filled = self.inbox.fill(stream) => match filled {
+                Ok(0) | Err(_) => self.client.closed(),
+                Ok(_) => {}
+            },
+            () = self.timer.until(self.since.0 + self.client.patience()) => self.client.expired(),
         }
     }
 
@@ -145,11 +151,14 @@ impl<W: World> Link<W> {
             Some(_) if self.out.is_empty() => return Ok(()),
             Some(stream) => {
                 let deadline = Instant::now() + self.client.patience();
-                let writing = async {
-                    stream.write_all(&self.out).await?;
-                    stream.flush().await
-                };
-                timeout_at(deadline, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                tokio::select! {
+                    biased;
+                    written = async {
+                        stream.write_all(&self.out).await?;
+                        stream.flush().await
+                    } => written,
+                    () = self.timer.until(deadline) => Err(io::ErrorKind::TimedOut.into()),
+                }
             }
         };
         self.out.clear();

@@ -6,9 +6,8 @@ use crate::event::Event;
 use crate::keeper::Errand;
 use crate::world::World;
 use mail::Timestamp;
-use queue::{ConnectionId, DestinationState, Envelope, MessageId};
+use queue::{Brief, ConnectionId, DestinationState, MessageId};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Which messages are meant. Every field that is given must agree; none given means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,8 +96,9 @@ impl<W: World> Dispatcher<W> {
 
     fn set_held(&mut self, id: MessageId, held: bool) {
         let Some(message) = self.messages.get_mut(&id) else { return };
-        Arc::make_mut(&mut message.envelope).held = held;
+        message.brief.set_held(held);
         if held {
+            self.let_go(id);
             self.schedule.hold(id);
         } else {
             self.schedule.release(id);
@@ -129,28 +129,31 @@ impl<W: World> Dispatcher<W> {
                 self.schedule.unfreeze(*destination);
             }
         }
+        self.cool();
         meant.len()
     }
 
     /// The identifiers of the messages that a filter means, oldest first.
     fn matching(&self, filter: &Filter, now: Timestamp) -> Vec<MessageId> {
-        let means = |id: &MessageId| self.messages.get(id).is_some_and(|m| self.means(filter, &m.envelope, now));
+        let means = |id: &MessageId| self.messages.get(id).is_some_and(|m| self.means(filter, *id, &m.brief, now));
         if filter.ids.is_empty() {
-            return self.messages.keys().copied().filter(|id| means(id)).collect();
+            let mut meant: Vec<MessageId> = self.messages.keys().copied().filter(|id| means(id)).collect();
+            meant.sort_unstable();
+            return meant;
         }
         filter.ids.iter().filter_map(|id| id.parse().ok()).filter(|id| means(id)).collect()
     }
 
-    fn means(&self, filter: &Filter, envelope: &Envelope, now: Timestamp) -> bool {
-        let from = filter.from.as_ref().is_none_or(|from| format!("<{}>", envelope.reverse_path).contains(&**from));
+    fn means(&self, filter: &Filter, id: MessageId, brief: &Brief, now: Timestamp) -> bool {
+        let from = filter.from.as_ref().is_none_or(|from| format!("<{}>", brief.reverse_path()).contains(&**from));
         let to = filter
             .to
             .as_ref()
-            .is_none_or(|to| envelope.pending().any(|(_, r)| r.forward_path.to_string().contains(&**to)));
-        let server = filter.server.as_ref().is_none_or(|server| *envelope.server == **server);
-        let age = filter.older_than_s.is_none_or(|age| now.since(envelope.received).as_secs() >= age);
+            .is_none_or(|to| brief.pending().any(|(_, forward_path)| forward_path.to_string().contains(&**to)));
+        let server = filter.server.as_ref().is_none_or(|server| *brief.server() == **server);
+        let age = filter.older_than_s.is_none_or(|age| now.since(brief.received()).as_secs() >= age);
         let way = filter.destination.as_ref().is_none_or(|name| {
-            self.schedule.items_of(envelope.id).any(|item| self.schedule.name(item.destination).contains(&**name))
+            self.schedule.items_of(id).any(|item| self.schedule.name(item.destination).contains(&**name))
         });
         from && to && server && age && way
     }
@@ -168,18 +171,18 @@ impl<W: World> Dispatcher<W> {
             messages: self
                 .matching(filter, now)
                 .iter()
-                .filter_map(|id| self.messages.get(id))
-                .map(|message| self.message_view(&message.envelope))
+                .filter_map(|id| Some(self.message_view(*id, &self.messages.get(id)?.brief)))
                 .collect(),
         }
     }
 
     fn show(&self, id: String) -> QueueAnswer {
-        match id.parse().ok().and_then(|id| self.messages.get(&id)) {
+        let parsed: Option<MessageId> = id.parse().ok();
+        match parsed.and_then(|id| self.messages.get(&id).map(|message| (id, message))) {
             None => QueueAnswer::NotFound(id),
-            Some(message) => QueueAnswer::View(QueueView {
+            Some((id, message)) => QueueAnswer::View(QueueView {
                 destinations: Vec::new(),
-                messages: vec![self.message_view(&message.envelope)],
+                messages: vec![self.message_view(id, &message.brief)],
             }),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use crate::world::World;
-use queue::{Envelope, Item, Summary};
+use queue::{Brief, Item, MessageId, Summary};
 use serde::{Deserialize, Serialize};
 
 /// The queue at one moment.
@@ -87,28 +87,29 @@ impl<W: World> Dispatcher<W> {
     }
 
     /// One message as it stands in the schedule.
-    pub(super) fn message_view(&self, envelope: &Envelope) -> MessageView {
+    pub(super) fn message_view(&self, id: MessageId, brief: &Brief) -> MessageView {
         let schedule = &self.schedule;
-        let items: Vec<Item> = schedule.items_of(envelope.id).collect();
-        let recipients = envelope.recipients.iter().enumerate().map(|(place, recipient)| {
+        let items: Vec<Item> = schedule.items_of(id).collect();
+        let recipients = brief.forward_paths().enumerate().filter_map(|(place, forward_path)| {
+            let standing = brief.standing(place)?;
             let way = items.iter().find(|item| item.recipients.contains(place)).map(|item| item.destination);
             // Until a next hop has said something about the recipient, what is known is about its destination.
             let about_way = || way.and_then(|way| schedule.last_error(way)).map(str::to_owned);
-            RecipientView {
-                to: recipient.forward_path.to_string(),
-                state: format!("{:?}", recipient.state).to_lowercase(),
-                attempts: recipient.attempts,
-                last: recipient.last.as_ref().map(|last| last.text.to_string()).or_else(about_way),
+            Some(RecipientView {
+                to: forward_path.to_string(),
+                state: format!("{:?}", standing.state).to_lowercase(),
+                attempts: standing.attempts,
+                last: standing.last.map(|last| last.text.to_string()).or_else(about_way),
                 destination: way.map(|way| schedule.name(way).to_owned()),
-            }
+            })
         });
         MessageView {
-            id: envelope.id.to_string(),
-            server: envelope.server.to_string(),
-            received: envelope.received.to_string(),
-            from: envelope.reverse_path.to_string(),
-            bytes: envelope.content.size_bytes,
-            held: envelope.held,
+            id: id.to_string(),
+            server: brief.server().to_owned(),
+            received: brief.received().to_string(),
+            from: brief.reverse_path().to_string(),
+            bytes: brief.size_bytes(),
+            held: brief.is_held(),
             due: items.iter().map(|item| item.due).min().map(|due| self.shown(due).to_string()),
             recipients: recipients.collect(),
         }

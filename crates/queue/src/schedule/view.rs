@@ -81,6 +81,13 @@ impl Schedule {
         self.names.get(name).copied()
     }
 
+    /// Whether no new connection to a destination is opened for now: it failed, or is frozen.
+    #[must_use]
+    pub fn is_resting(&self, id: DestinationId) -> bool {
+        let destination = &self.destinations[id.0 as usize];
+        destination.frozen || destination.rests_until.is_some()
+    }
+
     /// The settings that hold for a destination.
     #[must_use]
     pub fn terms(&self, id: DestinationId) -> &crate::Terms {

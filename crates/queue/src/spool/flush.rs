@@ -6,11 +6,15 @@
 use super::batch::{self, Staged};
 use super::codec::{self, Closed};
 use super::index::Entry;
+use super::reader::Extent;
 use super::{Error, Location, Spool};
 use crate::disk::Disk;
 use crate::envelope::MessageId;
 use crate::log::Health;
-use crate::record::{HEAD_BYTES, Kind};
+use crate::record::Kind;
+
+/// Messages that the index always has room for.
+const INDEX_LEAST: usize = 4096;
 
 /// Proof that a message is durable. Only [`Spool::flush`] makes one.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ impl Receipt {
         self.id
     }
 
-    /// Where its body can be read.
+    /// Where it can be read.
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.location
@@ -57,7 +61,9 @@ impl<D: Disk> Spool<D> {
                 break;
             }
         }
-        self.log.look_at_free_space();
+        if flush.error.is_some() {
+            self.log.look_at_free_space();
+        }
         flush
     }
 
@@ -135,7 +141,7 @@ impl<D: Disk> Spool<D> {
         match (record.kind, record.from) {
             (Kind::Message, None) => {
                 let location = self.locate(record, number, at);
-                let entry = Entry::new(location.clone(), number, length);
+                let entry = Entry::new(location.clone(), number);
                 entry.settled(&mut self.log.segments);
                 self.index.insert(record.id, entry);
                 flush.receipts.push(Receipt { id: record.id, location });
@@ -144,7 +150,7 @@ impl<D: Disk> Spool<D> {
                 if let Some(entry) = self.index.get_mut(&record.id) {
                     entry.moved(number, segments);
                     let slot = segments.get(&number).map_or(0, |segment| segment.slot);
-                    entry.location.moved(slot, at + HEAD_BYTES + record.meta.len() as u64);
+                    entry.location.moved(slot, at);
                 }
             }
             (Kind::Attempt | Kind::Held | Kind::Released, from) => {
@@ -162,17 +168,23 @@ impl<D: Disk> Spool<D> {
 
     fn locate(&self, record: &Staged, number: u64, at: u64) -> Location {
         let slot = self.log.segments.get(&number).map_or(0, |segment| segment.slot);
-        match record.file {
-            Some((size, checksum)) => Location::in_file(record.id, size, checksum),
-            None => {
-                let body = at + HEAD_BYTES + record.meta.len() as u64;
-                Location::in_segment(record.id, u64::from(record.body_bytes), record.body_checksum, slot, body)
-            }
-        }
+        let (body_bytes, body_checksum) = record.file.unwrap_or((u64::from(record.body_bytes), record.body_checksum));
+        let extent = Extent {
+            meta_bytes: u32::try_from(record.meta.len()).expect("invariant: checked against the segment when staged"),
+            meta_checksum: crc32c::crc32c(&record.meta),
+            body_bytes,
+            body_checksum,
+            own_file: record.file.is_some(),
+        };
+        Location::new(record.id, slot, at, extent)
     }
 
     fn finished(&mut self, id: MessageId) {
         let Some(entry) = self.index.remove(&id) else { return };
+        // What a long queue has taken is given back when it is short again.
+        if self.index.len() < self.index.capacity() / 8 {
+            self.index.shrink_to(INDEX_LEAST.max(2 * self.index.len()));
+        }
         entry.released(&mut self.log.segments);
         if entry.location.is_file() {
             self.doomed.push(id);

@@ -1,16 +1,19 @@
 //! What a start finds: the messages that are still ours, and what is damaged.
 
 use super::{Error, Location};
-use crate::envelope::{Envelope, MessageId};
+use crate::brief::{Brief, Diagnoses};
+use crate::envelope::MessageId;
 use mail::Timestamp;
-use std::sync::Arc;
 
-/// A message found at start.
+/// A message found at start. The rest of its envelope can be read where it is
+/// ([`super::Reader::envelope`]): many messages may wait, and a start must not need the room for all of them.
 #[derive(Clone, Debug)]
 pub struct Queued {
-    /// The envelope, with everything that has become of it.
-    pub envelope: Arc<Envelope>,
-    /// Where its body can be read.
+    /// The message.
+    pub id: MessageId,
+    /// What is kept of its envelope, with everything that has become of it.
+    pub brief: Brief,
+    /// Where it can be read.
     pub location: Location,
     /// When it is due again, as the last attempt said.
     pub retry_at: Option<Timestamp>,
@@ -21,6 +24,8 @@ pub struct Queued {
 pub struct Recovery {
     /// Every message that is still ours, in the order of their identifiers.
     pub messages: Vec<Queued>,
+    /// What the briefs of them share.
+    pub diagnoses: Diagnoses,
     /// Where the disk did not return what it had promised to keep.
     pub damages: Vec<Damage>,
     /// Files that an earlier start has put aside because something in them could not be read.

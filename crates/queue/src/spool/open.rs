@@ -3,7 +3,8 @@
 //! The survey changes nothing, and what follows it only removes what no record names and writes the
 //! header of a segment that nobody needs. So a start may be interrupted anywhere and begun again.
 
-use super::index::Entry;
+use super::index::Index;
+use super::survey::Alive;
 use super::{Damage, Error, Flaw, Ids, Queued, Recovery, Settings, Spool, Survey};
 use crate::body;
 use crate::disk::Disk;
@@ -37,7 +38,7 @@ impl<D: Disk> Spool<D> {
             log: Log::new(disk.clone(), &settings),
             disk,
             settings,
-            index: BTreeMap::new(),
+            index: Index::default(),
             staged: super::batch::Stage::default(),
             ids: Ids(Arc::new(AtomicU64::new(u64::from(incarnation) << 32 | 1))),
             incarnation,
@@ -45,6 +46,7 @@ impl<D: Disk> Spool<D> {
             cleaning: None,
             emptied: BTreeSet::new(),
             written_bytes: 0,
+            maintain_at: 0,
             copied_bytes: 0,
         };
         let mut recovery = spool.take_in(survey);
@@ -56,8 +58,11 @@ impl<D: Disk> Spool<D> {
     /// Makes the survey the present state.
     fn take_in(&mut self, survey: Survey<D>) -> Recovery {
         let segments = survey.segments.len() + survey.blanks.len();
-        for kept in survey.messages.values() {
-            self.index.insert(kept.envelope.id, Entry::found(kept));
+        self.index.reserve(survey.messages.len());
+        let mut messages = Vec::with_capacity(survey.messages.len());
+        for (id, Alive { entry, brief, retry_at }) in survey.messages {
+            messages.push(Queued { id, brief, location: entry.location.clone(), retry_at });
+            self.index.insert(id, entry);
         }
         self.clear_bodies(&survey.bodies, &survey.damages);
         self.take_in_segments(survey.segments, &survey.open);
@@ -70,13 +75,9 @@ impl<D: Disk> Spool<D> {
             let _ = self.disk.rename(&slot_name(slot), &format!("{KEPT}{}-{}", slot_name(slot), self.incarnation));
         }
         survey.unreadable.into_iter().for_each(|slot| self.log.seen(slot));
-        let queued = survey.messages.into_iter().map(|(id, kept)| Queued {
-            location: self.index[&id].location.clone(),
-            retry_at: kept.retry_at,
-            envelope: Arc::new(kept.envelope),
-        });
         Recovery {
-            messages: queued.collect(),
+            messages,
+            diagnoses: survey.diagnoses,
             damages: survey.damages,
             kept: survey.kept,
             broken: None,

@@ -1,13 +1,15 @@
-//! Reading bodies back, beside the owner of the spool and without waiting for it.
+//! Reading messages back, beside the owner of the spool and without waiting for it.
 //!
 //! A [`Location`] follows its message: when the owner copies the message to another segment it
 //! changes the place in the location, and only then may the old segment be written over. A reader
 //! therefore looks at the place before and after each chunk, and believes only what did not move.
 
+use super::codec;
 use crate::body::file_name;
 use crate::disk::{Disk, DiskFile};
-use crate::envelope::MessageId;
+use crate::envelope::{Envelope, MessageId};
 use crate::log;
+use crate::record::{HEAD_BYTES, record_bytes};
 use bytes::Bytes;
 use std::fmt;
 use std::io;
@@ -20,38 +22,46 @@ const CHUNK_BYTES: usize = 64 << 10;
 const OFFSET_BITS: u32 = 40;
 /// The message is gone.
 const GONE: u64 = u64::MAX;
-/// The body has a file of its own.
-const OWN_FILE: u64 = u64::MAX - 1;
 
-/// Where the body of a message can be read. Cheap to clone; it stays right when the message is
-/// moved, and knows when the message is finished.
+/// Where a message can be read: its envelope and its body. Cheap to clone; it stays right when the
+/// message is moved, and knows when the message is finished.
 #[derive(Clone)]
 pub struct Location(Arc<Shared>);
 
 struct Shared {
-    id: MessageId,
-    size: u64,
-    checksum: u32,
+    /// Where the record is; changed by the owner alone.
     place: AtomicU64,
+    id: MessageId,
+    extent: Extent,
 }
 
+/// How much there is to read of a message, and what it must agree with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Octets and CRC-32C of what stands in front of the body in the record.
+    pub(crate) meta_bytes: u32,
+    pub(crate) meta_checksum: u32,
+    /// Octets and CRC-32C of the body.
+    pub(crate) body_bytes: u64,
+    pub(crate) body_checksum: u32,
+    /// The body has a file of its own.
+    pub(crate) own_file: bool,
+}
+
+const _: () = assert!(size_of::<Shared>() == 40);
+
 impl Location {
-    pub(crate) fn in_segment(id: MessageId, size: u64, checksum: u32, slot: u32, offset: u64) -> Location {
-        Location(Arc::new(Shared { id, size, checksum, place: AtomicU64::new(place(slot, offset)) }))
+    /// A message whose record is in a slot, from this offset on.
+    pub(crate) fn new(id: MessageId, slot: u32, offset: u64, extent: Extent) -> Location {
+        Location(Arc::new(Shared { place: AtomicU64::new(place(slot, offset)), id, extent }))
     }
 
-    pub(crate) fn in_file(id: MessageId, size: u64, checksum: u32) -> Location {
-        Location(Arc::new(Shared { id, size, checksum, place: AtomicU64::new(OWN_FILE) }))
-    }
-
-    /// The body is elsewhere from now on. A body with its own file stays there.
+    /// The record is elsewhere from now on. A body with its own file stays there.
     pub(crate) fn moved(&self, slot: u32, offset: u64) {
-        if self.0.place.load(Ordering::SeqCst) != OWN_FILE {
-            self.0.place.store(place(slot, offset), Ordering::SeqCst);
-        }
+        self.0.place.store(place(slot, offset), Ordering::SeqCst);
     }
 
-    /// The message is finished; its body may be written over at any moment.
+    /// The message is finished; its record and its body may be written over at any moment.
     pub(crate) fn gone(&self) {
         self.0.place.store(GONE, Ordering::SeqCst);
     }
@@ -65,25 +75,46 @@ impl Location {
     /// Octets of the body.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        self.0.size
+        self.0.extent.body_bytes
     }
 
     /// The CRC-32C of the body.
     #[must_use]
     pub fn checksum(&self) -> u32 {
-        self.0.checksum
+        self.0.extent.body_checksum
     }
 
     /// Whether the body has a file of its own.
     #[must_use]
     pub fn is_file(&self) -> bool {
-        self.0.place.load(Ordering::SeqCst) == OWN_FILE
+        self.0.extent.own_file
+    }
+
+    /// Octets of the record.
+    pub(crate) fn record_bytes(&self) -> u64 {
+        let Extent { meta_bytes, body_bytes, own_file, .. } = self.0.extent;
+        record_bytes(u64::from(meta_bytes), if own_file { 0 } else { body_bytes })
+    }
+
+    /// Reads from where the record is, again if it moved meanwhile.
+    fn steadily<R>(&self, mut read: impl FnMut(u64) -> Result<R, ReadError>) -> Result<R, ReadError> {
+        loop {
+            let place = self.0.place.load(Ordering::SeqCst);
+            if place == GONE {
+                return Err(ReadError::Gone);
+            }
+            let result = read(place);
+            fence(Ordering::SeqCst);
+            if self.0.place.load(Ordering::SeqCst) == place {
+                return result;
+            }
+        }
     }
 }
 
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Location({}, {} octets)", self.0.id, self.0.size)
+        write!(f, "Location({}, {} octets)", self.0.id, self.size_bytes())
     }
 }
 
@@ -92,14 +123,32 @@ fn place(slot: u32, offset: u64) -> u64 {
     u64::from(slot) << OFFSET_BITS | offset
 }
 
-/// Why a body could not be read.
+/// The name of the segment file at a place, and where the record begins in it.
+fn segment_at(place: u64) -> (String, u64) {
+    let slot = u32::try_from(place >> OFFSET_BITS).expect("invariant: a slot has 24 bits");
+    (log::slot_name(slot), place & ((1 << OFFSET_BITS) - 1))
+}
+
+/// Fills a buffer from a file; one that ends before that is damaged.
+fn fill(file: &impl DiskFile, at: u64, octets: &mut [u8]) -> Result<(), ReadError> {
+    let mut done = 0;
+    while done < octets.len() {
+        match file.read_at(at + done as u64, &mut octets[done..]).map_err(ReadError::Disk)? {
+            0 => return Err(ReadError::Damaged),
+            count => done += count,
+        }
+    }
+    Ok(())
+}
+
+/// Why a message could not be read.
 #[derive(Debug)]
 pub enum ReadError {
     /// The message has been finished meanwhile.
     Gone,
     /// The disk refused.
     Disk(io::Error),
-    /// The body does not agree with its checksum: the disk lied.
+    /// What was read does not agree with its checksum: the disk lied.
     Damaged,
 }
 
@@ -107,15 +156,15 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadError::Gone => f.write_str("the message is finished"),
-            ReadError::Disk(error) => write!(f, "reading a body: {error}"),
-            ReadError::Damaged => f.write_str("a body does not agree with its checksum"),
+            ReadError::Disk(error) => write!(f, "reading a stored message: {error}"),
+            ReadError::Damaged => f.write_str("a stored message does not agree with its checksum"),
         }
     }
 }
 
 impl std::error::Error for ReadError {}
 
-/// Reads bodies; clone it freely.
+/// Reads envelopes and bodies; clone it freely.
 #[derive(Clone)]
 pub struct Reader<D: Disk> {
     disk: D,
@@ -124,6 +173,26 @@ pub struct Reader<D: Disk> {
 impl<D: Disk> Reader<D> {
     pub(crate) fn new(disk: D) -> Reader<D> {
         Reader { disk }
+    }
+
+    /// The envelope as it was accepted, checked; what has become of it since is in its
+    /// [`crate::Brief`].
+    ///
+    /// # Errors
+    /// [`ReadError`]; never an envelope that is not the message's.
+    pub fn envelope(&self, location: &Location) -> Result<Envelope, ReadError> {
+        let extent = location.0.extent;
+        let meta = location.steadily(|place| {
+            let (name, offset) = segment_at(place);
+            let file = self.disk.open(&name).map_err(ReadError::Disk)?;
+            let mut meta = vec![0; extent.meta_bytes as usize];
+            fill(&file, offset + HEAD_BYTES, &mut meta)?;
+            Ok(meta)
+        })?;
+        if crc32c::crc32c(&meta) != extent.meta_checksum {
+            return Err(ReadError::Damaged);
+        }
+        codec::read_message(location.0.id, &meta).map(|(envelope, _)| envelope).ok_or(ReadError::Damaged)
     }
 
     /// The whole body, checked.
@@ -174,16 +243,16 @@ impl<D: Disk> BodyReader<D> {
     /// # Errors
     /// [`ReadError`]; the body cannot be had then.
     pub fn next_chunk(&mut self, limit: usize) -> Result<Option<Bytes>, ReadError> {
-        let left = self.location.0.size - self.at;
+        let left = self.location.size_bytes() - self.at;
         if left == 0 {
-            return if self.checksum == self.location.0.checksum { Ok(None) } else { Err(ReadError::Damaged) };
+            return if self.checksum == self.location.checksum() { Ok(None) } else { Err(ReadError::Damaged) };
         }
         let count = usize::try_from(left).map_or(limit.max(1), |left| left.min(limit.max(1)));
         let mut chunk = vec![0; count];
         self.fill(&mut chunk)?;
         self.checksum = crc32c::crc32c_append(self.checksum, &chunk);
         self.at += count as u64;
-        if self.at == self.location.0.size && self.checksum != self.location.0.checksum {
+        if self.at == self.location.size_bytes() && self.checksum != self.location.checksum() {
             return Err(ReadError::Damaged);
         }
         Ok(Some(Bytes::from(chunk)))
@@ -197,45 +266,30 @@ impl<D: Disk> BodyReader<D> {
 
     /// Fills the chunk from where the body is, again if it moved meanwhile.
     fn fill(&mut self, chunk: &mut [u8]) -> Result<(), ReadError> {
-        loop {
-            let place = self.location.0.place.load(Ordering::SeqCst);
-            if place == GONE {
-                return Err(ReadError::Gone);
-            }
-            let read = self.read_from(place, chunk);
-            fence(Ordering::SeqCst);
-            if self.location.0.place.load(Ordering::SeqCst) == place {
-                return read;
-            }
-        }
+        let location = self.location.clone();
+        location.steadily(|place| {
+            let (file, begin) = self.file_at(place).map_err(ReadError::Disk)?;
+            fill(&file, begin + self.at, chunk)
+        })
     }
 
-    fn read_from(&mut self, place: u64, chunk: &mut [u8]) -> Result<(), ReadError> {
-        let (file, base) = self.file_at(place).map_err(ReadError::Disk)?;
-        let mut done = 0;
-        while done < chunk.len() {
-            match file.read_at(base + self.at + done as u64, &mut chunk[done..]).map_err(ReadError::Disk)? {
-                0 => return Err(ReadError::Damaged),
-                count => done += count,
-            }
-        }
-        Ok(())
-    }
-
-    /// The file at a place, and where the body begins in it.
+    /// The file that holds the body of a record at a place, and where it begins in it.
     fn file_at(&mut self, place: u64) -> io::Result<(D::File, u64)> {
-        let base = if place == OWN_FILE { 0 } else { place & ((1 << OFFSET_BITS) - 1) };
-        if let Some((at, file)) = &self.open
-            && *at == place
-        {
-            return Ok((file.clone(), base));
-        }
-        let name = match place {
-            OWN_FILE => file_name(self.location.0.id),
-            _ => log::slot_name(u32::try_from(place >> OFFSET_BITS).expect("invariant: a slot has 24 bits")),
+        let Extent { own_file, meta_bytes, .. } = self.location.0.extent;
+        // A file of its own is the same wherever the record goes.
+        let (key, name, begin) = if own_file {
+            (0, file_name(self.location.0.id), 0)
+        } else {
+            let (name, offset) = segment_at(place);
+            (place, name, offset + HEAD_BYTES + u64::from(meta_bytes))
         };
+        if let Some((at, file)) = &self.open
+            && *at == key
+        {
+            return Ok((file.clone(), begin));
+        }
         let file = self.disk.open(&name)?;
-        self.open = Some((place, file.clone()));
-        Ok((file, base))
+        self.open = Some((key, file.clone()));
+        Ok((file, begin))
     }
 }

@@ -6,70 +6,24 @@
 //! older ones are finished and how far those are to be believed.
 
 use super::codec::{self, Closed, Place};
+use super::index::Entry;
+use super::reader::Extent;
 use super::scan::{Found, Scan};
-use super::{Attempt, Damage, Error, Flaw};
+use super::story::{Fact, Story};
+use super::{Damage, Error, Flaw, Location};
+use crate::brief::{Brief, Diagnoses};
 use crate::disk::{Disk, DiskFile};
-use crate::envelope::{Envelope, MessageId};
+use crate::envelope::MessageId;
 use crate::log::{Copy, HEADER_BYTES, Header, Health, Segment, slot_name, slot_of};
-use crate::record::{BLOCK, BLOCK_BYTES, HEAD_BYTES, Head, Kind};
+use crate::record::{BLOCK, BLOCK_BYTES, Head, Kind};
 use mail::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something that is remembered about a message.
-#[derive(Debug)]
-pub(crate) enum Fact {
-    Attempt(Attempt),
-    Held,
-    Released,
-}
-
-/// A record that says it, and where.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) turn: u32,
-    pub(crate) fact: Fact,
-    pub(crate) segment: u64,
-    pub(crate) bytes: u64,
-}
-
 /// A message that was found.
-pub(crate) struct Kept {
-    pub(crate) envelope: Envelope,
-    pub(crate) place: Place,
-    /// The segment of its record, the newest if there are several.
-    pub(crate) home: u64,
-    pub(crate) slot: u32,
-    pub(crate) body_at: u64,
-    pub(crate) body_bytes: u64,
-    pub(crate) body_checksum: u32,
-    pub(crate) record_bytes: u64,
-    /// Segments of older copies.
-    pub(crate) former: Vec<u64>,
-    pub(crate) said: Vec<Said>,
+pub(crate) struct Alive {
+    pub(crate) entry: Entry,
+    pub(crate) brief: Brief,
     pub(crate) retry_at: Option<Timestamp>,
-}
-
-impl Kept {
-    /// Writes everything that is remembered into the envelope, each fact once and in its turn.
-    fn settle(&mut self) {
-        self.said.sort_by_key(|said| said.turn);
-        let mut last = 0;
-        for said in &self.said {
-            if said.turn == last {
-                continue;
-            }
-            last = said.turn;
-            match &said.fact {
-                Fact::Attempt(attempt) => {
-                    self.envelope.apply(&attempt.outcomes);
-                    self.envelope.warned |= attempt.warned;
-                    self.retry_at = attempt.retry_at;
-                }
-                Fact::Held => self.envelope.held = true,
-                Fact::Released => self.envelope.held = false,
-            }
-        }
-    }
 }
 
 /// One record or flaw, for who wants to see them all.
@@ -87,7 +41,7 @@ pub(crate) struct Survey<D: Disk> {
     pub(crate) headless: Vec<u32>,
     /// Slots whose files cannot be read at all.
     pub(crate) unreadable: Vec<u32>,
-    pub(crate) messages: BTreeMap<MessageId, Kept>,
+    pub(crate) messages: BTreeMap<MessageId, Alive>,
     pub(crate) dead: BTreeSet<MessageId>,
     pub(crate) damages: Vec<Damage>,
     /// Segments that nobody has closed, and how far they are to be believed.
@@ -102,7 +56,8 @@ pub(crate) struct Survey<D: Disk> {
     /// By the number of the segment.
     pub(crate) incarnations: BTreeMap<u64, u32>,
     closed: BTreeMap<u64, Closed>,
-    loose: BTreeMap<MessageId, Vec<Said>>,
+    stories: BTreeMap<MessageId, Story>,
+    pub(crate) diagnoses: Diagnoses,
 }
 
 /// What was found out about one segment while walking through it.
@@ -131,7 +86,8 @@ impl<D: Disk> Survey<D> {
             incarnation: 0,
             incarnations: BTreeMap::new(),
             closed: BTreeMap::new(),
-            loose: BTreeMap::new(),
+            stories: BTreeMap::new(),
+            diagnoses: Diagnoses::default(),
         };
         let mut headers = survey.headers(disk)?;
         headers.sort_by_key(|(header, _)| std::cmp::Reverse(header.number));
@@ -279,8 +235,9 @@ impl<D: Disk> Survey<D> {
             Kind::Released => Fact::Released,
         };
         if !self.dead.contains(&head.id) {
-            let said = Said { turn: head.turn, fact, segment: head.segment, bytes: head.record_bytes() };
-            self.loose.entry(head.id).or_default().push(said);
+            let story = self.stories.entry(head.id).or_default();
+            story.stands_in(head.segment, head.record_bytes());
+            story.hear(head.turn, &fact, &mut self.diagnoses);
         }
         true
     }
@@ -290,9 +247,7 @@ impl<D: Disk> Survey<D> {
             return true;
         }
         if let Some(kept) = self.messages.get_mut(&head.id) {
-            if kept.home != head.segment && !kept.former.contains(&head.segment) {
-                kept.former.push(head.segment);
-            }
+            kept.entry.was_in(head.segment);
             return true;
         }
         let Some((envelope, place)) = codec::read_message(head.id, meta) else { return false };
@@ -300,20 +255,16 @@ impl<D: Disk> Survey<D> {
             Place::Inline => (u64::from(head.body_bytes), head.body_checksum),
             Place::File { size, checksum } => (size, checksum),
         };
-        let kept = Kept {
-            envelope,
-            place,
-            home: head.segment,
-            slot,
-            body_at: offset + HEAD_BYTES + u64::from(head.meta_bytes),
+        let extent = Extent {
+            meta_bytes: head.meta_bytes,
+            meta_checksum: head.meta_checksum,
             body_bytes,
             body_checksum,
-            record_bytes: head.record_bytes(),
-            former: Vec::new(),
-            said: Vec::new(),
-            retry_at: None,
+            own_file: place != Place::Inline,
         };
-        self.messages.insert(head.id, kept);
+        let entry = Entry::new(Location::new(head.id, slot, offset, extent), head.segment);
+        let brief = Brief::new(&envelope, &mut self.diagnoses);
+        self.messages.insert(head.id, Alive { entry, brief, retry_at: None });
         true
     }
 
@@ -331,7 +282,7 @@ impl<D: Disk> Survey<D> {
         let Some(homes) = codec::read_finished(meta) else { return false };
         self.speaks_of(head.segment, &homes);
         self.messages.remove(&head.id);
-        self.loose.remove(&head.id);
+        self.stories.remove(&head.id);
         self.dead.insert(head.id);
         true
     }
@@ -347,17 +298,14 @@ impl<D: Disk> Survey<D> {
 
     /// Brings facts and messages together, and looks whether the files of large bodies are there.
     fn settle(&mut self, disk: &D) {
-        for (id, said) in std::mem::take(&mut self.loose) {
+        for (id, story) in std::mem::take(&mut self.stories) {
             if let Some(kept) = self.messages.get_mut(&id) {
-                kept.said = said;
+                story.settle(kept);
             }
         }
-        self.messages.values_mut().for_each(Kept::settle);
         let mut lost = Vec::new();
         for (id, kept) in &self.messages {
-            if let Place::File { size, .. } = kept.place
-                && !has_body(disk, *id, size)
-            {
+            if kept.entry.location.is_file() && !has_body(disk, *id, kept.entry.location.size_bytes()) {
                 lost.push(*id);
             }
         }
@@ -366,22 +314,7 @@ impl<D: Disk> Survey<D> {
             let file = crate::body::file_name(id);
             self.damages.push(Damage { file, offset: 0, what: Flaw::BodyFile, message: Some(id) });
         }
-        self.account();
-    }
-
-    /// Counts in each segment what of it is needed.
-    fn account(&mut self) {
-        for kept in self.messages.values() {
-            if let Some(segment) = self.segments.get_mut(&kept.home) {
-                segment.live += 1;
-                segment.live_bytes += kept.record_bytes;
-            }
-            for said in &kept.said {
-                if let Some(segment) = self.segments.get_mut(&said.segment) {
-                    segment.fact_bytes += said.bytes;
-                }
-            }
-        }
+        self.messages.values().for_each(|kept| kept.entry.count(&mut self.segments));
     }
 }
 

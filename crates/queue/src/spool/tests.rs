@@ -7,7 +7,7 @@ mod histories;
 mod recycling;
 mod rot;
 
-use super::{Attempt, Error, Location, Queued, Recovery, Settings, Spool};
+use super::{Attempt, Error, Location, Queued, ReadError, Recovery, Settings, Spool};
 use crate::body::{Body, Draft};
 use crate::disk::memory::MemoryDisk;
 use crate::envelope::{
@@ -118,13 +118,13 @@ struct Expected {
 
 impl Expected {
     /// Whether a recovered message is this one with all durable facts and some of the others.
-    fn admits(&self, queued: &Queued) -> bool {
+    fn admits(&self, queued: &Queued, found: &Envelope) -> bool {
         let open: Vec<usize> = (0..self.facts.len()).filter(|at| !self.facts[*at].1).collect();
         assert!(open.len() < 12, "a test that stages too much before it flushes");
         (0..1_usize << open.len()).any(|chosen| {
             let said = |at: usize| open.iter().position(|o| *o == at).is_none_or(|bit| chosen >> bit & 1 == 1);
             let (envelope, retry_at) = self.after(said);
-            envelope == *queued.envelope && retry_at == queued.retry_at
+            envelope == *found && retry_at == queued.retry_at
         })
     }
 
@@ -273,11 +273,12 @@ impl Bench {
 
     /// Every promised message is there and whole, no finished one is, and nothing else is.
     fn compare(&mut self, recovery: &Recovery) {
-        let found: BTreeMap<MessageId, &Queued> = recovery.messages.iter().map(|q| (q.envelope.id, q)).collect();
-        for (id, queued) in &found {
+        let found: BTreeMap<MessageId, (&Queued, Envelope)> =
+            recovery.messages.iter().map(|queued| (queued.id, (queued, whole(&self.spool, queued)))).collect();
+        for (id, (queued, envelope)) in &found {
             let expected = self.expected.get(id).unwrap_or_else(|| panic!("{id} was never staged"));
             assert_ne!(expected.standing, Standing::Over, "{id} was finished");
-            assert!(expected.admits(queued), "{id}: {queued:#?}\n{expected:#?}");
+            assert!(expected.admits(queued, envelope), "{id}: {queued:#?}\n{envelope:#?}\n{expected:#?}");
             assert_eq!(read(&self.spool, &queued.location), Ok(expected.body.clone()), "{id}");
         }
         for (id, expected) in &self.expected {
@@ -287,12 +288,12 @@ impl Bench {
     }
 
     /// From here on, what was found is what is known.
-    fn adopt(&mut self, found: &BTreeMap<MessageId, &Queued>) {
+    fn adopt(&mut self, found: &BTreeMap<MessageId, (&Queued, Envelope)>) {
         self.expected.retain(|id, _| found.contains_key(id));
-        for (id, queued) in found {
+        for (id, (queued, envelope)) in found {
             let expected = self.expected.get_mut(id).expect("compared before");
             expected.standing = Standing::Promised;
-            expected.envelope = (*queued.envelope).clone();
+            expected.envelope = envelope.clone();
             expected.facts.clear();
             if let Some(at) = queued.retry_at {
                 // The time is not in the envelope: an attempt without outcomes says it again.
@@ -307,10 +308,18 @@ impl Bench {
         for (id, expected) in &self.expected {
             if expected.standing == Standing::Promised {
                 let location = self.spool.location(*id).unwrap_or_else(|| panic!("{id} is not known"));
+                let envelope = self.spool.reader().envelope(&location).unwrap_or_else(|error| panic!("{id}: {error}"));
+                assert_eq!(envelope.trace, expected.envelope.trace, "{id}");
                 assert_eq!(read(&self.spool, &location), Ok(expected.body.clone()), "{id}");
             }
         }
     }
+}
+
+/// The envelope of a message that was found, with everything that has become of it.
+fn whole(spool: &Spool<MemoryDisk>, queued: &Queued) -> Envelope {
+    let accepted = spool.reader().envelope(&queued.location).expect("what was found can be read");
+    queued.brief.complete(accepted)
 }
 
 fn read(spool: &Spool<MemoryDisk>, location: &Location) -> Result<Vec<u8>, String> {
@@ -334,8 +343,8 @@ fn what_is_flushed_is_there_after_a_restart() {
     let disk = bench.disk.clone();
     let recovery = bench.reopen(disk);
     assert_eq!(recovery.messages.len(), 2);
-    assert_eq!(recovery.messages[0].envelope.recipients[0].attempts, 2);
-    assert!(recovery.messages[1].envelope.held);
+    assert_eq!(recovery.messages[0].brief.standing(0).map(|standing| standing.attempts), Some(2));
+    assert!(recovery.messages[1].brief.is_held());
     bench.finish(id);
     bench.finish(large);
     assert!(bench.flush().is_none());

@@ -106,7 +106,11 @@ fn a_failed_flush_is_final_for_the_segment() {
         let disk = bench.disk.clone();
         let recovery = bench.reopen(disk);
         assert_eq!(recovery.messages.len(), 1, "{:?}", recovery.messages);
-        assert_eq!(recovery.messages[0].envelope.recipients[0].attempts, 1, "the outcome counts once");
+        assert_eq!(
+            recovery.messages[0].brief.standing(0).map(|standing| standing.attempts),
+            Some(1),
+            "the outcome counts once"
+        );
     }
 }
 

@@ -48,15 +48,16 @@ fn any_octet_may_change_and_no_wrong_message_comes_out() {
             let (spool, recovery) = Spool::open(disk, settings()).expect("opens");
             let mut lost = promised.len();
             for queued in &recovery.messages {
-                let Some(expected) = ever.get(&queued.envelope.id) else {
-                    panic!("{name} {at}: {} was never staged", queued.envelope.id)
+                let Some(expected) = ever.get(&queued.id) else {
+                    panic!("{name} {at}: {} was never staged", queued.id)
                 };
+                let envelope = whole(&spool, queued);
                 let mut like = expected.envelope.clone();
-                like.recipients.clone_from(&queued.envelope.recipients);
-                assert_eq!(like, *queued.envelope, "{name} {at}");
+                like.recipients.clone_from(&envelope.recipients);
+                assert_eq!(like, envelope, "{name} {at}");
                 if let Ok(octets) = read(&spool, &queued.location) {
                     assert_eq!(octets, expected.body, "{name} {at}");
-                    lost -= usize::from(promised.contains(&queued.envelope.id));
+                    lost -= usize::from(promised.contains(&queued.id));
                 }
             }
             assert!(lost <= 1, "{name} {at}: one octet costs one message at most, not {lost}");
@@ -107,7 +108,7 @@ fn a_missing_or_cut_body_file_is_reported() {
     let disk = bench.disk.snapshot();
     disk.flip(&crate::body::file_name(large), 4000, 1);
     let (spool, recovery) = Spool::open(disk, settings()).expect("opens");
-    let queued = recovery.messages.iter().find(|q| q.envelope.id == large).expect("it is listed");
+    let queued = recovery.messages.iter().find(|queued| queued.id == large).expect("it is listed");
     assert!(read(&spool, &queued.location).is_err(), "and not handed out");
 }
 
@@ -160,7 +161,7 @@ fn a_body_cannot_forge_a_record() {
     let at = content.chunks(4096).skip(3).position(|block| block.starts_with(b"BHr1")).expect("a batch");
     bench.disk.flip(&slot_name(1), (at + 3) * 4096, 1);
     let (_, recovery) = Spool::open(bench.disk.clone(), settings()).expect("opens");
-    assert!(recovery.messages.iter().any(|queued| queued.envelope.id == victim), "{recovery:?}");
+    assert!(recovery.messages.iter().any(|queued| queued.id == victim), "{recovery:?}");
 }
 
 #[test]
@@ -184,9 +185,23 @@ fn a_segment_that_cannot_be_read_stays_for_the_next_start() {
     assert!(found.iter().any(|count| *count < promised), "something could not be read: {found:?}");
     let (spool, recovery) = Spool::open(bench.disk.clone(), settings()).expect("opens");
     bench.spool = spool;
-    let there: BTreeSet<_> = recovery.messages.iter().map(|queued| queued.envelope.id).collect();
+    let there: BTreeSet<_> = recovery.messages.iter().map(|queued| queued.id).collect();
     bench.ids_in(Standing::Promised).iter().for_each(|id| assert!(there.contains(id), "{id} is lost"));
     bench.read_all();
+}
+
+#[test]
+fn an_envelope_that_rots_is_not_handed_out_and_its_body_still_is() {
+    let mut bench = Bench::new();
+    let id = bench.stage(3000).unwrap();
+    assert!(bench.flush().is_none());
+    let mark = format!("by mx.test id {id}").into_bytes();
+    let content = bench.disk.content(&slot_name(1)).unwrap();
+    let at = content.windows(mark.len()).position(|window| window == mark).expect("the record is there");
+    bench.disk.flip(&slot_name(1), at, 1);
+    let location = bench.spool.location(id).unwrap();
+    assert!(matches!(bench.spool.reader().envelope(&location), Err(ReadError::Damaged)));
+    assert_eq!(read(&bench.spool, &location), Ok(bench.expected[&id].body.clone()));
 }
 
 #[test]
