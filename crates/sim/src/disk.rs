@@ -34,7 +34,8 @@ impl Betrayal {
         self.0.forgotten.store(kind, Ordering::Relaxed);
     }
 
-    fn lies(&self) -> bool {
+    /// Whether a flush does nothing.
+    pub(crate) fn lies(&self) -> bool {
         self.0.flushes.load(Ordering::Relaxed)
     }
 

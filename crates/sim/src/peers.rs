@@ -331,9 +331,6 @@ impl Conversation {
         self.say("354 Go on").await?;
         loop {
             let mut line = self.octets_of_line(usize::MAX).await?;
-            if line.len() > TEXT_LINE_OCTETS {
-                self.complain(format!("a text line of {} octets", line.len()));
-            }
             if line == b".\r\n" {
                 break;
             }
@@ -342,6 +339,10 @@ impl Conversation {
             }
             if line.first() == Some(&b'.') {
                 line.remove(0);
+            }
+            // RFC 5321 §4.5.3.1.6: the dot that was added does not count.
+            if line.len() > TEXT_LINE_OCTETS {
+                self.complain(format!("a text line of {} octets", line.len()));
             }
             transaction.content.extend_from_slice(&line);
         }

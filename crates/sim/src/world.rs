@@ -168,6 +168,11 @@ impl SimWorld {
         self.betrayal.lie(true);
     }
 
+    /// Whether it does.
+    pub(crate) fn disk_lies(&self) -> bool {
+        self.betrayal.lies()
+    }
+
     /// The log cannot keep up from now on, or can again.
     pub(crate) fn set_log_deaf(&self, deaf: bool) {
         self.state().log_deaf = deaf;

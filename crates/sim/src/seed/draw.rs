@@ -14,6 +14,9 @@ use std::net::{IpAddr, SocketAddr};
 /// How long things go wrong.
 const SPAN_MS: u64 = 100_000;
 
+/// How long the gateway keeps a connection that has nothing to carry.
+const LINGER_MS: u64 = 2_000;
+
 const LAWS: [Law; 3] = [Law::Plain, Law::Narrow, Law::Directory];
 
 /// What a next hop may be like, each as often as it stands here.
@@ -78,7 +81,8 @@ pub fn plan(seed: u64) -> Plan {
     let mut draw = Draw { dice: dice.fork("plan"), events: Vec::new(), letters: 0 };
     let law = if draw.dice.chance(60) { Law::Plain } else { *draw.dice.pick(&LAWS) };
     draw.sessions();
-    let kinds: [(u64, Kind); 11] = [
+    let kinds: [(u64, Kind); 12] = [
+        (30, Draw::latecomers),
         (60, Draw::moods),
         (40, Draw::lines),
         (30, Draw::disk),
@@ -137,6 +141,16 @@ impl Draw {
                 let session = self.session();
                 self.events.push(Event { at_ms, act: Act::Session(session) });
             }
+        }
+    }
+
+    /// Clients that come when connections to next hops have just had enough of waiting for them.
+    fn latecomers(&mut self) {
+        let before: Vec<u64> = self.events.iter().map(|event| event.at_ms).collect();
+        for _ in 0..self.dice.between(1, 4) {
+            let at_ms = *self.dice.pick(&before) + LINGER_MS + self.dice.between(0, 3);
+            let session = self.session();
+            self.events.push(Event { at_ms, act: Act::Session(session) });
         }
     }
 
