@@ -6,6 +6,7 @@
 //! schedule hears of them.
 
 mod administer;
+mod delete;
 mod settle;
 mod steady;
 mod view;
@@ -20,6 +21,7 @@ use crate::recall::{AtHand, Letter};
 use crate::world::World;
 use crate::{Gateway, Law};
 use bytes::Bytes;
+use delete::Deletions;
 use mail::Timestamp;
 use queue::spool::{Attempt, Location, Queued};
 use queue::{
@@ -107,6 +109,18 @@ struct Line {
     carries: Option<Item>,
 }
 
+impl Line {
+    fn carries_message(&self, id: MessageId) -> bool {
+        self.carries.as_ref().is_some_and(|item| item.message == id)
+    }
+
+    /// Ends the connection at once. What its next hop has said by now it still tells.
+    fn break_off(&mut self) {
+        self.cut.cancel();
+        self.jobs = None;
+    }
+}
+
 /// The owner of the schedule.
 pub(crate) struct Dispatcher<W: World> {
     gateway: Arc<Gateway<W>>,
@@ -135,6 +149,7 @@ pub(crate) struct Dispatcher<W: World> {
     /// Messages of which some recipients are coming to an end without a connection: their outcomes are
     /// on the way, and nobody may plan or delete them meanwhile.
     ending: BTreeSet<MessageId>,
+    deletions: Deletions,
     stopping: bool,
 }
 
@@ -167,6 +182,7 @@ impl<W: World> Dispatcher<W> {
             conclusions: Arc::new(Semaphore::new(CONCLUSIONS)),
             concluding: 0,
             ending: BTreeSet::new(),
+            deletions: Deletions::default(),
             stopping: false,
         };
         for Queued { id, brief, location, retry_at } in recovered {
@@ -220,8 +236,13 @@ impl<W: World> Dispatcher<W> {
             Order::Warned { message, told } => self.warned(message, told),
             Order::Reloaded => self.reloaded(law),
             Order::Queue(command, answer) => {
+                let deletes = matches!(command, QueueCommand::Delete { .. });
                 let said = self.administer(command);
-                self.confirm(said, answer);
+                if deletes {
+                    self.confirm_deletion(said, answer);
+                } else {
+                    self.confirm(said, answer);
+                }
             }
             Order::Survey(done) => {
                 self.survey();
@@ -385,6 +406,7 @@ impl<W: World> Dispatcher<W> {
         };
         self.remember(message, outcomes, item.destination, again);
         self.schedule.finished(connection, message, disposition);
+        self.delete_doomed(message);
         self.catch_up(law, message);
         let next = if goes_on { self.schedule.more(connection, now) } else { None };
         match next {
@@ -440,6 +462,7 @@ impl<W: World> Dispatcher<W> {
             self.cool();
         }
         if let Some(item) = line.and_then(|line| line.carries) {
+            self.delete_doomed(item.message);
             self.catch_up(law, item.message);
         }
     }
@@ -515,8 +538,8 @@ impl<W: World> Dispatcher<W> {
 
     /// Plans a message anew that was under way when new settings came, if it is not any more.
     fn catch_up(&mut self, law: &Law<W>, id: MessageId) {
-        let carries = |line: &Line| line.carries.as_ref().is_some_and(|item| item.message == id);
-        if self.outdated.contains(&id) && !self.ending.contains(&id) && !self.lines.values().any(carries) {
+        let carried = self.lines.values().any(|line| line.carries_message(id));
+        if self.outdated.contains(&id) && !self.ending.contains(&id) && !carried {
             self.outdated.remove(&id);
             self.plan_anew(law, id);
         }

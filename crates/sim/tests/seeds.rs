@@ -121,4 +121,5 @@ plants! {
     a_secret_in_the_log_is_found: SecretSaid is found by NoSecretSaid,
     a_disk_that_hangs_is_found: DiskHangs is found by EverythingEnds,
     a_task_left_behind_is_found: TaskLeft is found by NobodyLeftBehind,
+    mail_turned_away_is_found: RefusedAndTaken is found by MailPasses,
 }

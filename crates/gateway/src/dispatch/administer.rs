@@ -106,18 +106,6 @@ impl<W: World> Dispatcher<W> {
         self.outbox.push_back(if held { Errand::Held(id) } else { Errand::Released(id) });
     }
 
-    fn take_away(&mut self, id: MessageId, report: bool) {
-        if self.ending.contains(&id) {
-            return;
-        }
-        self.schedule.remove(id);
-        if report {
-            self.delete(id);
-        } else {
-            self.forget(id);
-        }
-    }
-
     fn freeze(&mut self, name: &str, frozen: bool) -> usize {
         let summaries = self.schedule.summaries(self.clock.now()).filter(|summary| summary.name.contains(name));
         let meant: Vec<_> = summaries.map(|summary| summary.destination).collect();

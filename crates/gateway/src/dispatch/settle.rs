@@ -62,7 +62,8 @@ impl<W: World> Dispatcher<W> {
         message.brief.apply(outcomes, &mut self.diagnoses);
         let warned = message.brief.is_warned();
         if message.brief.is_finished() {
-            return self.forget(id);
+            self.forget(id);
+            return self.delete_doomed(id);
         }
         self.let_go(id);
         let put_off = outcomes.iter().any(|outcome| outcome.result == Ending::Deferred);
@@ -72,6 +73,7 @@ impl<W: World> Dispatcher<W> {
         if let Some(at) = again {
             self.schedule_parts(law, id, self.since(id), at);
         }
+        self.delete_doomed(id);
         self.catch_up(law, id);
     }
 

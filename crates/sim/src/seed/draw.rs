@@ -78,7 +78,8 @@ const CALLS: [Option<Call>; 8] = [
 #[must_use]
 pub fn plan(seed: u64) -> Plan {
     let dice = Dice::new(seed);
-    let mut draw = Draw { dice: dice.fork("plan"), events: Vec::new(), letters: 0 };
+    let mut draw = Draw { dice: dice.fork("plan"), events: Vec::new(), letters: 0, calm: false };
+    draw.calm = draw.dice.chance(5);
     let law = if draw.dice.chance(60) { Law::Plain } else { *draw.dice.pick(&LAWS) };
     draw.sessions();
     let kinds: [(u64, Kind); 12] = [
@@ -96,7 +97,7 @@ pub fn plan(seed: u64) -> Plan {
         (50, Draw::crashes),
     ];
     for (percent, kind) in kinds {
-        if draw.dice.chance(percent) {
+        if draw.dice.chance(percent) && !draw.calm {
             kind(&mut draw);
         }
     }
@@ -113,11 +114,19 @@ struct Draw {
     dice: Dice,
     events: Vec<Event>,
     letters: u32,
+    /// Nothing goes wrong, and everybody does as they should.
+    calm: bool,
 }
 
 impl Draw {
+    /// At any time; more often than not at one when something is going on.
     fn at(&mut self, act: Act) {
-        let at_ms = self.dice.below(SPAN_MS);
+        let at_ms = if self.events.is_empty() || self.dice.chance(40) {
+            self.dice.below(SPAN_MS)
+        } else {
+            let event = self.dice.index(self.events.len());
+            self.events[event].at_ms + self.dice.below(40)
+        };
         self.events.push(Event { at_ms, act });
     }
 
@@ -131,8 +140,9 @@ impl Draw {
 
     fn sessions(&mut self) {
         for _ in 0..self.dice.between(4, 16) {
+            let at_ms = self.dice.below(SPAN_MS);
             let session = self.session();
-            self.at(Act::Session(session));
+            self.events.push(Event { at_ms, act: Act::Session(session) });
         }
         // Several at once, so that what they send is flushed together.
         if self.dice.chance(40) {
@@ -164,6 +174,7 @@ impl Draw {
     }
 
     fn manner(&mut self) -> Manner {
+        let calm = self.calm;
         let dice = &mut self.dice;
         let ending = if dice.chance(70) { Ending::Drops } else { Ending::Hangs };
         Manner {
@@ -172,9 +183,9 @@ impl Draw {
             password: dice.chance(5),
             pipelined: dice.chance(50),
             chunk: dice.chance(30).then(|| usize::try_from(1 << dice.between(3, 15)).unwrap_or(8)),
-            slow_ms: dice.chance(8).then(|| dice.between(1, 200)),
-            ends: dice.chance(20).then(|| (usize::try_from(dice.between(1, 3000)).unwrap_or(1), ending)),
-            deaf: dice.chance(4),
+            slow_ms: (!calm && dice.chance(8)).then(|| dice.between(1, 200)),
+            ends: (!calm && dice.chance(20)).then(|| (usize::try_from(dice.between(1, 3000)).unwrap_or(1), ending)),
+            deaf: !calm && dice.chance(4),
         }
     }
 
@@ -194,7 +205,7 @@ impl Draw {
             4..=13 => dice.between(200, 3000),
             14..=17 => dice.between(3000, 14_000),
             18 => dice.between(14_000, 40_000),
-            _ => dice.between(40_000, 70_000),
+            _ => dice.between(40_000, if self.calm { 50_000 } else { 70_000 }),
         };
         let notify = match dice.below(20) {
             0 => Notify::Never,

@@ -30,6 +30,8 @@ pub enum Oracle {
     EverythingEnds,
     /// Nobody is left behind, and nothing has failed inside.
     NobodyLeftBehind,
+    /// When nothing goes wrong, all mail that may pass is taken and delivered once.
+    MailPasses,
 }
 
 /// Something that is not as it must be.

@@ -2,7 +2,7 @@
 
 use super::{Findings, Oracle};
 use crate::seed::law;
-use crate::seed::plan::{Act, DiskTrouble, Letter, Notify, Plan};
+use crate::seed::plan::{Act, DiskTrouble, Law, Letter, Manner, Notify, Plan, Session};
 use crate::seed::seen::Seen;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +23,51 @@ pub(super) fn judge(plan: &Plan, seen: &Seen, findings: &mut Findings) {
             }
         }
     }
+    calm(plan, seen, &ends, findings);
     // Without a crash and on a good disk nothing is said twice.
     if !lied && !seen.lives.iter().any(|life| life.killed || life.disk_failed) {
         for (to, reports) in ends.reported.iter().filter(|(_, reports)| reports.len() > 1) {
             findings.add(Oracle::NothingTwice, format!("the sender was told in {reports:?} that {to} has failed"));
+        }
+        for (at, delivery, _) in seen.deliveries.iter().filter(|(.., taking)| taking.known) {
+            for to in delivery.to.iter().map(|path| bare(path.trim_start_matches('<'))) {
+                if ends.reported.contains_key(&to) {
+                    findings.add(
+                        Oracle::NothingTwice,
+                        format!("{at} has taken mail for {to}, and its sender was told it failed"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// When nothing goes wrong and clients do as they should, there is no reason not to take a message.
+fn calm(plan: &Plan, seen: &Seen, ends: &Ends, findings: &mut Findings) {
+    let polite = |session: &Session| {
+        let Manner { slow_ms, ends, deaf, .. } = session.manner;
+        let small = session.letters.iter().all(|letter| letter.size <= 50_000);
+        slow_ms.is_none() && ends.is_none() && !deaf && small
+    };
+    let harmless = |act: &Act| matches!(act, Act::Count) || matches!(act, Act::Session(session) if polite(session));
+    // Narrow limits may turn away anybody.
+    if plan.law == Law::Narrow || plan.has(|act| !harmless(act)) {
+        return;
+    }
+    for (session, letter) in plan.letters() {
+        for place in 0..letter.to.len() {
+            let to = letter.recipient(place);
+            let may = law::may_reach(&session.server, session.client, &letter.to[place]);
+            if may && !ends.delivered.contains(&to) {
+                findings.add(
+                    Oracle::MailPasses,
+                    format!("nothing went wrong, and {to} did not get message {}", letter.number),
+                );
+            }
+            let taken = seen.heard.get(&letter.number).and_then(|heard| heard.end.as_ref());
+            if may && taken.is_none_or(|(code, _)| *code != 250) {
+                findings.add(Oracle::MailPasses, format!("message {} was not taken: {taken:?}", letter.number));
+            }
         }
     }
 }
