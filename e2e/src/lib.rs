@@ -52,6 +52,12 @@ pub fn until<T>(what: impl Display, condition: impl FnMut() -> Option<T>) -> T {
     until_within(PATIENCE, what, condition)
 }
 
+/// Lets time pass: for a load that has a rate, or to see what does not happen meanwhile. What is to
+/// happen is waited for with [`until`].
+pub fn pass(span: Duration) {
+    std::thread::sleep(span);
+}
+
 /// Whether the long versions of tests are asked for (`cargo xtask test --long`).
 #[must_use]
 pub fn long() -> bool {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod fuzz;
 mod peers;
 mod reference;
 mod sizes;
@@ -34,6 +35,8 @@ enum Tool {
     Reference,
     /// Measures Bridgehead against Debian's Postfix, turn by turn
     Bench(bench::Options),
+    /// Fuzzes every reader of what strangers write
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Tool::Sizes(options) => sizes::run(&options),
         Tool::Reference => reference::run(),
         Tool::Bench(options) => bench::run(&options),
+        Tool::Fuzz(options) => fuzz::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

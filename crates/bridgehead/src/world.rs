@@ -6,13 +6,15 @@ pub(crate) mod disk;
 mod dns;
 mod files;
 mod log;
+mod resources;
 mod stream;
 mod tls;
 
 use disk::RealDisk;
 use gateway::Keeper;
-use gateway::world::{Pieces, Verify, World};
+use gateway::world::{Pieces, Resources, Verify, World};
 use mail::{Found, Query, Timestamp};
+use resources::{Reserve, shortage};
 use smtp::server::TlsFacts;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IsTerminal};
@@ -31,6 +33,7 @@ pub(crate) struct Machine {
     dns: dns::Dns,
     clients: tls::Clients,
     log: log::Log,
+    reserve: Reserve,
 }
 
 impl Machine {
@@ -39,7 +42,12 @@ impl Machine {
     /// # Errors
     /// The system has no thread for the log.
     pub(crate) fn new() -> io::Result<Machine> {
-        Ok(Machine { dns: dns::Dns::new(), clients: tls::Clients::new(), log: log::Log::start()? })
+        Ok(Machine {
+            dns: dns::Dns::new(),
+            clients: tls::Clients::new(),
+            log: log::Log::start()?,
+            reserve: Reserve::new(),
+        })
     }
 }
 
@@ -67,18 +75,29 @@ impl World for Machine {
     }
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Stream, SocketAddr)> {
-        let (stream, peer) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok((Stream::Clear(stream), peer))
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                stream.set_nodelay(true)?;
+                Ok((Stream::Clear(stream), peer))
+            }
+            Err(error) => {
+                let error = shortage(error);
+                if error.kind() == io::ErrorKind::OutOfMemory {
+                    self.reserve.turn_away(listener).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn connect(&self, to: SocketAddr, source: Option<IpAddr>) -> io::Result<Stream> {
         let stream = match source {
-            None => TcpStream::connect(to).await?,
+            None => TcpStream::connect(to).await.map_err(shortage)?,
             Some(source) => {
-                let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+                let socket = socket.map_err(shortage)?;
                 socket.bind(SocketAddr::new(source, 0))?;
-                socket.connect(to).await?
+                socket.connect(to).await.map_err(shortage)?
             }
         };
         stream.set_nodelay(true)?;
@@ -127,7 +146,7 @@ impl World for Machine {
 
     async fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> io::Result<()> {
         let (directory, name) = (directory.to_owned(), name.to_owned());
-        self.blocking(move || files::place(&directory, &name, pieces)).await
+        self.blocking(move || files::place(&directory, &name, pieces).map_err(shortage)).await
     }
 
     async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {
@@ -142,6 +161,10 @@ impl World for Machine {
         let spawned =
             std::thread::Builder::new().name("spool".to_owned()).spawn(move || runtime.block_on(keeper.run()));
         spawned.expect("the system has a thread for the spool");
+    }
+
+    fn resources(&self) -> Resources {
+        resources::now()
     }
 
     fn has_terminal(&self) -> bool {

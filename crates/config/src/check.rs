@@ -23,9 +23,13 @@ use mail::{Domain, Mailbox};
 use policy::{RuleBook, RuleId};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::de::DeTable;
+
+/// The memory the program may be told to live on.
+const MEMORY_BYTES: RangeInclusive<u64> = 32 << 20..=1 << 50;
 
 /// As [`Config::from_text`].
 pub(crate) fn text(name: &str, text: &str) -> Result<(Config, Vec<Mistake>), Mistakes> {
@@ -83,20 +87,27 @@ impl Check<'_> {
         };
         let names = self.domains(file);
         let organization = self.organization(file, names.as_ref(), hostname.as_ref());
-        let servers = self.servers(file, hostname.as_ref(), names.as_ref());
+        let mut servers = self.servers(file, hostname.as_ref(), names.as_ref());
+        let in_all = self.connections_in_all(file, servers.as_deref_mut().unwrap_or_default());
         self.listeners(file);
         self.smart_host_loops(file);
         let routing = self.routing(file, names.as_ref(), state_dir.as_deref(), servers.as_deref());
+        let memory = match &file.limits.memory {
+            Some(size) => self.size("limits.memory", size, MEMORY_BYTES).map(Some),
+            None => Some(None),
+        };
         let delivery = self.delivery(&file.delivery);
         let queue = self.queue(&file.queue, state_dir.as_deref());
         let metrics = self.all(&file.metrics.listen, "metrics.listen", Self::listen_address);
         let control_socket = self.control_socket(file.control.socket.as_ref(), state_dir.as_deref());
+        in_all?;
         Some(Config {
             hostname: hostname?,
             state_dir: state_dir?,
             organization: organization?,
             servers: servers?,
             routing: Arc::new(routing?),
+            memory_bytes: memory?,
             delivery: delivery?,
             queue: queue?,
             metrics: metrics?,

@@ -8,8 +8,8 @@ mod server;
 mod value;
 
 pub use server::{
-    AppliesTo, Authentication, BareNewline, ConnectionControl, EarlyTalk, Limits, Mode, OutboundTls, Protocol, Relay,
-    ServerDelivery, Tls, VirtualServer,
+    AppliesTo, Authentication, BareNewline, ConnectionControl, EarlyTalk, Limits as ServerLimits, Mode, OutboundTls,
+    Protocol, Relay, ServerDelivery, Tls, VirtualServer,
 };
 pub use value::{
     AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, PathText, Size,
@@ -40,6 +40,8 @@ pub struct File {
     /// Domains outside the organization that are treated specially, by name. A name that begins
     /// with `*.` stands for every name below it, and not for the name itself.
     pub remote_domain: BTreeMap<String, RemoteDomain>,
+    /// How much of everything, for all virtual servers together.
+    pub limits: Limits,
     /// Outgoing connections of all virtual servers together.
     pub delivery: Delivery,
     /// How long mail is tried, and what is said about it meanwhile.
@@ -91,6 +93,21 @@ pub struct RemoteDomain {
     pub route: Option<Hosts>,
 }
 
+/// How much of everything, for all virtual servers together.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Sessions at one time at all virtual servers together. `"unlimited"` is possible. Absent: as
+    /// many as the virtual server with the most may have.
+    #[schemars(example = 2000)]
+    pub connections: Option<Count>,
+    /// Memory that sessions, messages, connections and the queue may use together. New mail is put
+    /// off when four fifths of it are in use. Absent: what the system allows the process (cgroup,
+    /// resource limits), at most half of the machine's memory and at most 512 MiB.
+    #[schemars(example = "512 MiB")]
+    pub memory: Option<Size>,
+}
+
 /// Outgoing connections of all virtual servers together.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -106,6 +123,12 @@ pub struct Delivery {
     pub messages_per_connection: u32,
     /// How long a connection may take to be made.
     pub connect_timeout: DurationText,
+    /// Octets a second that the next server must take of a message at the least; who takes fewer is
+    /// tried again later. `0`: as slowly as it likes.
+    #[schemars(range(min = 0, max = 1000000))]
+    pub min_octets_per_s: u32,
+    /// How long it may be slower than `min_octets_per_s`, in all of one message.
+    pub min_rate_after: DurationText,
 }
 
 impl Default for Delivery {
@@ -115,6 +138,8 @@ impl Default for Delivery {
             connections_per_domain: 100,
             messages_per_connection: 20,
             connect_timeout: DurationText::new("30 s"),
+            min_octets_per_s: 1000,
+            min_rate_after: DurationText::new("3 min"),
         }
     }
 }

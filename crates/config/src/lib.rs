@@ -36,6 +36,8 @@ pub struct Config {
     pub servers: Vec<Server>,
     /// Where mail goes: the routes of all virtual servers, for `policy::route`.
     pub routing: Arc<policy::Routing>,
+    /// Memory that may be used, if the settings say so; otherwise the machine decides.
+    pub memory_bytes: Option<u64>,
     /// Outgoing connections of all virtual servers together.
     pub delivery: DeliveryLimits,
     /// How long mail is tried, and what is said about it meanwhile.
@@ -87,6 +89,8 @@ pub struct Server {
     pub session: Arc<smtp::server::Settings>,
     /// The longest a session may last.
     pub session_limit: Duration,
+    /// How slowly a client may send a message and take our replies.
+    pub rate: Rate,
     /// Whom it admits and what it takes.
     pub rules: Arc<policy::Rules>,
     /// The reply code to a client that must authenticate first: 530 or 454.
@@ -132,6 +136,26 @@ pub struct DeliveryLimits {
     pub messages_per_connection: u32,
     /// How long a connection may take to be made.
     pub connect_limit: Duration,
+    /// How slowly a next hop may take a message.
+    pub rate: Rate,
+}
+
+/// The least rate at which a peer must send or take octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Octets a second; 0 for no such limit.
+    pub octets_per_s: u32,
+    /// How long a peer may be slower.
+    pub after: Duration,
+}
+
+impl Rate {
+    /// The longest that one may wait for so many octets; `None` for as long as it takes.
+    #[must_use]
+    pub fn allows(&self, octets: u64) -> Option<Duration> {
+        let millis = octets.saturating_mul(1000).checked_div(self.octets_per_s.into())?;
+        Some(self.after.saturating_add(Duration::from_millis(millis)))
+    }
 }
 
 /// How long mail is tried, and what is said about it meanwhile.

@@ -4,6 +4,7 @@
 //! mistake that does not keep the server from starting.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -32,19 +33,40 @@ impl Place {
     /// would cut a character is widened.
     #[must_use]
     pub fn new(text: &str, span: Range<usize>) -> Place {
-        let start = floor(text, span.start);
-        let mut end = span.end.clamp(start, text.len());
-        while !text.is_char_boundary(end) {
+        Lines::new(text).place(span)
+    }
+}
+
+/// A text and where each of its lines begins, so that a thousand mistakes do not count the lines a
+/// thousand times.
+#[derive(Debug)]
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(text: &'a str) -> Lines<'a> {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Lines { text, starts }
+    }
+
+    /// As [`Place::new`].
+    pub(crate) fn place(&self, span: Range<usize>) -> Place {
+        let start = floor(self.text, span.start);
+        let mut end = span.end.clamp(start, self.text.len());
+        while !self.text.is_char_boundary(end) {
             end += 1;
         }
-        let before = &text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let count = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
-        Place {
-            span: start..end,
-            line: count(before.matches('\n').count()),
-            column: count(text[line_start..start].chars().count()),
-        }
+        let line = self.line(start);
+        let line_start = self.starts[line - 1];
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Place { span: start..end, line: number(line), column: number(self.text[line_start..start].chars().count() + 1) }
+    }
+
+    /// The line of an octet, from 1.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.starts.partition_point(|start| *start <= at)
     }
 }
 
@@ -156,7 +178,7 @@ impl Mistake {
         if !self.expected.is_empty() {
             primary = primary.label(printable(&self.expected));
         }
-        let mut snippet = Snippet::source(text).path(name).annotation(primary);
+        let mut snippet = Snippet::source(without_c1(text)).path(name).annotation(primary);
         for (place, label) in &self.related {
             let context = AnnotationKind::Context.span(visible(text, &place.span)).label(printable(label));
             snippet = snippet.annotation(context);
@@ -172,6 +194,13 @@ fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
     let end = floor(text, span.end).max(start);
     let line = text[start..end].find(['\n', '\r']).map_or(end, |at| start + at);
     start..line
+}
+
+/// The text with a mark for each control character of the second kind (U+0080 to U+009F): some
+/// terminals obey them, and the renderer leaves them. The mark has as many octets, so places stay.
+fn without_c1(text: &str) -> Cow<'_, str> {
+    let is_c1 = |c| matches!(c, '\u{80}'..='\u{9f}');
+    if text.contains(is_c1) { Cow::Owned(text.replace(is_c1, "\u{bf}")) } else { Cow::Borrowed(text) }
 }
 
 /// Text of the file as it may be shown: control characters escaped.
@@ -231,9 +260,21 @@ impl fmt::Debug for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// A list of mistakes (or of warnings) under their source lines, with a blank line behind each.
+/// Mistakes that are shown; nobody reads more, and each costs a pass over the file.
+const SHOWN: usize = 100;
+
+/// A list of mistakes (or of warnings) under their source lines, with a blank line behind each. Of a
+/// very long list only the beginning.
 #[must_use]
 pub fn render(name: &str, text: &str, list: &[Mistake], colour: bool) -> String {
+    let mut out = shown(name, text, &list[..list.len().min(SHOWN)], colour);
+    if list.len() > SHOWN {
+        out.push_str(&format!("{name}: and {} more\n\n", list.len() - SHOWN));
+    }
+    out
+}
+
+fn shown(name: &str, text: &str, list: &[Mistake], colour: bool) -> String {
     list.iter().fold(String::new(), |mut out, mistake| {
         out.push_str(&mistake.render(name, text, colour));
         out.push_str("\n\n");

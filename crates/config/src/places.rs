@@ -3,7 +3,7 @@
 //! A path is written as an administrator would look for it: `queue.retry.first`,
 //! `virtual_server.inbound.connection_control.list[2]`, `remote_domain."corp2.example".route`.
 
-use crate::mistake::Place;
+use crate::mistake::{Lines, Place};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
@@ -32,17 +32,14 @@ struct Spot {
 /// Every key and value of a file.
 #[derive(Debug)]
 pub(crate) struct Places<'a> {
-    text: &'a str,
+    lines: Lines<'a>,
     spots: BTreeMap<String, Spot>,
-    /// Where each line begins, so that a thousand rules do not count the lines a thousand times.
-    lines: Vec<usize>,
 }
 
 impl<'a> Places<'a> {
     /// Walks a parsed file.
     pub(crate) fn new(text: &'a str, table: &DeTable<'_>) -> Places<'a> {
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let mut places = Places { text, spots: BTreeMap::new(), lines };
+        let mut places = Places { lines: Lines::new(text), spots: BTreeMap::new() };
         places.table("", table);
         places
     }
@@ -74,18 +71,18 @@ impl<'a> Places<'a> {
 
     /// Where the value stands.
     pub(crate) fn value_of(&self, path: &str) -> Option<Place> {
-        self.spots.get(path).map(|spot| Place::new(self.text, spot.value.clone()))
+        self.spots.get(path).map(|spot| self.lines.place(spot.value.clone()))
     }
 
     /// Where the key stands.
     pub(crate) fn key_of(&self, path: &str) -> Option<Place> {
-        self.spots.get(path).map(|spot| Place::new(self.text, spot.key.clone()))
+        self.spots.get(path).map(|spot| self.lines.place(spot.key.clone()))
     }
 
     /// The line of the key, from 1; `None` for what is not in the file.
     pub(crate) fn line_of(&self, path: &str) -> Option<u32> {
         let at = self.spots.get(path)?.key.start;
-        u32::try_from(self.lines.partition_point(|start| *start <= at)).ok()
+        u32::try_from(self.lines.line(at)).ok()
     }
 }
 

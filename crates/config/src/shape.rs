@@ -5,11 +5,12 @@
 //! of the table; what is left can be read without an error and judged further.
 
 use crate::file::File;
-use crate::mistake::{Mistake, Place};
+use crate::mistake::{Lines, Mistake};
 use crate::places::{below, entry};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::LazyLock;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -58,13 +59,13 @@ pub(crate) struct Shape {
 
 /// Walks `table` and takes out of it whatever has the wrong shape.
 pub(crate) fn check(text: &str, table: &mut DeTable<'_>) -> Shape {
-    let mut walk = Walk { text, shape: Shape { mistakes: Vec::new(), broken: BTreeSet::new() } };
+    let mut walk = Walk { lines: Lines::new(text), shape: Shape { mistakes: Vec::new(), broken: BTreeSet::new() } };
     walk.table("", table, schema());
     walk.shape
 }
 
 struct Walk<'a> {
-    text: &'a str,
+    lines: Lines<'a>,
     shape: Shape,
 }
 
@@ -80,8 +81,8 @@ impl Walk<'_> {
                 }
                 None => {
                     let (key, _) = table.get_key_value(name.as_str()).expect("invariant: as above");
-                    let place = Place::new(self.text, key.span());
-                    self.unknown_key((parent, &path), &name, place, schema);
+                    let span = key.span();
+                    self.unknown_key((parent, &path), &name, span, schema);
                     false
                 }
             };
@@ -92,13 +93,14 @@ impl Walk<'_> {
         }
     }
 
-    fn unknown_key(&mut self, (parent, path): (&str, &str), name: &str, place: Place, schema: &Value) {
+    fn unknown_key(&mut self, (parent, path): (&str, &str), name: &str, span: Range<usize>, schema: &Value) {
         let known: Vec<&str> = properties(schema).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default();
         let near = nearest(name, known.iter().copied());
         // The key that was meant is there, only misspelt: it shall not be called missing, too.
         self.shape.broken.extend(near.map(|near| below(parent, near)));
         let elsewhere = if near.is_none() { elsewhere(name) } else { Vec::new() };
-        let mut mistake = Mistake::error(path, Some(place), format!("unknown key `{name}`"))
+        let mut mistake = self
+            .error(path, span, format!("unknown key `{name}`"))
             .expected(format!("expected one of {}", listed(&known)))
             .nearest(near.map(|near| format!("`{near}`")));
         if !elsewhere.is_empty() {
@@ -109,10 +111,10 @@ impl Walk<'_> {
 
     /// Whether the value may stay in the table.
     fn value(&mut self, path: &str, value: &mut Spanned<DeValue<'_>>, schema: &Value) -> bool {
-        let place = Place::new(self.text, value.span());
+        let span = value.span();
         if !types(schema).any(|t| has_type(value.get_ref(), t)) {
             let found = format!("`{}` is {}", last(path), kind(value.get_ref()));
-            let mistake = Mistake::error(path, Some(place), found).expected(format!("expected {}", wanted(schema)));
+            let mistake = self.error(path, span, found).expected(format!("expected {}", wanted(schema)));
             self.shape.mistakes.push(mistake.nearest(unquoted(value.get_ref(), schema)));
             return false;
         }
@@ -129,31 +131,36 @@ impl Walk<'_> {
                 }
                 self.shape.mistakes.len() == before
             }
-            DeValue::String(text) => self.word(path, text, place, schema),
+            DeValue::String(text) => self.word(path, text, span, schema),
             DeValue::Integer(number) => {
                 let value = i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX);
-                self.number(path, value, place, schema)
+                self.number(path, value, span, schema)
             }
             _ => true,
         }
     }
 
+    /// Only a mistake needs to know its line: looking for it is the dearest part of the walk.
+    fn error(&self, path: &str, span: Range<usize>, found: String) -> Mistake {
+        Mistake::error(path, Some(self.lines.place(span)), found)
+    }
+
     /// A word of a closed list.
-    fn word(&mut self, path: &str, text: &str, place: Place, schema: &Value) -> bool {
+    fn word(&mut self, path: &str, text: &str, span: Range<usize>, schema: &Value) -> bool {
         let words = words(schema);
         if words.is_empty() || words.contains(&text) {
             return true;
         }
         let quoted: Vec<String> = words.iter().map(|w| format!("{w:?}")).collect();
-        self.shape.mistakes.push(
-            Mistake::error(path, Some(place), format!("`{}` cannot be {text:?}", last(path)))
-                .expected(format!("expected {}", quoted.join(" or ")))
-                .nearest(nearest(text, words.into_iter()).map(|near| format!("{near:?}"))),
-        );
+        let mistake = self
+            .error(path, span, format!("`{}` cannot be {text:?}", last(path)))
+            .expected(format!("expected {}", quoted.join(" or ")))
+            .nearest(nearest(text, words.into_iter()).map(|near| format!("{near:?}")));
+        self.shape.mistakes.push(mistake);
         false
     }
 
-    fn number(&mut self, path: &str, value: i128, place: Place, schema: &Value) -> bool {
+    fn number(&mut self, path: &str, value: i128, span: Range<usize>, schema: &Value) -> bool {
         let bound = |name: &str| schema.get(name).and_then(Value::as_u64).map(i128::from);
         let allowed: Vec<i128> = schema
             .get("enum")
@@ -176,7 +183,8 @@ impl Walk<'_> {
             (low, Some(high)) => format!("a number from {} to {high}", low.unwrap_or(0)),
         };
         let found = format!("`{}` cannot be {value}", last(path));
-        self.shape.mistakes.push(Mistake::error(path, Some(place), found).expected(format!("expected {expected}")));
+        let mistake = self.error(path, span, found).expected(format!("expected {expected}"));
+        self.shape.mistakes.push(mistake);
         false
     }
 }

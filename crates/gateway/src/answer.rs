@@ -9,11 +9,11 @@ use crate::lookups::decide;
 use crate::session::{Accepted, Context};
 use crate::world::World;
 use mail::{Mailbox, Reply, ReversePath};
-use policy::{Acceptance, ConnectionFacts, Decision, RecipientFacts, Refusal, SenderFacts, render};
+use policy::{Acceptance, Decision, RecipientFacts, Refusal, SenderFacts, render};
 use smtp::server::{Answer, Recipient, Sender};
 
 /// The names of all refusals, as they stand in the log and in counters.
-pub(crate) const REASONS: [&str; 12] = [
+pub(crate) const REASONS: [&str; 14] = [
     "connection-listed",
     "connection-not-listed",
     "too-many-connections",
@@ -26,10 +26,15 @@ pub(crate) const REASONS: [&str; 12] = [
     "hop-count",
     "could-not-find-out",
     UTF8_HEADER,
+    "too-many-from-network",
+    NO_MEMORY,
 ];
 
 /// A header that needs SMTPUTF8 in a transaction without it.
 const UTF8_HEADER: &str = "utf8-header";
+
+/// Memory is short.
+const NO_MEMORY: &str = "no-memory";
 
 /// A refusal's name and its reply (reference 9.2).
 #[must_use]
@@ -41,6 +46,9 @@ pub fn refusal(refusal: &Refusal, hostname: &mail::Domain, not_authenticated_cod
         Refusal::TooManyConnections => (REASONS[2], Reply::later(21, 3, 2, "Too many connections, try again later")),
         Refusal::TooManyFromAddress => {
             (REASONS[3], Reply::later(21, 7, 0, "Too many connections from your address, try again later"))
+        }
+        Refusal::TooManyFromNetwork => {
+            (REASONS[12], Reply::later(21, 7, 0, "Too many connections from your network, try again later"))
         }
         Refusal::NotAuthenticated { .. } => {
             let reply = Reply::never(30, 7, 3, "Client was not authenticated");
@@ -57,11 +65,7 @@ pub fn refusal(refusal: &Refusal, hostname: &mail::Domain, not_authenticated_cod
 
 /// May this client connect?
 pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
-    let facts = ConnectionFacts {
-        client: context.client,
-        open: context.crowd.open,
-        open_from_client: context.crowd.open_from_client,
-    };
+    let facts = context.arrival;
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
     let decision =
         decide(&*gateway.world, &mut context.ledger, |ledger| policy::connection(&server.config.rules, &facts, ledger))
@@ -97,6 +101,7 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
             .await;
     match &decision.verdict {
         Ok(_) if !gateway.keeper.has_room() => Answer::Refuse(no_room(context)),
+        Ok(_) if gateway.memory.is_tight() => Answer::Refuse(no_memory(context)),
         Ok(_) => Answer::Proceed,
         Err(Refusal::NotAuthenticated { close: true }) => {
             Answer::Dismiss(refuse(context, Asked::Sender, &decision, Some(&sender.reverse_path), None))
@@ -171,6 +176,17 @@ pub(crate) fn utf8_header<W: World>(context: &Context<W>, sender: &ReversePath) 
 pub(crate) fn no_room<W: World>(context: &Context<W>) -> Reply {
     not_taken(context, "the spool has no room");
     Reply::later(52, 3, 1, "Insufficient system storage, try again later")
+}
+
+/// Memory is short; what is under way is finished first.
+pub(crate) fn no_memory<W: World>(context: &Context<W>) -> Reply {
+    not_taken(context, "memory is short");
+    Reply::later(52, 3, 1, "Insufficient system resources, try again later")
+}
+
+/// The reply to a client that comes while memory is short, and the reason's name.
+pub(crate) fn no_memory_at_the_door() -> (&'static str, Reply) {
+    (NO_MEMORY, Reply::later(21, 3, 2, "Insufficient system resources, try again later"))
 }
 
 /// Says to the log that a message was put off for a reason of our own.

@@ -241,6 +241,10 @@ impl Counters {
         match *event {
             Event::Listening { .. }
             | Event::Recovered { .. }
+            | Event::Lowered { .. }
+            | Event::AcceptFailed { .. }
+            | Event::Suppressed { .. }
+            | Event::HopPostponed { .. }
             | Event::Started
             | Event::NotBuried { .. }
             | Event::Stopping

@@ -21,12 +21,14 @@ use crate::session::caught;
 use crate::translate;
 use crate::world::World;
 use bytes::Bytes;
+use config::Rate;
 use link::{Link, Transferred};
 use mail::{Class, EnhancedStatus};
 use policy::Route;
 use queue::spool::{BodyReader, Location, ReadError};
 use queue::{ConnectionEnd, ConnectionId, Diagnosis, Ending, Envelope, Item, Outcome};
 use smtp::client::{Mail, Verdict};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -71,6 +73,8 @@ pub(crate) struct Carrier<W: World> {
     pub way: Arc<Way>,
     pub id: ConnectionId,
     pub connect_limit: Duration,
+    /// How slowly the next hop may take a message.
+    pub rate: Rate,
     /// The number of this connection of the way, so that load can be spread over its hosts.
     pub turn: usize,
     /// Ends the connection at once, whatever the next hop is at.
@@ -96,6 +100,7 @@ impl<W: World> Carrier<W> {
                 Some(open::Opened::Ready(link)) => self.carry_to_host(*link, first, jobs).await,
                 Some(open::Opened::Loop) => self.refuse(&conclude::own_loop(), first, jobs).await,
                 Some(open::Opened::Failed(error)) => ConnectionEnd::Failed { error },
+                Some(open::Opened::Exhausted(error)) => self.exhausted(error),
             },
             Route::None => self.refuse(&conclude::no_route(), first, jobs).await,
         }
@@ -115,6 +120,10 @@ impl<W: World> Carrier<W> {
             let attempt = caught(self.attempt(&mut link, &job));
             let Some(attempted) = self.unless_cut(attempt).await else { break };
             let attempted = attempted.unwrap_or_else(|| self.broken(&job));
+            if let Some(error) = attempted.exhausted {
+                self.unless_cut(link.quit()).await;
+                return self.exhausted(error);
+            }
             if attempted.stale {
                 break;
             }
@@ -142,6 +151,16 @@ impl<W: World> Carrier<W> {
         }
     }
 
+    /// This host has no descriptor left: nobody else's fault, and soon over.
+    fn exhausted(&self, error: Box<str>) -> ConnectionEnd {
+        self.gateway.recorder.record(&Event::HopPostponed {
+            server: &self.way.server,
+            hop: &self.way.name,
+            why: &error,
+        });
+        ConnectionEnd::Postponed { error }
+    }
+
     fn fault(&self) {
         self.gateway.recorder.record(&Event::Fault { place: "delivery", what: "panic; the connection was closed" });
     }
@@ -150,14 +169,14 @@ impl<W: World> Carrier<W> {
     fn broken(&self, job: &Job) -> Attempted {
         self.fault();
         let status = EnhancedStatus::new(Class::Transient, 3, 0);
-        Attempted { outcomes: same(job, Ending::Deferred, status, "internal error"), usable: false, stale: false }
+        Attempted::unusable(same(job, Ending::Deferred, status, "internal error"))
     }
 
     /// One message over an open connection: plan, transfer, outcome.
     async fn attempt(&self, link: &mut Link<W>, job: &Job) -> Attempted {
         if let Some(error) = &job.unreadable {
             let stale = matches!(error, ReadError::Gone);
-            return Attempted { outcomes: unreadable(job, error), usable: true, stale };
+            return Attempted { outcomes: unreadable(job, error), usable: true, stale, exhausted: exhausted(error) };
         }
         let content = Source::new(&self.gateway, job.envelope.trace.to_vec(), &job.content);
         match link.transfer(&self.gateway.world, mail(job), content).await {
@@ -165,11 +184,13 @@ impl<W: World> Carrier<W> {
                 outcomes: outcomes(job, finished.recipients, &link.hop, link.reports()),
                 usable: finished.usable,
                 stale: finished.stale,
+                exhausted: None,
             },
-            Transferred::Unreadable(error) => {
-                let stale = matches!(error, ReadError::Gone);
-                Attempted { outcomes: unreadable(job, &error), usable: false, stale }
-            }
+            Transferred::Unreadable(error) => Attempted {
+                stale: matches!(error, ReadError::Gone),
+                exhausted: exhausted(&error),
+                ..Attempted::unusable(unreadable(job, &error))
+            },
         }
     }
 
@@ -252,6 +273,22 @@ struct Attempted {
     usable: bool,
     /// The connection had died while it was idle; a fresh one may try at once.
     stale: bool,
+    /// This host had no descriptor left to read the message with.
+    exhausted: Option<Box<str>>,
+}
+
+impl Attempted {
+    fn unusable(outcomes: Vec<Outcome>) -> Attempted {
+        Attempted { outcomes, usable: false, stale: false, exhausted: None }
+    }
+}
+
+/// Why a message could not be read, if it was for want of a descriptor.
+fn exhausted(error: &ReadError) -> Option<Box<str>> {
+    match error {
+        ReadError::Disk(why) if why.kind() == io::ErrorKind::OutOfMemory => Some(error.to_string().into()),
+        _ => None,
+    }
 }
 
 /// The part of a message that goes this way, as the client sends it.

@@ -10,13 +10,15 @@ mod delete;
 mod settle;
 mod steady;
 mod view;
+mod ways;
 
 pub use administer::{Filter, QueueAnswer, QueueCommand};
 pub use view::{DestinationView, MessageView, QueueView, RecipientView};
 
 use crate::deliver::{self, Assignment, Carrier, Stored};
 use crate::keeper::Errand;
-use crate::plan::{self, Way};
+use crate::memory::{Held, QUEUED_OCTETS};
+use crate::plan;
 use crate::recall::{AtHand, Letter};
 use crate::world::World;
 use crate::{Gateway, Law};
@@ -33,6 +35,7 @@ use std::sync::Arc;
 use steady::Steady;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use ways::Ways;
 
 /// Orders that may wait.
 pub(crate) const ORDERS: usize = 4096;
@@ -127,7 +130,7 @@ pub(crate) struct Dispatcher<W: World> {
     orders: mpsc::Receiver<Order>,
     schedule: Schedule,
     clock: Steady,
-    ways: BTreeMap<DestinationId, Arc<Way>>,
+    ways: Ways,
     messages: Messages,
     /// What was last said of recipients, once each.
     diagnoses: Diagnoses,
@@ -140,6 +143,8 @@ pub(crate) struct Dispatcher<W: World> {
     outbox: VecDeque<Errand>,
     /// Octets of everything that is fresh.
     kept_octets: u64,
+    /// What the queue costs.
+    held: Held,
     /// Connections opened so far, by way.
     turns: BTreeMap<DestinationId, usize>,
     /// Whoever concludes a message holds a permit: an outage of days, or one command, ends thousands.
@@ -165,12 +170,13 @@ impl<W: World> Dispatcher<W> {
         let mut schedule = Schedule::new();
         schedule.set_total_connections(law.config.delivery.connections);
         let clock = Steady::new(gateway.world.now());
+        let held = gateway.memory.hold(0);
         let mut dispatcher = Dispatcher {
             gateway,
             orders,
             schedule,
             clock,
-            ways: BTreeMap::new(),
+            ways: Ways::default(),
             messages: Messages::with_capacity(recovered.len()),
             diagnoses,
             fresh: BTreeMap::new(),
@@ -178,6 +184,7 @@ impl<W: World> Dispatcher<W> {
             outdated: BTreeSet::new(),
             outbox: VecDeque::new(),
             kept_octets: 0,
+            held,
             turns: BTreeMap::new(),
             conclusions: Arc::new(Semaphore::new(CONCLUSIONS)),
             concluding: 0,
@@ -269,6 +276,7 @@ impl<W: World> Dispatcher<W> {
 
     /// Does what the schedule says; returns when to ask again.
     fn turn(&mut self) -> Option<Timestamp> {
+        self.held.set(self.messages.len() as u64 * QUEUED_OCTETS + self.kept_octets);
         loop {
             match self.schedule.next(self.clock.now()) {
                 Next::Attempt { connection, item } => self.open(connection, item),
@@ -292,7 +300,8 @@ impl<W: World> Dispatcher<W> {
         self.schedule_parts(law, id, since, since);
         let fresh = Fresh { envelope, body };
         let octets = fresh.octets();
-        if self.kept_octets + octets <= KEPT_OCTETS && !self.rests(id) {
+        let most = KEPT_OCTETS.min(self.gateway.memory.limit() / 4);
+        if self.kept_octets + octets <= most && !self.gateway.memory.is_tight() && !self.rests(id) {
             self.kept_octets += octets;
             self.fresh.insert(id, fresh);
         }
@@ -302,28 +311,17 @@ impl<W: World> Dispatcher<W> {
     fn schedule_parts(&mut self, law: &Law<W>, id: MessageId, since: Timestamp, due: Timestamp) {
         let now = self.clock.now();
         let Some(message) = self.messages.get(&id) else { return };
-        let server = message.brief.server().to_owned();
-        for (route, recipients) in plan::plan(&law.config, &message.brief) {
-            let destination = self.destination(law, &server, &route);
-            let Some(message) = self.messages.get(&id) else { return };
-            let item = Item { received: since, ..item(id, &message.brief, (destination, recipients), due) };
+        let server = message.brief.server();
+        let parts = plan::plan(&law.config, server, message.brief.pending(), |route| {
+            self.ways.destination(&mut self.schedule, &law.config, server, route)
+        });
+        for part in parts {
+            let item = Item { received: since, ..item(id, &message.brief, part, due) };
             if !self.schedule.admit(item, now) {
                 // A part of it is under way there; what this one adds must not be forgotten.
                 self.outdated.insert(id);
             }
         }
-    }
-
-    fn destination(&mut self, law: &Law<W>, server: &str, route: &policy::Route) -> DestinationId {
-        let name = plan::name(server, route);
-        if let Some(known) = self.schedule.find(&name)
-            && self.ways.contains_key(&known)
-        {
-            return known;
-        }
-        let id = self.schedule.destination(&name, plan::terms(&law.config));
-        self.ways.insert(id, Arc::new(plan::way(&law.config, server, route)));
-        id
     }
 
     /// Whether no part of a message will be attempted soon.
@@ -341,18 +339,21 @@ impl<W: World> Dispatcher<W> {
     /// Opens a connection for an item.
     fn open(&mut self, connection: ConnectionId, item: Item) {
         let destination = item.destination;
-        let (Some(way), Some(job)) = (self.ways.get(&destination).cloned(), self.job(&item)) else {
+        let (Some(way), Some(job)) = (self.ways.get(destination).cloned(), self.job(&item)) else {
             return self.vanished(connection, &item);
         };
         let (jobs, queue) = mpsc::channel(1);
         let cut = CancellationToken::new();
         let line = Line { destination, jobs: Some(jobs), cut: cut.clone(), carries: Some(item) };
         self.lines.insert(connection, line);
-        let connect_limit = self.gateway.law.load().config.delivery.connect_limit;
+        let (connect_limit, rate) = {
+            let delivery = &self.gateway.law.load().config.delivery;
+            (delivery.connect_limit, delivery.rate)
+        };
         let turn = self.turns.entry(destination).or_default();
         *turn = turn.wrapping_add(1);
         let gateway = self.gateway.clone();
-        let carrier = Carrier { gateway, way, id: connection, connect_limit, turn: *turn, cut };
+        let carrier = Carrier { gateway, way, id: connection, connect_limit, rate, turn: *turn, cut };
         self.gateway.tasks.spawn(deliver::connection(carrier, job, queue));
     }
 
@@ -512,9 +513,8 @@ impl<W: World> Dispatcher<W> {
         }
         // A part that waits while another part of its message is under way must still find its way.
         for item in self.schedule.items() {
-            if let Some(old) = old_ways.get(&item.destination) {
-                let way = || Arc::new(plan::way(&law.config, &old.server, &old.route));
-                self.ways.entry(item.destination).or_insert_with(way);
+            if let Some(old) = old_ways.get(item.destination) {
+                self.ways.keep(&law.config, item.destination, old);
             }
         }
         // A connection was opened by the old settings, TLS and all: it carries nothing more.

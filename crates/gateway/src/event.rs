@@ -67,6 +67,8 @@ impl Reported {
 pub(crate) enum Event<'a> {
     /// A listening socket is open.
     Listening { server: &'a str, address: SocketAddr },
+    /// A limit of the settings was lowered to what the system gives us.
+    Lowered { what: &'a str },
     /// The spool has been read.
     Recovered { messages: usize, damaged: usize },
     /// The gateway takes mail from now on.
@@ -77,6 +79,8 @@ pub(crate) enum Event<'a> {
     Reloaded,
     /// New settings were refused; the old ones stay.
     ReloadRefused { why: &'a str },
+    /// A socket could not accept, so many times since this was said last: no descriptor is left, say.
+    AcceptFailed { why: &'a str, times: u64 },
     /// A client connected.
     Connected { server: &'a str, client: IpAddr },
     /// A session ended.
@@ -92,6 +96,8 @@ pub(crate) enum Event<'a> {
         recipient: Option<&'a Mailbox>,
         why: &'a [String],
     },
+    /// Refusals at the door that were counted and not written, because there were too many a second.
+    Suppressed { server: &'a str, reason: &'static str, lines: u64 },
     /// The session noticed something about its client.
     Noted { server: &'a str, client: IpAddr, note: &'static str },
     /// The link was secured by TLS.
@@ -114,6 +120,8 @@ pub(crate) enum Event<'a> {
     HopConnected { server: &'a str, hop: &'a str },
     /// A next hop could not be reached, or would not have us.
     HopRefused { server: &'a str, hop: &'a str, why: &'a str },
+    /// A connection to a next hop waits for a descriptor of our own.
+    HopPostponed { server: &'a str, hop: &'a str, why: &'a str },
     /// A connection to a next hop is closed.
     HopDisconnected { server: &'a str, hop: &'a str },
     /// What became of one recipient in one attempt.
@@ -161,14 +169,17 @@ impl Event<'_> {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Event::Listening { .. } => "listening",
+            Event::Lowered { .. } => "limit-lowered",
             Event::Recovered { .. } => "recovered",
             Event::Started => "started",
             Event::Stopping => "stopping",
             Event::Reloaded => "reloaded",
             Event::ReloadRefused { .. } => "reload-refused",
+            Event::AcceptFailed { .. } => "accept-failed",
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
             Event::Refused { .. } => "refused",
+            Event::Suppressed { .. } => "suppressed",
             Event::Noted { .. } => "noted",
             Event::Secured { .. } => "secured",
             Event::NotSecured { .. } => "not-secured",
@@ -176,6 +187,7 @@ impl Event<'_> {
             Event::NotTaken { .. } => "not-taken",
             Event::HopConnected { .. } => "hop-connected",
             Event::HopRefused { .. } => "hop-refused",
+            Event::HopPostponed { .. } => "hop-postponed",
             Event::HopDisconnected { .. } => "hop-disconnected",
             Event::Outcome { ending, .. } => match ending {
                 Ending::Delivered => "delivered",
@@ -221,6 +233,10 @@ impl Event<'_> {
                 to.number("damaged", damaged as u64);
             }
             Event::ReloadRefused { why } | Event::SpoolFailed { why } => to.field("why", &why),
+            Event::AcceptFailed { why, times } => {
+                to.field("why", &why);
+                to.number("times", times);
+            }
             Event::Connected { server, client } => session(to, server, client),
             Event::Disconnected { server, client, messages, lasted } => {
                 session(to, server, client);
@@ -239,6 +255,11 @@ impl Event<'_> {
                     to.field("to", recipient);
                 }
                 to.list("rules", why);
+            }
+            Event::Suppressed { server, reason, lines } => {
+                to.field("server", &server);
+                to.field("reason", &reason);
+                to.number("lines", lines);
             }
             Event::Noted { server, client, note } => {
                 session(to, server, client);
@@ -268,7 +289,7 @@ impl Event<'_> {
                 to.field("server", &server);
                 to.field("hop", &hop);
             }
-            Event::HopRefused { server, hop, why } => {
+            Event::HopRefused { server, hop, why } | Event::HopPostponed { server, hop, why } => {
                 to.field("server", &server);
                 to.field("hop", &hop);
                 to.field("why", &why);
@@ -304,7 +325,7 @@ impl Event<'_> {
                 to.field("command", &command);
                 to.number("touched", touched as u64);
             }
-            Event::Damaged { what } => to.field("what", &what),
+            Event::Damaged { what } | Event::Lowered { what } => to.field("what", &what),
             Event::Fault { place, what } => {
                 to.field("place", &place);
                 to.field("what", &what);

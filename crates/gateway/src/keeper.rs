@@ -5,6 +5,9 @@
 //! a failed flush new mail is refused until the spool goes on in a fresh segment, and what had been
 //! accepted is still delivered.
 
+#[cfg(test)]
+mod tests;
+
 use crate::dispatch::{Admitted, Order};
 use crate::stop::Signal;
 use crate::timer::Timer;

@@ -9,14 +9,19 @@
 mod answer;
 mod conclude;
 mod counters;
+mod crowd;
 mod deliver;
 mod dispatch;
 mod event;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inbox;
 mod keeper;
 mod listener;
 mod lookups;
+mod memory;
 mod note;
+mod pace;
 mod plan;
 mod recall;
 mod receive;
@@ -24,6 +29,7 @@ mod recorder;
 mod session;
 mod start;
 mod stop;
+mod throttle;
 mod timer;
 mod translate;
 pub mod world;
@@ -38,11 +44,13 @@ pub use start::{Control, Handle, StartError};
 use arc_swap::ArcSwap;
 use config::Config;
 use keeper::KeeperHandle;
+use memory::Memory;
 use queue::Bodies;
 use queue::spool::{Ids, Reader};
 use recorder::Recorder;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use stop::Stop;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -81,6 +89,10 @@ pub struct Gateway<W: World> {
     ids: Ids,
     reader: Reader<W::Disk>,
     bodies: Bodies<W::Disk>,
+    /// What everything together holds in memory.
+    memory: Arc<Memory>,
+    /// Open sessions of all virtual servers.
+    sessions: AtomicU32,
     /// Where we listen, so that nothing is ever delivered to ourselves.
     listening: ArcSwap<Vec<SocketAddr>>,
     tasks: TaskTracker,

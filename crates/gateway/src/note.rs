@@ -3,7 +3,7 @@
 use smtp::server::Note;
 
 /// All of them.
-pub(crate) const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 19] = [
     "too-big",
     "too-big-declared",
     "header-too-big",
@@ -22,6 +22,7 @@ pub(crate) const NAMES: [&str; 18] = [
     "unknown-mechanism",
     "tls-needed",
     "expired",
+    "too-slow",
 ];
 
 /// The name of one.
@@ -46,6 +47,7 @@ pub(crate) fn name(note: Note) -> &'static str {
         Note::UnknownMechanism => 15,
         Note::TlsNeeded => 16,
         Note::Expired => 17,
+        Note::TooSlow => 18,
     };
     NAMES[at]
 }

@@ -4,8 +4,9 @@
 //! its source address, its counters. Recipients with the same way share one transaction.
 
 use config::{Config, OutboundTls, ServerDelivery};
+use mail::Mailbox;
 use policy::{Route, Target};
-use queue::{Brief, Places, Retry, Terms};
+use queue::{DestinationId, Places, Retry, Terms};
 use std::fmt::Write;
 
 /// One way out of the gateway.
@@ -21,24 +22,25 @@ pub(crate) struct Way {
     pub delivery: ServerDelivery,
 }
 
-/// Sorts the recipients that are still to be attempted by the way they go. No route is a way too: it
-/// leads nowhere, and who goes it is told so.
+/// Sorts recipients, each with its place in the envelope, by the destination they go to. No route is a
+/// way too: it leads nowhere, and who goes it is told so.
 #[must_use]
-pub(crate) fn plan(config: &Config, brief: &Brief) -> Vec<(Route, Places)> {
-    let server = brief.server();
-    let mut ways: Vec<(String, Route, Vec<usize>)> = Vec::new();
-    for (place, forward_path) in brief.pending() {
+pub(crate) fn plan(
+    config: &Config,
+    server: &str,
+    recipients: impl Iterator<Item = (usize, Mailbox)>,
+    mut destination: impl FnMut(&Route) -> DestinationId,
+) -> Vec<(DestinationId, Places)> {
+    let mut parts: Vec<(DestinationId, Vec<usize>)> = Vec::new();
+    for (place, forward_path) in recipients {
         let decision = policy::route(&config.routing, server, &forward_path);
-        let route = decision.verdict.unwrap_or(Route::None);
-        // By name, as destinations are: the same hosts may stand in several rules, and a second part
-        // of a message for one destination would take the place of the first.
-        let name = name(server, &route);
-        match ways.iter_mut().find(|(known, ..)| *known == name) {
-            Some((.., places)) => places.push(place),
-            None => ways.push((name, route, vec![place])),
+        let to = destination(&decision.verdict.unwrap_or(Route::None));
+        match parts.iter_mut().find(|(known, _)| *known == to) {
+            Some((_, places)) => places.push(place),
+            None => parts.push((to, vec![place])),
         }
     }
-    ways.into_iter().map(|(_, route, places)| (route, places.into_iter().collect())).collect()
+    parts.into_iter().map(|(to, places)| (to, places.into_iter().collect())).collect()
 }
 
 /// The way a route makes for the mail of a virtual server.

@@ -7,6 +7,7 @@ use crate::answer::{self, not_taken, refuse};
 use crate::event::{Asked, Event};
 use crate::keeper::NotCommitted;
 use crate::lookups::decide;
+use crate::memory::{ARRIVING_OCTETS, Held};
 use crate::session::Context;
 use crate::world::World;
 use mail::{Hop, Protocol, Reply};
@@ -18,12 +19,18 @@ use smtp::server::{Answer, Hello, Transaction};
 use std::io;
 use std::sync::Arc;
 
+/// What a message that has a file of its own, or comes while memory is short, holds in memory at the most
+/// before it is written.
+const SPILL_BYTES: u64 = 32 * 1024;
+
 /// A message that is arriving.
 pub(crate) struct Incoming<W: World> {
     id: MessageId,
     draft: Draft,
     file: Option<BodyFile<W::Disk>>,
-    /// The disk failed under it; the message is read on to its end and then put off.
+    /// What it costs.
+    held: Held,
+    /// The disk failed under it, or memory ran out; the message is read on to its end and then put off.
     failed: Option<io::Error>,
 }
 
@@ -36,21 +43,34 @@ impl<W: World> std::fmt::Debug for Incoming<W> {
 /// Takes octets of the message that is arriving. A large one goes on into a file of its own.
 pub(crate) async fn draft<W: World>(context: &mut Context<W>, octets: &[u8]) {
     let gateway = context.gateway.clone();
-    let incoming = context.incoming.get_or_insert_with(|| begin(&gateway.ids));
+    let incoming = context.incoming.get_or_insert_with(|| begin(&gateway));
     if incoming.failed.is_some() {
         return;
     }
+    if gateway.memory.is_full() {
+        return incoming.fail(io::ErrorKind::OutOfMemory.into());
+    }
     incoming.draft.push(octets);
-    if incoming.draft.held_bytes() > gateway.bodies.limit_bytes() {
+    let limit =
+        if incoming.file.is_some() || gateway.memory.is_tight() { SPILL_BYTES } else { gateway.bodies.limit_bytes() };
+    if incoming.draft.held_bytes() > limit {
         incoming.spill(&gateway).await;
     }
+    incoming.held.set(ARRIVING_OCTETS + incoming.draft.held_bytes());
 }
 
-fn begin<W: World>(ids: &queue::spool::Ids) -> Incoming<W> {
-    Incoming { id: ids.next(), draft: Draft::new(), file: None, failed: None }
+fn begin<W: World>(gateway: &crate::Gateway<W>) -> Incoming<W> {
+    let held = gateway.memory.hold(ARRIVING_OCTETS);
+    Incoming { id: gateway.ids.next(), draft: Draft::new(), file: None, held, failed: None }
 }
 
 impl<W: World> Incoming<W> {
+    /// Gives up what has arrived; what is still to come is read and dropped.
+    fn fail(&mut self, error: io::Error) {
+        (self.draft, self.file, self.failed) = (Draft::new(), None, Some(error));
+        self.held.set(0);
+    }
+
     /// Moves what is in memory into the message's file.
     async fn spill(&mut self, gateway: &crate::Gateway<W>) {
         let (bodies, id) = (gateway.bodies.clone(), self.id);
@@ -68,20 +88,21 @@ impl<W: World> Incoming<W> {
         self.draft = draft;
         match written {
             Ok(file) => self.file = Some(file),
-            Err(error) => self.failed = Some(error),
+            Err(error) => self.fail(error),
         }
     }
 
     /// The whole body; durable already when it has a file of its own.
-    async fn finish(self, gateway: &crate::Gateway<W>) -> io::Result<Body> {
+    async fn finish(self, gateway: &crate::Gateway<W>) -> io::Result<(Body, Held)> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         let (draft, file) = (self.draft, self.file);
-        match file {
-            None => Ok(draft.finish()),
-            Some(file) => gateway.world.blocking(move || file.finish(draft)).await,
-        }
+        let body = match file {
+            None => draft.finish(),
+            Some(file) => gateway.world.blocking(move || file.finish(draft)).await?,
+        };
+        Ok((body, self.held))
     }
 }
 
@@ -92,9 +113,10 @@ pub(crate) async fn receive<W: World>(
     transaction: Transaction,
 ) -> Answer {
     let gateway = context.gateway.clone();
-    let incoming = context.incoming.take().unwrap_or_else(|| begin(&gateway.ids));
+    let incoming = context.incoming.take().unwrap_or_else(|| begin(&gateway));
     let id = incoming.id;
-    let body = match incoming.finish(&gateway).await {
+    // Held until the dispatcher has it in its own account.
+    let (body, _held) = match incoming.finish(&gateway).await {
         Ok(body) => body,
         Err(error) => return Answer::Refuse(disk_failed(context, &error)),
     };
@@ -216,7 +238,7 @@ fn put_off<W: World>(context: &Context<W>, why: NotCommitted) -> Reply {
 fn disk_failed<W: World>(context: &Context<W>, error: &io::Error) -> Reply {
     not_taken(context, &error.to_string());
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => {
             Reply::later(52, 3, 1, "Insufficient system storage, try again later")
         }
         _ => Reply::later(51, 3, 0, "The message could not be stored, try again later"),

@@ -54,6 +54,11 @@ impl<W: World> Recorder<W> {
         }
     }
 
+    /// Something happened that is not worth a line this time; it counts all the same.
+    pub(crate) fn count(&self, event: &Event<'_>) {
+        self.counters.fold(event);
+    }
+
     /// The counters.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters

@@ -6,14 +6,17 @@
 use crate::answer;
 use crate::event::Event;
 use crate::inbox::Inbox;
+use crate::memory::{Held, SESSION_OCTETS, TLS_OCTETS};
+use crate::pace::Pace;
 use crate::receive::{self, Incoming};
 use crate::stop::Ear;
 use crate::timer::Timer;
 use crate::world::World;
 use crate::{Gateway, Law, Server};
+use config::Rate;
 use mail::{Identity, Ledger, Mailbox};
-use policy::Admission;
-use smtp::server::{Answer, Output, Question, Session as Protocol, TlsFacts, Transaction};
+use policy::{Admission, ConnectionFacts};
+use smtp::server::{Answer, Note, Output, Question, Session as Protocol, TlsFacts, Transaction};
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -24,7 +27,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 /// Replies are sent at the latest when so many octets wait; a client that never reads costs no more.
-const OUT_OCTETS: usize = 16 * 1024;
+const OUT_OCTETS: usize = 8 * 1024;
 /// Space for replies that is kept while a session waits.
 const OUT_KEPT_OCTETS: usize = 1024;
 
@@ -33,15 +36,6 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client that still talks is heard out after the last reply, and how much of it.
 const HEAR_OUT_LIMIT: Duration = Duration::from_millis(500);
 const HEAR_OUT_OCTETS: usize = 256 * 1024;
-
-/// How many sessions the virtual server had when this one came in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Crowd {
-    /// In all.
-    pub open: u32,
-    /// From the same address.
-    pub open_from_client: u32,
-}
 
 /// A recipient that policy has accepted.
 #[derive(Debug)]
@@ -59,7 +53,8 @@ pub(crate) struct Context<W: World> {
     pub law: Arc<Law<W>>,
     pub server: Arc<Server<W>>,
     pub client: IpAddr,
-    pub crowd: Crowd,
+    /// Who was inside when the client came.
+    pub arrival: ConnectionFacts,
     pub admission: Admission,
     pub ledger: Ledger,
     /// Who the client has proved to be.
@@ -74,6 +69,14 @@ pub(crate) struct Context<W: World> {
     pub submitted: usize,
     /// Messages taken in this session.
     pub messages: u32,
+}
+
+impl<W: World> Context<W> {
+    /// Says to the log what was noticed about the client.
+    fn note(&self, note: Note) {
+        let (server, client) = (&*self.server.config.name, self.client);
+        self.gateway.recorder.record(&Event::Noted { server, client, note: crate::note::name(note) });
+    }
 }
 
 /// What the driver has to do after an output was performed.
@@ -101,9 +104,9 @@ pub(crate) async fn run<W: World>(
     law: Arc<Law<W>>,
     server: Arc<Server<W>>,
     stream: W::Stream,
-    client: IpAddr,
-    crowd: Crowd,
+    arrival: ConnectionFacts,
 ) {
+    let client = arrival.client;
     let presence = Presence::new(&gateway, &server, client);
     let protocol = Protocol::new(server.config.session.clone());
     let context = Context {
@@ -111,7 +114,7 @@ pub(crate) async fn run<W: World>(
         law,
         server,
         client,
-        crowd,
+        arrival,
         admission: Admission::Admitted,
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
@@ -129,6 +132,8 @@ pub(crate) async fn run<W: World>(
         soft_stop: gateway.stop.soft.ear(),
         hard_stop: gateway.stop.hard.ear(),
         patience: Patience::new(context.server.config.session_limit),
+        pace: Pace::default(),
+        held: gateway.memory.hold(SESSION_OCTETS),
         context,
     };
     // A peer that breaks the connection is everyday life, and the session's end either way.
@@ -162,6 +167,9 @@ struct Driver<W: World> {
     soft_stop: Ear,
     hard_stop: Ear,
     patience: Patience,
+    pace: Pace,
+    /// What the session itself costs.
+    held: Held,
     context: Context<W>,
 }
 
@@ -172,17 +180,19 @@ impl<W: World> Driver<W> {
             self.inbox.glance(stream).await?;
         }
         loop {
+            let in_body = self.protocol.in_body();
             let (used, output) = self.protocol.poll(self.inbox.unread());
             let next = perform(output, &mut self.out, &mut self.context).await;
             self.inbox.consume(used);
-            if used > 0 {
-                self.patience.progress();
+            if in_body {
+                self.pace.octets += used as u64;
             }
             match next {
                 Next::Poll if self.out.len() >= OUT_OCTETS => self.flush().await?,
                 Next::Poll => {}
                 Next::Answer(answer) => self.protocol.answer(answer),
                 Next::Receive(transaction) => {
+                    self.pace = Pace::default();
                     let answer = receive::receive(&mut self.context, self.protocol.hello(), transaction).await;
                     self.protocol.answer(answer);
                 }
@@ -212,18 +222,23 @@ impl<W: World> Driver<W> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let limit = self.protocol.patience();
+        // The whole of the replies, not each piece that the client deigns to take.
+        let limit = self.context.server.config.rate.allows(self.out.len() as u64);
+        let deadline = now() + limit.unwrap_or(self.protocol.patience());
         tokio::select! {
             biased;
             written = async {
                 stream.write_all(&self.out).await?;
                 stream.flush().await
             } => written?,
-            () = self.patience.over(limit) => return Err(io::ErrorKind::TimedOut.into()),
+            () = self.patience.over(deadline) => {
+                self.context.note(Note::TooSlow);
+                return Err(io::ErrorKind::TimedOut.into());
+            }
         }
         self.out.clear();
         self.out.shrink_to(OUT_KEPT_OCTETS);
-        self.patience.progress();
+        self.patience.restart();
         Ok(())
     }
 
@@ -231,19 +246,28 @@ impl<W: World> Driver<W> {
     async fn wait(&mut self) -> io::Result<bool> {
         let Some(stream) = &mut self.stream else { return Ok(false) };
         let stopping = if self.protocol.in_transaction() { &mut self.hard_stop } else { &mut self.soft_stop };
+        let silence = self.patience.silence(&self.protocol);
+        let slowness = too_slow_at(&mut self.pace, &self.protocol, &self.context.server.config.rate);
+        let began = slowness.map(|_| now());
         // Bytes come last: a client that never pauses would never be told to go.
         let waited = tokio::select! {
             biased;
             () = stopping.heard() => Waited::Stopping,
-            () = self.patience.over(self.protocol.patience()) => Waited::Expired,
+            () = self.patience.over(slowness.map_or(silence, |slowness| slowness.min(silence))) => Waited::Expired,
             read = self.inbox.fill(stream) => match read? {
                 0 => Waited::Closed,
                 _ => Waited::Bytes,
             },
         };
+        if let Some(began) = began {
+            self.pace.waited += began.elapsed();
+        }
         match waited {
             Waited::Bytes => {}
             Waited::Closed => return Ok(false),
+            Waited::Expired if slowness.is_some_and(|slowness| slowness < silence && slowness <= now()) => {
+                self.protocol.dragged();
+            }
             Waited::Expired => self.protocol.expired(),
             Waited::Stopping => self.protocol.shut(),
         }
@@ -253,6 +277,7 @@ impl<W: World> Driver<W> {
     /// The TLS handshake; `false` when it failed, and nothing is read in the clear again.
     async fn secure(&mut self) -> io::Result<bool> {
         let Context { gateway, server, client, secured, .. } = &mut self.context;
+        self.held.set(SESSION_OCTETS + TLS_OCTETS);
         let (Some(stream), Some(certificate)) = (self.stream.take(), &server.certificate) else { return Ok(false) };
         self.inbox.clear();
         let handshake = gateway.world.secure_server(stream, certificate);
@@ -321,12 +346,7 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
             Next::Poll
         }
         Output::Note(note) => {
-            let event = Event::Noted {
-                server: &context.server.config.name,
-                client: context.client,
-                note: crate::note::name(note),
-            };
-            context.gateway.recorder.record(&event);
+            context.note(note);
             Next::Poll
         }
         Output::Ask(Question::Connection) => Next::Answer(answer::connection(context).await),
@@ -343,34 +363,60 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
     }
 }
 
+/// When a session is first looked at, unless something is due before: most have ended by then, and
+/// their timer was never touched.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
+
 /// How long the session may go on without progress, and in all.
 struct Patience {
     timer: Timer,
-    since: Instant,
-    /// There has been progress since then; the clock is read when somebody waits.
-    progress: bool,
+    /// When the client last did something useful, and the session's count of such things then.
+    since: (Instant, u64),
+    /// Replies were taken since then; the clock is read when somebody waits.
+    restarted: bool,
     end: Instant,
 }
 
 impl Patience {
     fn new(session_time: Duration) -> Patience {
-        let since = Instant::now();
-        let end = since + session_time;
-        Patience { timer: Timer::new(end), since, progress: false, end }
+        let now = now();
+        let timer = Timer::new(now + session_time.min(FIRST_LOOK));
+        Patience { timer, since: (now, 0), restarted: false, end: now + session_time }
     }
 
-    /// A whole command was used up, or replies were taken.
-    fn progress(&mut self) {
-        self.progress = true;
+    /// Replies were taken.
+    fn restart(&mut self) {
+        self.restarted = true;
     }
 
-    /// Returns when nothing has happened for `limit`, or the session has lasted too long.
-    async fn over(&mut self, limit: Duration) {
-        if std::mem::take(&mut self.progress) {
-            self.since = Instant::now();
+    /// When silence has lasted too long, or the session has. Octets alone do not break it.
+    fn silence(&mut self, protocol: &Protocol) -> Instant {
+        let progress = protocol.progress();
+        if std::mem::take(&mut self.restarted) || self.since.1 != progress {
+            self.since = (now(), progress);
         }
-        self.timer.until((self.since + limit).min(self.end)).await;
+        (self.since.0 + protocol.patience()).min(self.end)
     }
+
+    /// Returns at `deadline`.
+    async fn over(&mut self, deadline: Instant) {
+        self.timer.until(deadline).await;
+    }
+}
+
+/// When the client will have been too slow, if it sends content and must keep to a rate.
+fn too_slow_at(pace: &mut Pace, protocol: &Protocol, rate: &Rate) -> Option<Instant> {
+    if !protocol.in_body() {
+        if !protocol.in_transaction() {
+            *pace = Pace::default();
+        }
+        return None;
+    }
+    Some(now() + pace.left(rate)?)
+}
+
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Says that a session is here, and, however it ends, that it is gone.

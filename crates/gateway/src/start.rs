@@ -8,8 +8,9 @@ use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
 use crate::keeper::Keeper;
 use crate::listener::{Door, Listening};
+use crate::memory::Memory;
 use crate::recorder::{LogForm, Recorder};
-use crate::world::World;
+use crate::world::{Resources, World};
 use crate::{Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
 use arc_swap::ArcSwap;
 use config::{Config, LogFormat};
@@ -19,6 +20,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -94,6 +96,8 @@ impl<W: World> Handle<W> {
     /// # Errors
     /// [`StartError`]; nothing is listening and nothing was taken.
     pub async fn start(world: Arc<W>, config: Config, salt: u64) -> Result<Handle<W>, StartError> {
+        let resources = world.resources();
+        let (config, lowered) = fit(config, &resources);
         let law = Arc::new(read_law(&*world, config)?);
         let sockets = listen(&*world, &law.config, &BTreeMap::new()).await?;
         let disk = world
@@ -101,12 +105,14 @@ impl<W: World> Handle<W> {
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let settings = SpoolSettings { salt, ..law.config.queue.spool.clone() };
         let (spool, recovery) = world.blocking(move || Spool::open(disk, settings)).await.map_err(StartError::Spool)?;
-        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool);
+        let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, memory);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
             .record(&Event::Recovered { messages: recovery.messages.len(), damaged: recovery.damages.len() });
         say_damages(&gateway, &recovery);
+        say_lowered(&gateway, &lowered);
         gateway.tasks.spawn(Dispatcher::new(gateway.clone(), orders, recovery.messages, recovery.diagnoses).run());
         gateway.recorder.record(&Event::Started);
         Ok(Handle { gateway, doors, keeper_ended })
@@ -133,10 +139,14 @@ impl<W: World> Handle<W> {
             gateway.recorder.record(&Event::ReloadRefused { why: &error.to_string() });
             error
         };
+        let resources = gateway.world.resources();
+        let (config, lowered) = fit(config, &resources);
         let law = read_law(&*gateway.world, config).map_err(refused)?;
         let sockets = listen(&*gateway.world, &law.config, &self.doors).await.map_err(refused)?;
         let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
         gateway.recorder.counters().know(&names);
+        gateway.memory.set_limit(memory_limit(&law.config, &resources));
+        say_lowered(gateway, &lowered);
         gateway.law.store(Arc::new(law));
         self.doors.retain(|name, _| names.contains(name));
         let doors = std::mem::take(&mut self.doors);
@@ -220,6 +230,52 @@ impl<W: World> Control<W> {
     }
 }
 
+/// Descriptors that are not for connections: listening sockets, the spool, the log, look-ups.
+const OWN_DESCRIPTORS: u64 = 32;
+
+/// The settings with as many connections as there are descriptors for, and what was lowered. Of
+/// what is left, five eighths are for sessions, a quarter for next hops, the rest for the files of large
+/// messages.
+fn fit(mut config: Config, resources: &Resources) -> (Config, Vec<String>) {
+    let mut lowered = Vec::new();
+    let Some(descriptors) = resources.descriptors else { return (config, lowered) };
+    let left = u32::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX);
+    let (sessions, hops) = ((left / 8 * 5).max(1), (left / 4).max(1));
+    let wanted = config.servers.iter().map(|server| {
+        let limits = &server.rules.limits;
+        limits.connections_in_all.unwrap_or(u32::MAX).min(limits.connections.unwrap_or(u32::MAX))
+    });
+    if let Some(wanted) = wanted.max().filter(|wanted| *wanted > sessions) {
+        let wanted = if wanted == u32::MAX { "unlimited".to_owned() } else { wanted.to_string() };
+        lowered.push(format!(
+            "sessions at a time: {sessions} instead of {wanted}, as there are {descriptors} descriptors"
+        ));
+        for server in &mut config.servers {
+            Arc::make_mut(&mut server.rules).limits.connections_in_all = Some(sessions);
+        }
+    }
+    let delivery = &mut config.delivery;
+    if delivery.connections > hops {
+        let wanted = delivery.connections;
+        lowered.push(format!(
+            "outgoing connections at a time: {hops} instead of {wanted}, as there are {descriptors} descriptors"
+        ));
+        delivery.connections = hops;
+        delivery.connections_per_domain = delivery.connections_per_domain.min(hops);
+    }
+    (config, lowered)
+}
+
+fn memory_limit(config: &Config, resources: &Resources) -> u64 {
+    config.memory_bytes.unwrap_or(resources.memory_bytes)
+}
+
+fn say_lowered<W: World>(gateway: &Gateway<W>, lowered: &[String]) {
+    for what in lowered {
+        gateway.recorder.record(&Event::Lowered { what });
+    }
+}
+
 fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
     let mut servers = Vec::with_capacity(config.servers.len());
     for server in &config.servers {
@@ -274,7 +330,7 @@ fn find<W: World>(open: &BTreeMap<Box<str>, Door<W>>, server: &str, wanted: Sock
 type Assembled<W> = (Arc<Gateway<W>>, mpsc::Receiver<Order>, mpsc::Receiver<()>);
 
 /// Puts the parts together and starts the keeper.
-fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>) -> Assembled<W> {
+fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>, memory: Memory) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
         LogFormat::Text => LogForm::Text,
@@ -300,6 +356,8 @@ fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>) -
         ids,
         reader,
         bodies,
+        memory: Arc::new(memory),
+        sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
         tasks: TaskTracker::new(),
         stop,

@@ -22,6 +22,17 @@ pub enum Verify {
     Name,
 }
 
+/// What the system gives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// Memory it may use in all, in octets.
+    pub memory_bytes: u64,
+    /// Memory it uses now.
+    pub resident_bytes: u64,
+    /// Descriptors it may have open; `None` when there is no limit worth speaking of.
+    pub descriptors: Option<u64>,
+}
+
 /// A file that is being given its content piece by piece; `None` is the end.
 pub type Pieces = Box<dyn FnMut() -> io::Result<Option<Bytes>> + Send>;
 
@@ -48,13 +59,15 @@ pub trait World: Send + Sync + 'static {
     /// Waits for the next connection.
     ///
     /// # Errors
-    /// A connection that died before it was taken, or no descriptor left; the caller waits and goes on.
+    /// A connection that died before it was taken, or (`OutOfMemory`) no descriptor or buffer left; the
+    /// caller waits and goes on.
     fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
     /// Opens a connection, from `source` if one is given.
     ///
     /// # Errors
-    /// Whatever the system says; there is no time limit here, the caller sets one.
+    /// Whatever the system says; `OutOfMemory` when this host has no descriptor or buffer left, which
+    /// says nothing about the next hop. There is no time limit here, the caller sets one.
     fn connect(&self, to: SocketAddr, source: Option<IpAddr>) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     /// Whether connecting to `address` would reach this host itself.
@@ -100,7 +113,8 @@ pub trait World: Send + Sync + 'static {
     /// renamed, and the directory flushed. A file of that name is replaced.
     ///
     /// # Errors
-    /// The directory is missing or full, or `pieces` failed; nothing is left behind.
+    /// The directory is missing or full, `pieces` failed, or (`OutOfMemory`) no descriptor is left;
+    /// nothing is left behind.
     fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Does something that may wait for a disk, away from the tasks that must not.
@@ -109,6 +123,9 @@ pub trait World: Send + Sync + 'static {
     /// Gives the keeper of the spool a place to run until it is done: a thread of its own, or a
     /// task where there is only one thread.
     fn run_keeper(&self, keeper: crate::Keeper<Self::Disk>);
+
+    /// What the system gives the process, as it is now.
+    fn resources(&self) -> Resources;
 
     /// Whether a person is looking at the log.
     fn has_terminal(&self) -> bool;

@@ -41,7 +41,7 @@ fn measure(title: &str, entry: &dyn Fn(u16) -> Match, client: &str) {
     let from = ReversePath::Mailbox("x@there.test".parse().unwrap());
     let start = Instant::now();
     for _ in 0..ROUNDS {
-        let facts = ConnectionFacts { client, open: 7, open_from_client: 0 };
+        let facts = ConnectionFacts { client, open_in_all: 7, open: 7, open_from_client: 0, open_from_network: 0 };
         let connected = policy::connection(black_box(&rules), &facts, &ledger).unwrap();
         let identity = &Identity::Anonymous;
         let admission = black_box(connected).verdict.unwrap();
@@ -84,6 +84,10 @@ fn settings(book: &mut RuleBook, entry: &dyn Fn(u16) -> Match) -> (Rules, Routin
             connections_rule: rule,
             connections_per_address: Some(20),
             connections_per_address_rule: rule,
+            connections_per_network: Some(100),
+            connections_per_network_rule: rule,
+            connections_in_all: Some(1_000),
+            connections_in_all_rule: rule,
             hop_count: 30,
             hop_count_rule: rule,
         },

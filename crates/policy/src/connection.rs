@@ -19,6 +19,17 @@ pub enum Admission {
     MustAuthenticate,
 }
 
+/// Whether one session more is too many: the part of [`connection`] that needs no look-up, for whoever
+/// must turn away many at little cost.
+#[must_use]
+pub fn room(rules: &Rules, facts: &ConnectionFacts) -> Decision<()> {
+    let mut trace = Trace::new();
+    match rules.limits.one_more(facts, &mut trace) {
+        Ok(()) => Decision::granted((), trace),
+        Err(refusal) => Decision::refused(refusal, trace),
+    }
+}
+
 /// Judges a client that has just connected.
 ///
 /// # Errors

@@ -125,6 +125,8 @@ pub enum Refusal {
     TooManyConnections,
     /// The client's address has as many sessions as it may have.
     TooManyFromAddress,
+    /// Its network has as many sessions as it may have.
+    TooManyFromNetwork,
     /// The client has not authenticated and would have to.
     NotAuthenticated {
         /// The session ends with this reply: connection control would not have let the client in
@@ -159,7 +161,10 @@ impl Refusal {
     #[must_use]
     pub fn is_later(&self) -> bool {
         match self {
-            Refusal::TooManyConnections | Refusal::TooManyFromAddress | Refusal::CouldNotFindOut => true,
+            Refusal::TooManyConnections
+            | Refusal::TooManyFromAddress
+            | Refusal::TooManyFromNetwork
+            | Refusal::CouldNotFindOut => true,
             Refusal::ConnectionListed
             | Refusal::ConnectionNotListed
             | Refusal::NotAuthenticated { .. }
@@ -180,6 +185,7 @@ impl fmt::Display for Refusal {
             Refusal::ConnectionNotListed => f.write_str("connection refused: the client is not listed"),
             Refusal::TooManyConnections => f.write_str("too many connections to this virtual server"),
             Refusal::TooManyFromAddress => f.write_str("too many connections from this address"),
+            Refusal::TooManyFromNetwork => f.write_str("too many connections from this network"),
             Refusal::NotAuthenticated { close: false } => f.write_str("not authenticated"),
             Refusal::NotAuthenticated { close: true } => f.write_str("not authenticated, session ends"),
             Refusal::RelayDenied { recipient } => write!(f, "relay denied for {recipient}"),

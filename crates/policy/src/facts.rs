@@ -9,10 +9,14 @@ use std::net::IpAddr;
 pub struct ConnectionFacts {
     /// Its address; an IPv4-mapped one counts as the IPv4 address.
     pub client: IpAddr,
-    /// Sessions now open on this virtual server, without this one.
+    /// Sessions now open on all virtual servers, without this one.
+    pub open_in_all: u32,
+    /// Those of them on this virtual server.
     pub open: u32,
-    /// Those of them that come from this address.
+    /// Those that come from this address.
     pub open_from_client: u32,
+    /// Those that come from its network, the /24 or the /64.
+    pub open_from_network: u32,
 }
 
 /// A client that said MAIL.

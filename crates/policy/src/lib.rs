@@ -29,7 +29,7 @@ mod rule_book;
 mod rules;
 mod sender;
 
-pub use connection::{Admission, connection};
+pub use connection::{Admission, connection, room};
 pub use decision::{Decision, Finding, Missing, Refusal, Step, Trace};
 pub use domains::{Alias, Domains, Local, Recipients, Remote};
 pub use facts::{ConnectionFacts, MessageFacts, RecipientFacts, SenderFacts};

@@ -1,4 +1,4 @@
-//! How many sessions a virtual server takes, and how often a message may have been relayed.
+//! How many sessions a virtual server and all of them together take, and how often a message may have been relayed.
 
 use crate::decision::{Refusal, Trace};
 use crate::facts::ConnectionFacts;
@@ -15,6 +15,14 @@ pub struct Limits {
     pub connections_per_address: Option<u32>,
     /// Where that is said.
     pub connections_per_address_rule: RuleId,
+    /// Sessions at a time from one network, a /24 or a /64; `None` for no limit.
+    pub connections_per_network: Option<u32>,
+    /// Where that is said.
+    pub connections_per_network_rule: RuleId,
+    /// Sessions at a time at all virtual servers; `None` for no limit.
+    pub connections_in_all: Option<u32>,
+    /// Where that is said.
+    pub connections_in_all_rule: RuleId,
     /// Received fields a message may have (reference 1.4).
     pub hop_count: u32,
     /// Where that is said.
@@ -25,12 +33,19 @@ impl Limits {
     /// Whether one session more is too many. A limit that is not set is not tried.
     pub(crate) fn one_more(&self, facts: &ConnectionFacts, trace: &mut Trace) -> Result<(), Refusal> {
         let limits = [
+            (self.connections_in_all, facts.open_in_all, self.connections_in_all_rule, Refusal::TooManyConnections),
             (self.connections, facts.open, self.connections_rule, Refusal::TooManyConnections),
             (
                 self.connections_per_address,
                 facts.open_from_client,
                 self.connections_per_address_rule,
                 Refusal::TooManyFromAddress,
+            ),
+            (
+                self.connections_per_network,
+                facts.open_from_network,
+                self.connections_per_network_rule,
+                Refusal::TooManyFromNetwork,
             ),
         ];
         for (limit, open, rule, refusal) in limits {

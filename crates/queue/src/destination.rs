@@ -53,6 +53,9 @@ pub enum DestinationState {
 /// is opened even where the open ones could carry everything: one of them may have stalled.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a destination waits when this host was short of something.
+pub(crate) const SHORTAGE: Duration = Duration::from_secs(2);
+
 /// How long no connection is added after one failed although others are at work.
 pub(crate) const CROWDED: Duration = Duration::from_secs(60);
 
@@ -193,6 +196,12 @@ impl Destination {
         self.rests_until = Some(self.terms.retry.next_attempt(self.failures, now));
         // The attempt that grace was for has been made, if in vain.
         self.told.append(&mut self.grace);
+    }
+
+    /// A connection could not be made because this host was short of something.
+    pub(crate) fn postponed(&mut self, error: Box<str>, now: Timestamp) {
+        self.last_error = Some(error);
+        self.rests_until = self.rests_until.max(Some(now.after(SHORTAGE)));
     }
 
     /// A transaction took place: whatever waits only because of earlier failures may go.

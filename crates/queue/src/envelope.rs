@@ -10,6 +10,16 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
+/// A spool is opened less often than this, so the incarnation that follows one can always be counted.
+pub(crate) const INCARNATIONS: u32 = 1 << 31;
+
+impl MessageId {
+    /// Whether a spool can have given it out.
+    pub(crate) fn is_possible(self) -> bool {
+        self.0 >> 32 < u64::from(INCARNATIONS)
+    }
+}
+
 /// Letters and digits that are not mistaken for one another on the telephone (Crockford).
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

@@ -6,6 +6,7 @@
 //! so at every moment the disk shows either the old life or the new one.
 
 use crate::disk::{Disk, DiskFile};
+use crate::envelope::INCARNATIONS;
 use crate::record::{BLOCK, BLOCK_BYTES, u32_at, u64_at};
 use crate::spool::{Error, Settings};
 use std::collections::BTreeMap;
@@ -20,8 +21,14 @@ const MAGIC: [u8; 8] = *b"BHspool\n";
 const USED_BYTES: usize = 44;
 /// Zeros written by one call when a segment is made.
 pub(crate) const FILL_BYTES: u64 = 4 << 20;
+/// What blank segments are made of, again and again.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// More useless segments than this are not made while they cannot be removed.
 const MISTRUSTED_SEGMENTS: usize = 4;
+/// Slots are below this, so that one more can always be counted.
+const SLOTS: u32 = 1 << 23;
+/// And so are the numbers of segments.
+const NUMBERS: u64 = 1 << 63;
 /// What the names of files begin with that are kept for a person to look at.
 pub(crate) const KEPT: &str = "kept-";
 
@@ -30,11 +37,11 @@ pub(crate) fn slot_name(slot: u32) -> String {
     format!("segment-{slot:06}")
 }
 
-/// The slot that a file name stands for.
+/// The slot that a file name stands for; none for a name that no spool has ever come to.
 pub(crate) fn slot_of(name: &str) -> Option<u32> {
     let digits = name.strip_prefix("segment-")?;
     let slot = digits.parse().ok()?;
-    (slot_name(slot) == name).then_some(slot)
+    (slot < SLOTS && slot_name(slot) == name).then_some(slot)
 }
 
 /// What the header of a segment says.
@@ -87,6 +94,7 @@ impl Copy {
             return Copy::Bad;
         }
         match u32_at(from, 8) {
+            FORMAT if u64_at(from, 16) >= NUMBERS || u32_at(from, 12) >= INCARNATIONS => Copy::Bad,
             FORMAT => Copy::Good(Header {
                 incarnation: u32_at(from, 12),
                 number: u64_at(from, 16),
@@ -187,6 +195,8 @@ pub(crate) struct Log<D: Disk> {
     rubbish: Vec<String>,
     /// The names that were found at the start are durable.
     settled_names: bool,
+    /// Segments with lower numbers stay as they are: see [`Log::freeze`].
+    frozen_below: u64,
     pub(crate) free_bytes: u64,
 }
 
@@ -205,6 +215,7 @@ impl<D: Disk> Log<D> {
             next_slot: 1,
             rubbish: Vec::new(),
             settled_names: false,
+            frozen_below: 0,
             free_bytes: u64::MAX,
         }
     }
@@ -230,6 +241,18 @@ impl<D: Disk> Log<D> {
     pub(crate) fn seen(&mut self, slot: u32) {
         self.next_slot = self.next_slot.max(slot + 1);
         self.next_number += 1;
+    }
+
+    /// Something could not be read, and nobody knows what it says of the rest. Until a start that can
+    /// read everything no segment that is there now is written over, emptied or removed: one that
+    /// seems free may be all that says of messages in the hidden one that they are finished.
+    pub(crate) fn freeze(&mut self) {
+        self.frozen_below = self.next_number;
+    }
+
+    /// Whether a segment must stay as it is.
+    pub(crate) fn is_frozen(&self, number: u64) -> bool {
+        number < self.frozen_below
     }
 
     /// Flushes what was read of a segment; one that cannot be flushed is never written again.
@@ -299,7 +322,8 @@ impl<D: Disk> Log<D> {
     fn free_numbers(&self) -> impl Iterator<Item = u64> {
         let usable = |(number, segment): (&u64, &Segment<D::File>)| {
             let right = segment.health == Health::Sound && segment.length == self.length;
-            (right && segment.is_free() && self.active != Some(*number)).then_some(*number)
+            let open = self.active != Some(*number) && !self.is_frozen(*number);
+            (right && segment.is_free() && open).then_some(*number)
         };
         self.segments.iter().filter_map(usable)
     }
@@ -396,8 +420,14 @@ impl<D: Disk> Log<D> {
 
     fn fill_step(&self, blank: &mut Blank<D::File>) -> io::Result<bool> {
         let count = FILL_BYTES.min(self.length - blank.filled);
-        let zeros = vec![0; usize::try_from(count).map_err(io::Error::other)?];
-        blank.file.write_at(blank.filled, &[IoSlice::new(&zeros)])?;
+        let mut parts = Vec::new();
+        let mut left = usize::try_from(count).map_err(io::Error::other)?;
+        while left > 0 {
+            let part = left.min(ZEROS.len());
+            parts.push(IoSlice::new(&ZEROS[..part]));
+            left -= part;
+        }
+        blank.file.write_at(blank.filled, &parts)?;
         // Flushed step by step, so that no acceptance waits behind one long flush.
         blank.file.sync_data()?;
         blank.filled += count;
@@ -465,7 +495,7 @@ impl<D: Disk> Log<D> {
     fn removable(&self) -> impl Iterator<Item = u64> {
         let newest = self.segments.keys().next_back().copied();
         let free = self.segments.iter().filter(|(_, segment)| segment.is_free()).map(|(number, _)| *number);
-        free.filter(move |number| self.active != Some(*number) && newest != Some(*number))
+        free.filter(move |number| self.active != Some(*number) && newest != Some(*number) && !self.is_frozen(*number))
     }
 
     /// Removes a segment, or puts it aside if it is damaged. It counts as there until the directory

@@ -261,6 +261,7 @@ impl Schedule {
         });
         match end {
             ConnectionEnd::Failed { error } => destination.failed(error, now),
+            ConnectionEnd::Postponed { error } => destination.postponed(error, now),
             ConnectionEnd::Closed if known.finished == 0 && back.is_some() && !known.ending => {
                 destination.failed("the connection ended before a message could be sent".into(), now);
             }

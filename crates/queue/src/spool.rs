@@ -12,6 +12,7 @@ mod flush;
 mod found;
 mod index;
 mod open;
+mod place;
 mod reader;
 mod scan;
 mod settings;
@@ -19,6 +20,11 @@ mod story;
 mod survey;
 #[cfg(test)]
 mod tests;
+
+/// Those of the standard library here, those of loom where `place` is checked.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
+}
 
 pub use flush::{Flush, Receipt};
 pub use found::{Damage, Flaw, Queued, Recovery};

@@ -42,6 +42,17 @@ impl Session {
         sent.map_err(|error| format!("the client cannot write: {error}"))
     }
 
+    /// Writes octet by octet, until the server hangs up.
+    pub(crate) async fn trickle(&mut self, pause: Duration, octets: &[u8]) {
+        let Some(stream) = &mut self.stream else { return };
+        for octet in octets {
+            sleep(pause).await;
+            if stream.write_all(&[*octet]).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// The lines of the next reply, without line ends.
     pub(crate) async fn reply(&mut self) -> Result<Vec<String>, String> {
         self.has_just_spoken = false;

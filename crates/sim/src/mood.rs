@@ -1,11 +1,13 @@
 //! How a simulated peer behaves, in words that stand in a transcript.
 //!
-//! `polite` does nothing unusual. `down` refuses connections, `void` never answers them; `plain`
+//! `polite` does nothing unusual. `down` refuses connections, `void` never answers them, `short` finds us without a descriptor; `plain`
 //! knows no extensions; `tls` offers STARTTLS, `tls:NAME` with a certificate for that name. Trouble
 //! is written `WHAT-STAGE`, as in `refuse-rcpt`, `defer-dot`, `drop-data`, `stall-mail`, `garble-hello`;
 //! `lose-dot` takes the message and breaks the connection instead of saying so; `slow:200` takes up to
 //! so many milliseconds for each reply;
-//! `refuse-rcpt:<a@b>` troubles only that path.
+//! `refuse-rcpt:<a@b>` troubles only that path. `trickle-STAGE` answers with a reply that never ends, an
+//! octet a minute, `babble-STAGE` with one that never ends, at full speed; `sip-content` takes an octet
+//! of the content a minute.
 
 use std::str::FromStr;
 
@@ -19,6 +21,8 @@ pub enum Reach {
     Down,
     /// Nothing comes back.
     Void,
+    /// This host has no descriptor left to connect with.
+    Short,
 }
 
 /// Where in a conversation trouble shows.
@@ -36,6 +40,8 @@ pub enum Stage {
     Rcpt,
     /// At DATA or BDAT.
     Data,
+    /// While the content is under way.
+    Content,
     /// When the content is complete.
     Dot,
 }
@@ -51,7 +57,7 @@ impl Stage {
             Stage::Mail => "550 5.7.1 Sender refused",
             Stage::Rcpt => "550 5.1.1 User unknown",
             Stage::Data => "554 5.3.0 Refused",
-            Stage::Dot => "554 5.6.0 Content refused",
+            Stage::Content | Stage::Dot => "554 5.6.0 Content refused",
         }
     }
 
@@ -65,7 +71,7 @@ impl Stage {
             Stage::Mail => "451 4.3.0 Try later",
             Stage::Rcpt => "450 4.2.1 Mailbox busy",
             Stage::Data => "451 4.3.0 Try later",
-            Stage::Dot => "452 4.3.1 Disk full",
+            Stage::Content | Stage::Dot => "452 4.3.1 Disk full",
         }
     }
 }
@@ -85,6 +91,12 @@ pub enum Trouble {
     Garble,
     /// Does what it was asked, and breaks the connection instead of saying so.
     Lose,
+    /// Says an octet a minute, and never comes to an end.
+    Trickle,
+    /// Says line after line, and never comes to an end.
+    Babble,
+    /// Takes an octet of the content a minute.
+    Sip,
 }
 
 /// How a peer behaves.
@@ -126,6 +138,7 @@ impl Mood {
             "polite" => {}
             "down" => self.reach = Reach::Down,
             "void" => self.reach = Reach::Void,
+            "short" => self.reach = Reach::Short,
             "plain" => self.extensions = false,
             "tls" => (self.tls, self.certificate) = (true, detail),
             "slow" => self.slow_ms = detail?.parse().ok()?,
@@ -146,6 +159,9 @@ fn trouble_named(word: &str) -> Option<Trouble> {
         "stall" => Trouble::Stall,
         "garble" => Trouble::Garble,
         "lose" => Trouble::Lose,
+        "trickle" => Trouble::Trickle,
+        "babble" => Trouble::Babble,
+        "sip" => Trouble::Sip,
         _ => return None,
     })
 }
@@ -158,6 +174,7 @@ fn stage_named(word: &str) -> Option<Stage> {
         "mail" => Stage::Mail,
         "rcpt" => Stage::Rcpt,
         "data" => Stage::Data,
+        "content" => Stage::Content,
         "dot" => Stage::Dot,
         _ => return None,
     })

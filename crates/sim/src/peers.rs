@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::sleep;
 
 /// A message that a peer has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +165,7 @@ impl Peers {
         };
         match mood.reach {
             Reach::Down => return Some(Err(io::ErrorKind::ConnectionRefused.into())),
+            Reach::Short => return Some(Err(io::ErrorKind::OutOfMemory.into())),
             Reach::Void => std::future::pending().await,
             Reach::Open => {}
         }
@@ -182,6 +184,9 @@ pub fn name_of(address: SocketAddr) -> String {
     let ip = address.ip().to_string().replace([':', '.'], "-");
     format!("peer-{ip}.test")
 }
+
+/// How long a slow peer takes for an octet.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A command may be 512 octets, and an ESMTP parameter or two longer (RFC 5321 §4.5.3.1.4).
 const COMMAND_OCTETS: usize = 1024;
@@ -329,6 +334,7 @@ impl Conversation {
             return Ok(());
         }
         self.say("354 Go on").await?;
+        self.troubled(Stage::Content, "").await?;
         loop {
             let mut line = self.octets_of_line(usize::MAX).await?;
             if line == b".\r\n" {
@@ -355,6 +361,7 @@ impl Conversation {
             self.complain(format!("BDAT {argument}"));
             return Err(Over);
         };
+        self.troubled(Stage::Content, "").await?;
         while self.unread.len() < size {
             self.more().await?;
         }
@@ -411,6 +418,19 @@ impl Conversation {
                 self.say("\u{1b}[2J*** 99 bottles\r\n250").await?;
                 Err(Over)
             }
+            Some(Trouble::Trickle) => loop {
+                for octet in b"250-2.0.0 Wait\r\n" {
+                    self.stream.write_all(&[*octet]).await?;
+                    sleep(MINUTE).await;
+                }
+            },
+            Some(Trouble::Babble) => loop {
+                self.say("250-2.0.0 And so on").await?;
+            },
+            Some(Trouble::Sip) => loop {
+                self.stream.read_u8().await?;
+                sleep(MINUTE).await;
+            },
             Some(Trouble::Refuse) => self.say(stage.refusal()).await.map(|()| true),
             Some(Trouble::Defer) => self.say(stage.deferral()).await.map(|()| true),
         }

@@ -136,6 +136,10 @@ impl<'a> Player<'a> {
             What::Session { name, open } => self.session(name, open.as_ref()).await,
             What::Say { octets, more } => self.say(octets, *more).await,
             What::SayMany { times, line } => self.say_many(*times, line).await,
+            What::Trickle { pause, octets } => {
+                self.here().trickle(*pause, octets).await;
+                Ok(())
+            }
             What::Hear { times } => self.hear(step, *times).await,
             What::Tls => self.secure().await,
             What::Ended => self.ended().await,

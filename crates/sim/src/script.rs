@@ -65,6 +65,13 @@ pub enum What {
         /// The octets of the line, without its end.
         line: Vec<u8>,
     },
+    /// The client writes octet by octet, with a pause before each, until it is done or hung up on.
+    Trickle {
+        /// The pause.
+        pause: Duration,
+        /// What is written.
+        octets: Vec<u8>,
+    },
     /// Replies must come: the same one, so many times.
     Hear {
         /// How many replies.
@@ -304,6 +311,12 @@ fn step(line: &str) -> Result<What, String> {
     if let Some(rest) = line.strip_prefix("C* ") {
         let (times, line) = rest.split_once(' ').unwrap_or((rest, ""));
         return Ok(What::SayMany { times: number(times)?, line: unescaped(line)? });
+    }
+    if let Some(rest) = line.strip_prefix("C~ ") {
+        let mut words = rest.splitn(3, ' ');
+        let (number, unit) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let octets = unescaped(words.next().unwrap_or_default())?;
+        return Ok(What::Trickle { pause: duration(&format!("{number} {unit}"))?, octets });
     }
     if let Some(rest) = line.strip_prefix("S* ") {
         return Ok(What::Hear { times: leading_number(rest)? });

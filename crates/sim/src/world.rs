@@ -14,7 +14,7 @@ use crate::peers::Peers;
 use crate::plant::Plant;
 use crate::power::Power;
 use gateway::Keeper;
-use gateway::world::{Pieces, Verify, World};
+use gateway::world::{Pieces, Resources, Verify, World};
 use mail::{Found, Query, Timestamp};
 use queue::disk::memory::MemoryDisk;
 use smtp::server::TlsFacts;
@@ -79,10 +79,14 @@ struct State {
     story: Vec<u8>,
     /// What goes on beside the tasks takes its time, as these decide; `None` where all is perfect.
     dice: Option<Dice>,
+    resources: Option<Resources>,
 }
 
 /// The kind of a record that says that a message is finished (docs/spool.md).
 const FINISHED: u64 = 5;
+
+/// What a simulated host gives: more than anybody needs.
+const PLENTY: Resources = Resources { memory_bytes: 512 << 20, resident_bytes: 8 << 20, descriptors: None };
 
 /// The world of one simulation. Made inside the runtime whose time it shows.
 pub struct SimWorld {
@@ -430,6 +434,10 @@ impl World for SimWorld {
         if self.plant == Some(Plant::TaskLeft) {
             tokio::spawn(std::future::pending::<()>());
         }
+    }
+
+    fn resources(&self) -> Resources {
+        self.state().resources.unwrap_or(PLENTY)
     }
 
     fn has_terminal(&self) -> bool {

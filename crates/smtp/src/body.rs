@@ -302,15 +302,24 @@ impl Gauge {
                 }
                 continue;
             }
-            self.count(at - mark, at > mark)?;
+            self.count_text(at - mark)?;
             return match (bytes[at], bytes.get(at + 1)) {
                 (0, _) => Err(Fault::Nul),
                 (b'\r', None) => Ok(Stop::TrailingCr(at)),
                 _ => Ok(Stop::Bare(at)),
             };
         }
-        self.count(bytes.len() - mark, bytes.len() > mark)?;
+        self.count_text(bytes.len() - mark)?;
         Ok(Stop::Clean)
+    }
+
+    /// Passes octets of one line that are not its CR LF: for that there must be room left, also
+    /// where a last line has none.
+    fn count_text(&mut self, octets: usize) -> Result<(), Fault> {
+        if octets > 0 && (octets as u64).saturating_add(2) > self.line_left {
+            return Err(self.passed_first());
+        }
+        self.count(octets, octets > 0)
     }
 
     /// Passes octets of one line, `text` if some are not its CR LF.

@@ -121,6 +121,8 @@ pub struct Client {
     offers: Offers,
     secured: bool,
     peer_closed: bool,
+    /// It is not closed, but of no more use than if it were.
+    peer_stalled: bool,
     /// The peer may still hold some of the last transaction.
     reset_owed: bool,
     /// Transactions so far, the one under way included.
@@ -141,6 +143,7 @@ impl Client {
             offers: Offers::default(),
             secured: false,
             peer_closed: false,
+            peer_stalled: false,
             reset_owed: false,
             begun: 0,
             progress: 0,
@@ -189,7 +192,10 @@ impl Client {
     fn listen(&mut self, rest: &[u8], unasked: bool, out: &mut Vec<u8>) -> (usize, bool) {
         let (octets, read) = self.reader.line(rest);
         match read {
-            Read::More if self.peer_closed => self.conclude(self.lost("closed by the peer")),
+            Read::More if self.peer_closed => {
+                let how = if self.peer_stalled { "timed out" } else { "closed by the peer" };
+                self.conclude(self.lost(how));
+            }
             Read::More => return (octets, true),
             Read::Malformed(why) => self.conclude(protocol_error(&why.to_string())),
             Read::Line(line) => {
@@ -268,10 +274,15 @@ impl Client {
         self.conclude(self.lost("timed out"));
     }
 
-    /// The peer closed the connection, or writing to it failed or took too long. Poll once more with
-    /// what could be read before: replies in it still count.
+    /// The peer closed the connection, or writing to it failed. Poll once more with what could be read
+    /// before: replies in it still count.
     pub fn closed(&mut self) {
         self.peer_closed = true;
+    }
+
+    /// The peer does not take what is written to it; as [`Client::closed`], and said to have timed out.
+    pub fn stalled(&mut self) {
+        (self.peer_closed, self.peer_stalled) = (true, true);
     }
 
     /// How long to wait for the peer now (RFC 5321 §4.5.3.2), counted from when [`Client::progress`]

@@ -52,6 +52,8 @@ pub struct Session {
     mail_refused: bool,
     /// A line has begun and not ended.
     halfway: bool,
+    /// See [`Session::progress`].
+    progress: u64,
     /// The session ends once the question that is out is answered.
     stopping: bool,
 }
@@ -74,6 +76,7 @@ impl Session {
             spent_bytes: 0,
             mail_refused: false,
             halfway: false,
+            progress: 0,
             stopping: false,
         }
     }
@@ -121,6 +124,11 @@ impl Session {
         self.end(Some(Note::Expired), say::expired());
     }
 
+    /// The client sends its message more slowly than is borne: 421 4.4.2, then close.
+    pub fn dragged(&mut self) {
+        self.end(Some(Note::TooSlow), say::too_slow());
+    }
+
     /// The service is stopping: 421 4.3.2, then close. A question that is out is answered and its
     /// reply said first, so that nothing that was kept is denied. Content under way is abandoned; the
     /// driver decides whether to let it finish before.
@@ -131,14 +139,23 @@ impl Session {
         }
     }
 
-    /// How long to wait for input now.
+    /// How long to wait for input now, counted from when [`Session::progress`] last changed: a client
+    /// that trickles the octets of a command earns no time with them.
     #[must_use]
     pub fn patience(&self) -> Duration {
         match &self.state {
             state if state.in_body() => self.settings.data_limit,
-            State::Ready | State::Greeting | State::Connecting if !self.halfway => self.settings.idle_limit,
+            State::Securing { .. } => self.settings.line_limit,
+            _ if self.halfway => self.settings.line_limit,
+            State::Ready | State::Greeting | State::Connecting => self.settings.idle_limit,
             _ => self.settings.command_limit,
         }
+    }
+
+    /// Changes when a line begins, when it has ended, and with every octet of content.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        self.progress
     }
 
     /// Whether a transaction is open.
@@ -252,7 +269,9 @@ impl Session {
         let limit = if long { sasl::AUTH_LINE_OCTETS } else { self.settings.command_line_octets };
         let (taken, line) = self.lines.take(input, limit);
         let early = taken < input.len();
-        self.halfway = line == Line::More && !input.is_empty();
+        let halfway = line == Line::More && !input.is_empty();
+        self.progress += u64::from(line != Line::More || halfway != self.halfway);
+        self.halfway = halfway;
         match line {
             Line::More => return (taken, Some(Next::Said(Output::Wait))),
             Line::Complete(line) => self.line(line, early),

@@ -1,14 +1,15 @@
 //! Debian's Postfix with private configuration, queue and data directories.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
 use super::{free_port, installed, is_root, make_traversable, tell_if_failed, wait_until_it_listens};
-use crate::process::{Finished, Process, run};
+use crate::process::{Finished, Process, run, signal};
+use crate::until;
 
 const MASTER: &str = "/usr/lib/postfix/sbin/master";
 
@@ -47,9 +48,7 @@ impl Postfix {
         configure(directory.path(), address, settings);
         let checked = run(Command::new("postfix").arg("-c").arg(directory.path().join("etc")).arg("check"));
         assert_eq!(checked.code, 0, "postfix check: {}", checked.text());
-        let mut command = Command::new(MASTER);
-        command.arg("-c").arg(directory.path().join("etc")).arg("-d");
-        let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
+        let process = launch(directory.path());
         let postfix = Self { directory, process, address };
         wait_until_it_listens(address, "Postfix", || postfix.log());
         Some(postfix)
@@ -79,6 +78,26 @@ impl Postfix {
         fs::read_to_string(self.directory.path().join("maillog")).unwrap_or_default()
     }
 
+    /// Ends all its processes without warning (SIGKILL), and waits until none of them listens.
+    pub fn kill(&mut self) {
+        signal("KILL", &format!("-{}", self.process.id()));
+        self.process.kill();
+        until("the end of Postfix", || TcpStream::connect(self.address).is_err().then_some(()));
+    }
+
+    /// Starts it again at the same address, over the same directories.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.process = launch(self.directory.path());
+        wait_until_it_listens(self.address, "Postfix", || self.log());
+    }
+
+    /// Has it try everything that is deferred now.
+    #[must_use]
+    pub fn flush(&self) -> Finished {
+        run(Command::new("postqueue").arg("-c").arg(self.directory.path().join("etc")).arg("-f"))
+    }
+
     /// Hands it a message as a local program does; it sends it where its settings say.
     #[must_use]
     pub fn submit(&self, from: &str, to: &str, message: &str) -> Finished {
@@ -95,6 +114,12 @@ impl Drop for Postfix {
     fn drop(&mut self) {
         tell_if_failed("Postfix", &self.log());
     }
+}
+
+fn launch(directory: &Path) -> Process {
+    let mut command = Command::new(MASTER);
+    command.arg("-c").arg(directory.join("etc")).arg("-d");
+    Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 fn configure(directory: &Path, address: SocketAddr, settings: &str) {

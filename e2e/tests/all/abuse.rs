@@ -216,7 +216,7 @@ fn a_crowd_of_idle_connections_keeps_nobody_waiting() {
 }
 
 /// How many files this process may have open.
-fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default();
     line.split_whitespace().nth(3).and_then(|figure| figure.parse().ok()).unwrap_or(1024)

@@ -9,6 +9,7 @@ mod crash;
 mod delivery;
 mod interoperation;
 mod life;
+mod limits;
 mod peers;
 mod published;
 mod queue;

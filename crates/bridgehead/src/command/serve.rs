@@ -22,6 +22,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// Threads that may wait for a disk. Each costs memory, and they all wait for the same few disks.
+const DISK_THREADS: usize = 16;
+
 /// Runs the gateway until it is told to stop.
 ///
 /// # Errors
@@ -30,7 +33,11 @@ pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     let loaded = settings::load(&serve.settings)?;
     make_directories(&loaded.config)?;
     raise_descriptor_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(DISK_THREADS)
+        .build()
+        .context("cannot start")?;
     let ended = runtime.block_on(gateway(serve, loaded));
     // A disk call that hangs must not keep the process: nobody waits for its result any more.
     runtime.shutdown_timeout(Duration::from_secs(1));

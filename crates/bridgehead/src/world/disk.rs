@@ -1,19 +1,25 @@
 //! The real disk: one directory, locked against a second process.
 
+use super::resources::shortage;
 use queue::disk::{Disk, DiskFile};
 use rustix::fs::{self, FlockOperation, Mode, OFlags};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The most parts one call may write (Linux `IOV_MAX`).
 const PARTS: usize = 1024;
 
 /// A directory; names are resolved below its descriptor, never along a path again.
+///
+/// A file that is open already is not opened a second time: a body can be read from its segment when
+/// the process has no descriptor left.
 #[derive(Clone, Debug)]
 pub(crate) struct RealDisk {
     directory: Arc<OwnedFd>,
+    open: Arc<Mutex<BTreeMap<String, Weak<OwnedFd>>>>,
 }
 
 impl RealDisk {
@@ -41,13 +47,22 @@ impl RealDisk {
     pub(crate) fn open_directory(path: &Path) -> io::Result<RealDisk> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = fs::open(path, flags, Mode::empty())?;
-        Ok(RealDisk { directory: Arc::new(directory) })
+        Ok(RealDisk { directory: Arc::new(directory), open: Arc::default() })
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<RealFile> {
         let flags = flags | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = fs::openat(&*self.directory, name, flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(RealFile(Arc::new(file)))
+        let opened = fs::openat(&*self.directory, name, flags, Mode::RUSR | Mode::WUSR);
+        let file = opened.map_err(|error| shortage(error.into()))?;
+        let file = Arc::new(file);
+        let mut open = self.open_files();
+        open.retain(|_, file| file.strong_count() > 0);
+        open.insert(name.to_owned(), Arc::downgrade(&file));
+        Ok(RealFile(file))
+    }
+
+    fn open_files(&self) -> MutexGuard<'_, BTreeMap<String, Weak<OwnedFd>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,14 +87,22 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<RealFile> {
+        if let Some(file) = self.open_files().get(name).and_then(Weak::upgrade) {
+            return Ok(RealFile(file));
+        }
         self.open_file(name, OFlags::empty())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.open_files().remove(name);
         Ok(fs::unlinkat(&*self.directory, name, fs::AtFlags::empty())?)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut open = self.open_files();
+        open.remove(from);
+        open.remove(to);
+        drop(open);
         Ok(fs::renameat(&*self.directory, from, &*self.directory, to)?)
     }
 
@@ -157,5 +180,22 @@ mod tests {
         assert_eq!(file.length().unwrap(), 6);
         assert!(disk.free_bytes().unwrap() > 0);
         assert_eq!(RealDisk::lock(directory.path()).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+    }
+
+    #[test]
+    fn a_file_that_is_open_is_not_opened_again_and_one_that_is_gone_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = RealDisk::lock(directory.path()).unwrap();
+        let first = disk.create("a").unwrap();
+        let second = disk.clone().open("a").unwrap();
+        assert!(Arc::ptr_eq(&first.0, &second.0));
+        drop((first, second));
+        let third = disk.open("a").unwrap();
+        assert_eq!(Arc::strong_count(&third.0), 1);
+        disk.rename("a", "b").unwrap();
+        assert_eq!(disk.open("a").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!Arc::ptr_eq(&disk.open("b").unwrap().0, &third.0));
+        disk.remove("b").unwrap();
+        assert_eq!(disk.open("b").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -15,6 +15,7 @@ impl Check<'_> {
     pub(super) fn delivery(&mut self, delivery: &Delivery) -> Option<DeliveryLimits> {
         const PER_DOMAIN: &str = "delivery.connections_per_domain";
         let connect_limit = self.duration("delivery.connect_timeout", &delivery.connect_timeout, SECOND..=600 * SECOND);
+        let rate = self.rate("delivery", delivery.min_octets_per_s, &delivery.min_rate_after);
         if delivery.connections_per_domain > delivery.connections && self.places.has(PER_DOMAIN) {
             let found = "one destination may have more connections than all together";
             let mistake = Mistake::warning(PER_DOMAIN, self.places.value_of(PER_DOMAIN), found)
@@ -27,6 +28,7 @@ impl Check<'_> {
             connections_per_domain: delivery.connections_per_domain.min(delivery.connections),
             messages_per_connection: delivery.messages_per_connection,
             connect_limit: connect_limit?,
+            rate: rate?,
         })
     }
 

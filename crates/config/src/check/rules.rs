@@ -4,12 +4,18 @@
 use super::Check;
 use super::domains::Names;
 use super::open_relay;
-use crate::file::{self, Limits, Mode, VirtualServer};
+use crate::Server;
+use crate::file::{self, File, Mode, ServerLimits, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
 use mail::Net;
 use policy::{Entry, List, Local, Match, Rules};
 use std::sync::Arc;
+
+/// How many addresses' worth of sessions a whole network may have, unless the settings say more.
+const NETWORK_OF_ADDRESSES: u32 = 5;
+/// The key of the sessions of all virtual servers together.
+const IN_ALL: &str = "limits.connections";
 
 /// The word of somebody who wants an open relay.
 const INSISTENCE: &str = "i-know-this-is-an-open-relay";
@@ -198,19 +204,54 @@ impl Check<'_> {
         self.mistakes.push(mistake);
     }
 
-    fn policy_limits(&mut self, key: &str, table: &Limits) -> Option<policy::Limits> {
-        let [all, each, hops] = ["connections", "connections_per_address", "hop_count"].map(|name| below(key, name));
+    /// Gives every virtual server the limit that holds for all of them together.
+    pub(super) fn connections_in_all(&mut self, file: &File, servers: &mut [Server]) -> Option<()> {
+        let said = match &file.limits.connections {
+            Some(count) => Some(self.count(IN_ALL, count)?),
+            None => None,
+        };
+        let most = in_all(said, servers);
+        for server in servers {
+            Arc::make_mut(&mut server.rules).limits.connections_in_all = most;
+        }
+        Some(())
+    }
+
+    fn policy_limits(&mut self, key: &str, table: &ServerLimits) -> Option<policy::Limits> {
+        let [all, each, network, hops] =
+            ["connections", "connections_per_address", "connections_per_network", "hop_count"]
+                .map(|name| below(key, name));
         let connections = self.count(&all, &table.connections);
-        let connections_per_address = self.count(&each, &table.connections_per_address);
+        let per_address = self.count(&each, &table.connections_per_address);
+        let per_network = match &table.connections_per_network {
+            Some(count) => self.count(&network, count),
+            None => per_address.map(|most| most.map(|most| most.saturating_mul(NETWORK_OF_ADDRESSES))),
+        };
         Some(policy::Limits {
             connections: connections?,
             connections_rule: self.rule(&all),
-            connections_per_address: connections_per_address?,
+            connections_per_address: per_address?,
             connections_per_address_rule: self.rule(&each),
+            connections_per_network: per_network?,
+            connections_per_network_rule: self.rule(&network),
+            // What holds for all virtual servers is known when all have been read.
+            connections_in_all: None,
+            connections_in_all_rule: self.rule(IN_ALL),
             hop_count: table.hop_count,
             hop_count_rule: self.rule(&hops),
         })
     }
+}
+
+/// The sessions of all virtual servers together. When the settings do not say, the virtual server
+/// with the most may have all of them; where there is only one, its own limit says it already.
+fn in_all(said: Option<Option<u32>>, servers: &[Server]) -> Option<u32> {
+    said.unwrap_or_else(|| match servers {
+        [_] => None,
+        several => {
+            several.iter().map(|server| server.rules.limits.connections).try_fold(0, |most, one| Some(one?.max(most)))
+        }
+    })
 }
 
 fn mode(mode: Mode) -> policy::Mode {

@@ -61,6 +61,8 @@ impl Check<'_> {
         let session = self.session(&key, server, own.as_ref(), default_domain.as_ref(), matches!(tls, Some(Some(_))));
         let session_limit =
             self.duration(&below(&key, "limits.session_time"), &server.limits.session_time, SECOND..=7 * DAY);
+        let limits = &server.limits;
+        let rate = self.rate(&below(&key, "limits"), limits.min_octets_per_s, &limits.min_rate_after);
         let delivery = self.server_delivery(&below(&key, "delivery"), server, own.as_ref());
         named?;
         Some(Server {
@@ -68,6 +70,7 @@ impl Check<'_> {
             listen: listen?,
             session: Arc::new(session?),
             session_limit: session_limit?,
+            rate: rate?,
             rules: Arc::new(rules?),
             not_authenticated_code: server.protocol.client_not_authenticated_code,
             tls: tls?,

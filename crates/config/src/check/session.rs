@@ -1,10 +1,10 @@
 //! What the sessions of a virtual server offer and bear.
 
 use super::Check;
-use crate::file::{self, Limits, Protocol, VirtualServer};
+use crate::file::{self, DurationText, Protocol, ServerLimits, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::below;
-use crate::units;
+use crate::{Rate, units};
 use mail::Domain;
 use policy::Local;
 use smtp::server::{BareNewline, EarlyTalk, Offers, Settings};
@@ -44,7 +44,7 @@ impl Check<'_> {
     }
 
     /// `base` with the limits of the file.
-    fn session_limits(&mut self, key: &str, table: &Limits, base: Option<Settings>) -> Option<Settings> {
+    fn session_limits(&mut self, key: &str, table: &ServerLimits, base: Option<Settings>) -> Option<Settings> {
         let at = |name: &str| below(key, name);
         let message = self.size_limit(&at("message_size"), &table.message_size, KIB..=1 << 40);
         let session = self.size_limit(&at("session_size"), &table.session_size, KIB..=1 << 50);
@@ -53,6 +53,7 @@ impl Check<'_> {
         let header = self.size(&at("header_size"), &table.header_size, KIB..=64 * MIB);
         let idle = self.duration(&at("idle_timeout"), &table.idle_timeout, SECOND..=DAY);
         let command = self.duration(&at("command_timeout"), &table.command_timeout, SECOND..=DAY);
+        let line = self.duration(&at("command_time"), &table.command_time, SECOND..=DAY);
         let data = self.duration(&at("data_timeout"), &table.data_timeout, SECOND..=DAY);
         self.small_limits(key, table, message, session);
         let fits = |octets: u64| usize::try_from(octets).ok();
@@ -66,13 +67,26 @@ impl Check<'_> {
             errors_limit: table.errors,
             idle_limit: idle?,
             command_limit: command?,
+            line_limit: line?,
             data_limit: data?,
             ..base?
         })
     }
 
+    /// A least rate; `key` is its table.
+    pub(super) fn rate(&mut self, key: &str, octets_per_s: u32, after: &DurationText) -> Option<Rate> {
+        let after = self.duration(&below(key, "min_rate_after"), after, SECOND..=DAY)?;
+        Some(Rate { octets_per_s, after })
+    }
+
     /// Limits below what the standard or another limit wants.
-    fn small_limits(&mut self, key: &str, table: &Limits, message: Option<Option<u64>>, session: Option<Option<u64>>) {
+    fn small_limits(
+        &mut self,
+        key: &str,
+        table: &ServerLimits,
+        message: Option<Option<u64>>,
+        session: Option<Option<u64>>,
+    ) {
         let [message_key, session_key, recipients_key] =
             ["message_size", "session_size", "recipients_per_message"].map(|name| below(key, name));
         // Unlimited is the largest.

@@ -133,15 +133,29 @@ pub struct Limits {
     pub connections: Count,
     /// Sessions at one time from one address. `"unlimited"` is possible.
     pub connections_per_address: Count,
+    /// Sessions at one time from one network: the /24 of an IPv4 address, the /64 of an IPv6 one.
+    /// `"unlimited"` is possible. Absent: five times `connections_per_address`.
+    #[schemars(example = 500)]
+    pub connections_per_network: Option<Count>,
     /// Received fields a message may have; one more, and it goes in circles.
     #[schemars(range(min = 1, max = 1000))]
     pub hop_count: u32,
     /// How long a session may be silent when nothing is under way.
     pub idle_timeout: DurationText,
-    /// How long a session may be silent while a command, an exchange or a transaction is half done.
+    /// How long a session may be silent between two commands of a transaction or two steps of an
+    /// exchange.
     pub command_timeout: DurationText,
+    /// How long one command line may take from its first octet to its end, however its octets are
+    /// spread, and a TLS handshake from its beginning to its end.
+    pub command_time: DurationText,
     /// How long a session may be silent in the middle of a message.
     pub data_timeout: DurationText,
+    /// Octets a second that a client must send of a message, and take of our replies, at the least.
+    /// `0`: as slowly as it likes.
+    #[schemars(range(min = 0, max = 1000000))]
+    pub min_octets_per_s: u32,
+    /// How long a client may be slower than `min_octets_per_s`, in all of one message.
+    pub min_rate_after: DurationText,
     /// How long a session may last.
     pub session_time: DurationText,
     /// Errors in one session before it is ended.
@@ -163,10 +177,14 @@ impl Default for Limits {
             recipients_per_message: 100,
             connections: Count::AtMost(2000),
             connections_per_address: Count::AtMost(100),
+            connections_per_network: None,
             hop_count: 30,
             idle_timeout: DurationText::new("10 min"),
             command_timeout: DurationText::new("5 min"),
+            command_time: DurationText::new("60 s"),
             data_timeout: DurationText::new("5 min"),
+            min_octets_per_s: 1000,
+            min_rate_after: DurationText::new("30 s"),
             session_time: DurationText::new("30 min"),
             errors: 20,
             command_line: Size::new("2 KiB"),

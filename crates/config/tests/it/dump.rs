@@ -66,8 +66,12 @@ fn dump_server(o: &mut String, server: &Server) {
     let limits = &rules.limits;
     let _ = writeln!(
         o,
-        "  connections {:?}, from one address {:?}, hops {}",
-        limits.connections, limits.connections_per_address, limits.hop_count
+        "  connections {:?} of {:?} in all, from one address {:?}, from one network {:?}, hops {}",
+        limits.connections,
+        limits.connections_in_all,
+        limits.connections_per_address,
+        limits.connections_per_network,
+        limits.hop_count
     );
     let domains = &rules.domains;
     let aliases: Vec<String> = domains.aliases.iter().map(|(name, alias)| format!("{name}={}", alias.target)).collect();
@@ -139,7 +143,7 @@ pub(crate) fn probe(server: &Server, client: &str, recipient: &str) -> bool {
     let client = client.parse().expect("an address");
     let recipient = recipient.parse().expect("a mailbox");
     let identity = Identity::Anonymous;
-    let connected = ConnectionFacts { client, open: 0, open_from_client: 0 };
+    let connected = ConnectionFacts { client, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
     let Ok(admission) = decide(|ledger| policy::connection(&server.rules, &connected, ledger)).verdict else {
         return false;
     };

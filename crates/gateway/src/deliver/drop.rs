@@ -1,6 +1,6 @@
 //! Delivery into a directory: one file a message, whole or not there.
 
-use super::{Assignment, Carrier, Job, Source, same, unreadable};
+use super::{Assignment, Carrier, Job, Source, exhausted, same, unreadable};
 use crate::event::Event;
 use crate::world::World;
 use mail::{Class, EnhancedStatus};
@@ -30,7 +30,13 @@ impl<W: World> Carrier<W> {
                 Err(error) => match error.downcast::<ReadError>() {
                     // The message alone is at fault, and must not stand before all others.
                     Ok(ReadError::Gone) => return ConnectionEnd::Closed,
-                    Ok(error) => unreadable(&job, &error),
+                    Ok(error) => match exhausted(&error) {
+                        Some(why) => return self.exhausted(why),
+                        None => unreadable(&job, &error),
+                    },
+                    Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                        return self.exhausted(format!("{}: {error}", directory.display()).into());
+                    }
                     // The disk or the directory is, and every message would meet the same.
                     Err(error) => return self.refused(directory, &error),
                 },

@@ -2,17 +2,20 @@
 //! protocol itself.
 
 use super::Source;
-use super::open::Refused;
+use super::open::{Fault, Refused};
 use crate::inbox::Inbox;
+use crate::memory::Held;
+use crate::pace::Pace;
 use crate::timer::Timer;
 use crate::world::{Verify, World};
 use bytes::Bytes;
+use config::Rate;
 use queue::spool::ReadError;
 use smtp::client::{Client, Encoding, Finished, Mail, Output};
 use smtp::dots::Dots;
 use std::io;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 /// What waits to be written is written at the latest when it is so much.
@@ -32,6 +35,10 @@ pub(super) struct Link<W: World> {
     timer: Timer,
     /// When the peer last did something useful, and the client's count of such things then.
     since: (Instant, u64),
+    /// How slowly the peer may take a message.
+    rate: Rate,
+    /// What the connection costs.
+    _held: Option<Held>,
 }
 
 /// What came of a transaction.
@@ -43,10 +50,12 @@ pub(super) enum Transferred {
 }
 
 impl<W: World> Link<W> {
-    pub(super) fn new(stream: W::Stream, client: Client, hop: String) -> Link<W> {
+    pub(super) fn new(stream: W::Stream, client: Client, hop: String, rate: Rate, held: Option<Held>) -> Link<W> {
         let since = (Instant::now(), client.progress());
         let timer = Timer::new(since.0 + client.patience());
-        Link { hop: hop.into(), stream: Some(stream), client, inbox: Inbox::default(), out: Vec::new(), timer, since }
+        let (hop, stream) = (hop.into(), Some(stream));
+        let (inbox, out) = (Inbox::default(), Vec::new());
+        Link { hop, stream, client, inbox, out, timer, since, rate, _held: held }
     }
 
     /// Speaks until a transaction may begin.
@@ -57,7 +66,7 @@ impl<W: World> Link<W> {
                 Output::Secure => self.secure(world, name, verify).await?,
                 Output::Refused(response) => {
                     // The client has taken its leave, if the peer is still there to hear it.
-                    let _ = self.flush().await;
+                    let _ = self.flush(None).await;
                     return Err(Refused::plain(format!("{}: {response}", self.hop)));
                 }
                 Output::Close | Output::Done(_) | Output::SendBody(_) | Output::Wait => {
@@ -69,7 +78,7 @@ impl<W: World> Link<W> {
 
     async fn secure(&mut self, world: &W, name: &str, verify: Verify) -> Result<(), Refused> {
         let handshake_failed =
-            |why: String| Refused { why: format!("{name}: TLS handshake: {why}").into(), handshake: true };
+            |why: String| Refused { why: format!("{name}: TLS handshake: {why}").into(), fault: Fault::Handshake };
         // Bytes that came in the clear behind the answer to STARTTLS are nobody's words.
         if !self.inbox.is_empty() {
             self.client.secure_failed();
@@ -123,7 +132,7 @@ impl<W: World> Link<W> {
             if output != Output::Wait {
                 return output;
             }
-            if self.flush().await.is_ok() {
+            if self.flush(None).await.is_ok() {
                 self.wait().await;
             }
         }
@@ -145,39 +154,39 @@ impl<W: World> Link<W> {
         }
     }
 
-    async fn flush(&mut self) -> io::Result<()> {
+    /// Writes what waits, each piece in the time that the state of the conversation gives, and all of it
+    /// in no more than `most`.
+    async fn flush(&mut self, most: Option<Duration>) -> io::Result<()> {
         let written = match &mut self.stream {
             None => Err(io::ErrorKind::NotConnected.into()),
             Some(_) if self.out.is_empty() => return Ok(()),
             Some(stream) => {
-                let deadline = Instant::now() + self.client.patience();
-                tokio::select! {
-                    biased;
-                    written = async {
-                        stream.write_all(&self.out).await?;
-                        stream.flush().await
-                    } => written,
-                    () = self.timer.until(deadline) => Err(io::ErrorKind::TimedOut.into()),
-                }
+                let end = most.map(|most| Instant::now() + most);
+                write(stream, &self.out, &mut self.timer, self.client.patience(), end).await
             }
         };
         self.out.clear();
         self.out.shrink_to(OUT_OCTETS);
-        if written.is_err() {
+        if let Err(error) = &written {
             // A peer that did not want the rest has often said why: a refusal is no lost connection.
             if let Some(stream) = &mut self.stream {
                 let _ = self.inbox.glance(stream).await;
             }
-            self.client.closed();
+            if error.kind() == io::ErrorKind::TimedOut {
+                self.client.stalled();
+            } else {
+                self.client.closed();
+            }
         }
         written
     }
 
     async fn send_body(&mut self, world: &W, content: &mut Source<W>, encoding: Encoding) -> Result<(), ReadError> {
         let mut dots = Dots::new();
+        let mut pace = Pace::default();
         while let Some(chunk) = content.next(world).await? {
             self.put(&chunk, encoding, &mut dots);
-            if self.out.len() >= OUT_OCTETS && self.flush().await.is_err() {
+            if self.out.len() >= OUT_OCTETS && self.flush_at(&mut pace).await.is_err() {
                 // The client knows; it will say what became of the recipients.
                 return Ok(());
             }
@@ -187,6 +196,16 @@ impl<W: World> Link<W> {
         }
         self.client.body_sent();
         Ok(())
+    }
+
+    /// Writes what waits, with what the least rate leaves of the time for the whole content.
+    async fn flush_at(&mut self, pace: &mut Pace) -> io::Result<()> {
+        pace.octets += self.out.len() as u64;
+        let most = pace.left(&self.rate);
+        let began = Instant::now();
+        let written = self.flush(most).await;
+        pace.waited += began.elapsed();
+        written
     }
 
     fn put(&mut self, chunk: &Bytes, encoding: Encoding, dots: &mut Dots) {
@@ -208,4 +227,27 @@ impl<W: World> Link<W> {
             let _ = tokio::time::timeout(CLOSE_LIMIT, stream.shutdown()).await;
         }
     }
+}
+
+/// Writes octets piece by piece, each in the time that RFC 5321 §4.5.3.2.5 gives one call to send.
+async fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    octets: &[u8],
+    timer: &mut Timer,
+    patience: Duration,
+    end: Option<Instant>,
+) -> io::Result<()> {
+    for piece in octets.chunks(OUT_OCTETS) {
+        let deadline = Instant::now() + patience;
+        let deadline = end.map_or(deadline, |end| end.min(deadline));
+        tokio::select! {
+            biased;
+            written = async {
+                stream.write_all(piece).await?;
+                stream.flush().await
+            } => written?,
+            () = timer.until(deadline) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+    Ok(())
 }

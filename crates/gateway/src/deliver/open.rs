@@ -3,12 +3,14 @@
 use super::Carrier;
 use super::link::Link;
 use crate::event::Event;
+use crate::memory::LINK_OCTETS;
 use crate::plan::host_name;
 use crate::world::{Verify, World};
 use config::OutboundTls;
 use mail::{Found, Host, Query};
 use policy::{SmartHosts, Target};
 use smtp::client::{Client, Settings, StartTls};
+use std::io;
 use std::net::SocketAddr;
 
 /// Addresses of one name that are tried.
@@ -22,6 +24,8 @@ pub(super) enum Opened<W: World> {
     Loop,
     /// None would have us; why the last would not.
     Failed(Box<str>),
+    /// This host has nothing left to open a connection with.
+    Exhausted(Box<str>),
 }
 
 impl<W: World> Carrier<W> {
@@ -39,6 +43,8 @@ impl<W: World> Carrier<W> {
                     self.gateway.recorder.record(&event);
                     failed = Some(error);
                 }
+                // Another would need a descriptor, too.
+                exhausted @ Opened::Exhausted(_) => return exhausted,
                 // Another host may still be somebody else.
                 Opened::Loop => {}
                 ready @ Opened::Ready(_) => return ready,
@@ -61,7 +67,8 @@ impl<W: World> Carrier<W> {
             }
             match self.greet(target, address, self.starttls()).await {
                 Ok(link) => return Opened::Ready(Box::new(link)),
-                Err(Refused { why, handshake: true }) if self.starttls() == StartTls::Opportunistic => {
+                Err(Refused { why, fault: Fault::Ours }) => return Opened::Exhausted(why),
+                Err(Refused { why, fault: Fault::Handshake }) if self.starttls() == StartTls::Opportunistic => {
                     // RFC 7435: what cannot be secured although it was offered goes in the clear.
                     match self.greet(target, address, StartTls::Never).await {
                         Ok(link) => return Opened::Ready(Box::new(link)),
@@ -104,6 +111,7 @@ impl<W: World> Carrier<W> {
         let connecting = self.gateway.world.connect(address, delivery.source_address);
         let stream = match tokio::time::timeout(self.connect_limit, connecting).await {
             Ok(Ok(stream)) => stream,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::OutOfMemory => return Err(Refused::ours(&error)),
             Ok(Err(error)) => return Err(Refused::plain(format!("{address}: {error}"))),
             Err(_) => return Err(Refused::plain(format!("{address}: connecting took too long"))),
         };
@@ -119,7 +127,8 @@ impl<W: World> Carrier<W> {
             Target::Name(name, _) => (name.to_string(), Verify::Nobody),
             Target::Literal(address) => (address.ip().to_string(), Verify::Nobody),
         };
-        let mut link = Link::new(stream, client, host_name(target));
+        let held = self.gateway.memory.hold(LINK_OCTETS);
+        let mut link = Link::new(stream, client, host_name(target), self.rate, Some(held));
         link.ready(&*self.gateway.world, &name, verify).await?;
         Ok(link)
     }
@@ -128,12 +137,27 @@ impl<W: World> Carrier<W> {
 /// Why a host would not have us.
 pub(super) struct Refused {
     pub(super) why: Box<str>,
-    /// It was the TLS handshake that failed.
-    pub(super) handshake: bool,
+    /// What failed.
+    pub(super) fault: Fault,
+}
+
+/// What failed when a connection was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The host, or the way to it.
+    Host,
+    /// The TLS handshake.
+    Handshake,
+    /// This host: it has no descriptor or buffer left.
+    Ours,
 }
 
 impl Refused {
     pub(super) fn plain(why: impl Into<Box<str>>) -> Refused {
-        Refused { why: why.into(), handshake: false }
+        Refused { why: why.into(), fault: Fault::Host }
+    }
+
+    fn ours(error: &io::Error) -> Refused {
+        Refused { why: error.to_string().into(), fault: Fault::Ours }
     }
 }

@@ -4,6 +4,7 @@ use super::Source;
 use super::link::{Link, Transferred};
 use crate::translate;
 use crate::world::{Verify, World};
+use config::Rate;
 use mail::{Host, Mailbox, ReversePath};
 use queue::glance;
 use smtp::client::{Client, Mail, MailRecipient, Settings, StartTls, Verdict};
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How slowly the server may take the message; the default of the settings.
+const RATE: Rate = Rate { octets_per_s: 1000, after: Duration::from_secs(180) };
 
 /// One message to be submitted.
 #[derive(Clone, Debug)]
@@ -55,7 +59,7 @@ pub async fn submit<W: World>(world: &W, submission: Submission) -> Result<Vec<V
         .map_err(|error| NotSubmitted(format!("{server}: {error}").into()))?;
     let starttls = if tls { StartTls::Opportunistic } else { StartTls::Never };
     let client = Client::new(Settings { starttls, ..Settings::new(hello) });
-    let mut link: Link<W> = Link::new(stream, client, server.to_string());
+    let mut link: Link<W> = Link::new(stream, client, server.to_string(), RATE, None);
     let name = server.ip().to_string();
     link.ready(world, &name, Verify::Nobody).await.map_err(|refused| NotSubmitted(refused.why))?;
     let content = glance(&message).content;

@@ -11,7 +11,7 @@
 //! anonymous off
 //! relay only                         as connection
 //! relay-authenticated on
-//! limit connections 2                or `connections-per-address`
+//! limit connections 2                or `-in-all`, `-per-address`, `-per-network` behind it
 //! hop-count 15
 //! smart-hosts 10.0.0.20:25
 //! organization corp.example          domains, for all virtual servers
@@ -23,7 +23,7 @@
 //! drop-directory /srv/drop
 //! dns 10.168.0.9 h.partner.example   or `absent`, or `unavailable`
 //!
-//! ? inbound connect 10.168.0.2 open 2 from-client 1
+//! ? inbound connect 10.168.0.2 in-all 3 open 2 from-client 1 from-network 2
 //! ? inbound mail 10.168.0.2 as u1 from x@ext.example        `from <>` for the null reverse-path
 //! ? inbound rcpt 10.168.0.2 as u1 to <bob@ext.example>      a path, as RCPT takes it
 //! ? inbound message hops 16
@@ -92,12 +92,22 @@ impl Server {
                 connections_rule: default("limits.connections"),
                 connections_per_address: None,
                 connections_per_address_rule: default("limits.connections_per_address"),
+                connections_per_network: None,
+                connections_per_network_rule: default("limits.connections_per_network"),
+                connections_in_all: None,
+                connections_in_all_rule: default("limits.connections"),
                 hop_count: 30,
                 hop_count_rule: default("limits.hop_count"),
             },
             smart_hosts: None,
         }
     }
+}
+
+/// A client that finds nobody else inside.
+fn alone(client: &str) -> ConnectionFacts {
+    let client = client.parse().unwrap();
+    ConnectionFacts { client, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 }
 }
 
 /// Everything one case file sets up.
@@ -135,13 +145,22 @@ impl World {
         let number = |word: &str| after(word).map_or(0, |n| n.parse::<u32>().unwrap());
         let identity = after("as").map_or(Identity::Anonymous, |account| Identity::Account(account.into()));
         match words[1] {
-            "connect" => self.show(self.connect(rules, words[2], number("open"), number("from-client")), |a| {
-                match a {
-                    Admission::Admitted => "admitted",
-                    Admission::MustAuthenticate => "connected, must authenticate",
-                }
-                .to_owned()
-            }),
+            "connect" => {
+                let facts = ConnectionFacts {
+                    open_in_all: number("in-all"),
+                    open: number("open"),
+                    open_from_client: number("from-client"),
+                    open_from_network: number("from-network"),
+                    ..alone(words[2])
+                };
+                self.show(policy::connection(rules, &facts, &self.ledger), |a| {
+                    match a {
+                        Admission::Admitted => "admitted",
+                        Admission::MustAuthenticate => "connected, must authenticate",
+                    }
+                    .to_owned()
+                })
+            }
             "mail" => self.mail(rules, words[2], &identity, after("from").unwrap()),
             "rcpt" => self.rcpt(rules, words[2], &identity, question.split_once(" to ").unwrap().1),
             "message" => {
@@ -156,13 +175,9 @@ impl World {
         }
     }
 
-    fn connect(&self, rules: &Rules, client: &str, open: u32, own: u32) -> Result<Decision<Admission>, Missing> {
-        let facts = ConnectionFacts { client: client.parse().unwrap(), open, open_from_client: own };
-        policy::connection(rules, &facts, &self.ledger)
-    }
-
     fn mail(&self, rules: &Rules, client: &str, identity: &Identity, from: &str) -> String {
-        let connected = self.connect(rules, client, 0, 0).expect("a look-up is missing for the connection");
+        let connected =
+            policy::connection(rules, &alone(client), &self.ledger).expect("a look-up is missing for the connection");
         let admission = connected.verdict.expect("this client cannot connect");
         let reverse_path = match from {
             "<>" => ReversePath::Null,
@@ -380,6 +395,12 @@ impl Reader {
             "connections" => (limits.connections, limits.connections_rule) = (number, rule),
             "connections-per-address" => {
                 (limits.connections_per_address, limits.connections_per_address_rule) = (number, rule);
+            }
+            "connections-per-network" => {
+                (limits.connections_per_network, limits.connections_per_network_rule) = (number, rule);
+            }
+            "connections-in-all" => {
+                (limits.connections_in_all, limits.connections_in_all_rule) = (number, rule);
             }
             other => panic!("unknown limit {other}"),
         }

@@ -155,6 +155,10 @@ impl Plan {
                 connections_rule: rule("connections"),
                 connections_per_address: self.per_address,
                 connections_per_address_rule: rule("connections_per_address"),
+                connections_per_network: self.per_address,
+                connections_per_network_rule: rule("connections_per_network"),
+                connections_in_all: self.connections,
+                connections_in_all_rule: rule("connections_in_all"),
                 hop_count: 30,
                 hop_count_rule: rule("hop_count"),
             },
@@ -240,7 +244,14 @@ fn drive<V>(
 
 fn ask_connection(rules: &Rules, client: &Client, ledger: &Ledger) -> Result<Decision<Admission>, Missing> {
     let Client { address, open, open_from_client, .. } = *client;
-    policy::connection(rules, &ConnectionFacts { client: address, open, open_from_client }, ledger)
+    let facts = ConnectionFacts {
+        client: address,
+        open_in_all: open,
+        open,
+        open_from_client,
+        open_from_network: open_from_client,
+    };
+    policy::connection(rules, &facts, ledger)
 }
 
 fn ask_sender(

@@ -3,9 +3,12 @@
 //! It remembers what has not been flushed. [`MemoryDisk::cut`] is a power cut: of every unflushed
 //! write each 512-octet sector survives or not as a seed decides, and so does each unflushed change
 //! of the directory. Any call can be made to fail, once or from then on, and the disk can be full.
+//! [`MemoryDisk::fork`] and [`MemoryDisk::film`] copy it with all that has not been flushed, so that
+//! the power can be cut many times over at the same moment.
 
 use super::{Disk, DiskFile};
-use std::collections::BTreeMap;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -42,14 +45,15 @@ pub enum Call {
     Look,
 }
 
-#[derive(Default)]
+/// A file; copies share their octets until one of them changes.
+#[derive(Clone, Default)]
 struct Node {
     /// What a reader sees.
-    now: Vec<u8>,
+    now: Arc<Vec<u8>>,
     /// What is certain to survive.
-    durable: Vec<u8>,
-    /// Writes since the last flush, in order: where, and how long.
-    unflushed: Vec<(usize, Vec<u8>)>,
+    durable: Arc<Vec<u8>>,
+    /// Writes since the last flush, in order: where, and what.
+    unflushed: Vec<(usize, Bytes)>,
 }
 
 /// A change of the directory.
@@ -59,7 +63,7 @@ enum Change {
     Drop(String),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     nodes: BTreeMap<u64, Node>,
     next_node: u64,
@@ -68,7 +72,8 @@ struct State {
     changes: Vec<Vec<Change>>,
     calls: u64,
     counts: BTreeMap<Call, u64>,
-    fault: Option<(u64, Fault)>,
+    /// What goes wrong, and at which of the calls that count.
+    faults: Vec<(u64, Fault)>,
     /// When set, only calls of this kind count towards the fault.
     only: Option<Call>,
     faultable: u64,
@@ -77,6 +82,10 @@ struct State {
     capacity: Option<u64>,
     /// Handles made before the last power cut no longer reach the disk.
     generation: u64,
+    /// Flushes do nothing.
+    lying: bool,
+    /// The disk before each changing call, while it is being filmed.
+    film: Option<Vec<State>>,
 }
 
 /// The disk. Clones are the same disk.
@@ -121,7 +130,12 @@ impl MemoryDisk {
         let mut state = self.lock();
         state.only = None;
         state.faultable = 0;
-        state.fault = Some((n, fault));
+        state.faults = vec![(n, fault)];
+    }
+
+    /// Makes the `n`-th changing call go wrong besides those that will already, counted as they are.
+    pub fn fail_also_at(&self, n: u64, fault: Fault) {
+        self.lock().faults.push((n, fault));
     }
 
     /// Makes the `n`-th call of one kind from now on (0 is the next) go wrong.
@@ -129,13 +143,13 @@ impl MemoryDisk {
         let mut state = self.lock();
         state.only = Some(call);
         state.faultable = 0;
-        state.fault = Some((n, fault));
+        state.faults = vec![(n, fault)];
     }
 
     /// Lifts every fault; what has been lost stays lost.
     pub fn heal(&self) {
         let mut state = self.lock();
-        state.fault = None;
+        state.faults.clear();
         state.failing = None;
     }
 
@@ -150,18 +164,76 @@ impl MemoryDisk {
         self.lock().capacity = bytes;
     }
 
-    /// The power goes and comes back: of what was not flushed, `seed` decides sector by sector what
-    /// survives. The returned handle is the disk afterwards; handles from before only return errors.
+    /// A second disk in the same condition: what is not flushed here is not flushed there either.
+    /// Handles of files lead to the disk they were opened on; no fault is taken along.
+    #[must_use]
+    pub fn fork(&self) -> MemoryDisk {
+        self.lock().fork()
+    }
+
+    /// Keeps a [fork](MemoryDisk::fork) of the disk from before every changing call from now on.
+    pub fn film(&self) {
+        self.lock().film = Some(Vec::new());
+    }
+
+    /// What has been filmed: the n-th is the disk before the n-th changing call since.
+    #[must_use]
+    pub fn frames(&self) -> Vec<MemoryDisk> {
+        self.lock().film.take().unwrap_or_default().iter().map(State::fork).collect()
+    }
+
+    /// A number that differs if names or contents do, as far as 64 bits can tell.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let state = self.lock();
+        let (mut names, mut contents) = (0, 0);
+        for (name, node) in &state.names {
+            names = crc32c::crc32c_append(names, name.as_bytes());
+            names = crc32c::crc32c_append(names, &state.nodes[node].now.len().to_le_bytes());
+            contents = crc32c::crc32c_append(contents, &state.nodes[node].now);
+        }
+        u64::from(names) << 32 | u64::from(contents)
+    }
+
+    /// A second disk with nothing but what is certain to survive a power cut.
+    #[must_use]
+    pub fn durable(&self) -> MemoryDisk {
+        let disk = self.fork();
+        let mut state = disk.lock();
+        state.changes.clear();
+        state.names = state.durable_names.clone();
+        for node in state.nodes.values_mut() {
+            node.unflushed.clear();
+            node.now = Arc::clone(&node.durable);
+        }
+        drop(state);
+        disk
+    }
+
+    /// From now on a flush is answered as if it had been done, as by a disk whose cache is not told.
+    pub fn lie(&self) {
+        self.lock().lying = true;
+    }
+
+    /// Octets of all files together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        used_bytes(&self.lock())
+    }
+
+    /// The power goes and comes back: of what was not flushed, `seed` decides what survives, all of
+    /// it, nothing, or sector by sector some large or small part. The returned handle is the disk afterwards; handles from before only return errors.
     #[must_use]
     pub fn cut(&self, seed: u64) -> MemoryDisk {
         let mut dice = Dice(seed ^ 0x9E37_79B9_7F4A_7C15);
         let mut state = self.lock();
         cut_names(&mut state, &mut dice);
+        let share = SHARES[dice.below(SHARES.len())];
         for node in state.nodes.values_mut() {
-            cut_node(node, &mut dice);
+            cut_node(node, share, &mut dice);
         }
         state.dead = false;
-        state.fault = None;
+        state.faults.clear();
         state.failing = None;
         state.generation += 1;
         MemoryDisk { state: Arc::clone(&self.state), generation: state.generation }
@@ -175,7 +247,7 @@ impl MemoryDisk {
         let mut to = copy.lock();
         for (name, node) in &from.names {
             let now = from.nodes[node].now.clone();
-            to.nodes.insert(*node, Node { durable: now.clone(), now, unflushed: Vec::new() });
+            to.nodes.insert(*node, Node { durable: Arc::clone(&now), now, unflushed: Vec::new() });
             to.names.insert(name.clone(), *node);
         }
         to.durable_names = to.names.clone();
@@ -188,7 +260,7 @@ impl MemoryDisk {
     #[must_use]
     pub fn content(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.lock();
-        state.names.get(name).map(|node| state.nodes[node].now.clone())
+        state.names.get(name).map(|node| state.nodes[node].now.to_vec())
     }
 
     /// Changes one octet of a file by exclusive-or, durably, as a rotting medium would.
@@ -199,8 +271,20 @@ impl MemoryDisk {
         let mut state = self.lock();
         let node = state.names[name];
         let node = state.nodes.get_mut(&node).expect("a name leads to a node");
-        node.now[at] ^= mask;
-        node.durable[at] ^= mask;
+        Arc::make_mut(&mut node.now)[at] ^= mask;
+        Arc::make_mut(&mut node.durable)[at] ^= mask;
+    }
+
+    /// Cuts a file off, durably; it stays as it is if it is shorter already.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn truncate(&self, name: &str, length: usize) {
+        let mut state = self.lock();
+        let node = state.names[name];
+        let node = state.nodes.get_mut(&node).expect("a name leads to a node");
+        Arc::make_mut(&mut node.now).truncate(length);
+        Arc::make_mut(&mut node.durable).truncate(length);
     }
 
     /// Counts a call and decides whether it fails.
@@ -211,6 +295,10 @@ impl MemoryDisk {
         }
         *state.counts.entry(call).or_default() += 1;
         if call != Call::Look {
+            if state.film.is_some() {
+                let frame = state.bare();
+                state.film.as_mut().expect("looked at before").push(frame);
+            }
             state.calls += 1;
             if let Some(kind) = state.failing {
                 return Err(kind.into());
@@ -223,14 +311,31 @@ impl MemoryDisk {
         if counts {
             let index = state.faultable;
             state.faultable += 1;
-            if let Some((at, fault)) = state.fault
-                && at == index
-            {
-                state.fault = None;
+            if let Some(planned) = state.faults.iter().position(|(at, _)| *at == index) {
+                let (_, fault) = state.faults.swap_remove(planned);
                 return Err(strike(&mut state, fault));
             }
         }
         Ok(state)
+    }
+}
+
+impl State {
+    /// Contents and names, flushed or not, and nothing that is planned.
+    fn bare(&self) -> State {
+        State {
+            nodes: self.nodes.clone(),
+            next_node: self.next_node,
+            names: self.names.clone(),
+            durable_names: self.durable_names.clone(),
+            changes: self.changes.clone(),
+            capacity: self.capacity,
+            ..State::default()
+        }
+    }
+
+    fn fork(&self) -> MemoryDisk {
+        MemoryDisk { state: Arc::new(Mutex::new(self.bare())), generation: 0 }
     }
 }
 
@@ -259,22 +364,24 @@ fn cut_names(state: &mut State, dice: &mut Dice) {
         };
     }
     state.names = names.clone();
-    let named: Vec<u64> = names.values().copied().collect();
+    let named: BTreeSet<u64> = names.values().copied().collect();
     state.nodes.retain(|node, _| named.contains(node));
     state.durable_names = names;
 }
 
-fn cut_node(node: &mut Node, dice: &mut Dice) {
-    let mut content = std::mem::take(&mut node.durable);
+/// Of sixteen sectors so many survive: nothing and everything, hardly any and nearly all, are where
+/// an order that was only hoped for shows.
+const SHARES: [usize; 7] = [0, 1, 4, 8, 12, 15, 16];
+
+fn cut_node(node: &mut Node, share: usize, dice: &mut Dice) {
     for (offset, octets) in node.unflushed.drain(..) {
         for (place, piece) in sectors(offset, &octets) {
-            if dice.below(2) == 0 {
-                put(&mut content, place, piece);
+            if dice.below(16) < share {
+                put(Arc::make_mut(&mut node.durable), place, piece);
             }
         }
     }
-    node.now.clone_from(&content);
-    node.durable = content;
+    node.now = Arc::clone(&node.durable);
 }
 
 /// The parts of a write that lie in one sector each.
@@ -394,8 +501,8 @@ impl DiskFile for MemoryFile {
         if capacity.is_some_and(|capacity| growth > 0 && used + growth > capacity) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        put(&mut node.now, offset, &octets);
-        node.unflushed.push((offset, octets));
+        put(Arc::make_mut(&mut node.now), offset, &octets);
+        node.unflushed.push((offset, octets.into()));
         Ok(())
     }
 
@@ -423,10 +530,13 @@ impl DiskFile for MemoryFile {
             return Err(io::Error::other("flush failed"));
         }
         let mut state = entered.expect("checked above");
+        if state.lying {
+            return Ok(());
+        }
         let node = state.nodes.get_mut(&self.node).ok_or(io::ErrorKind::NotFound)?;
         // Only what was still remembered becomes durable; a lost page stays lost.
         for (offset, octets) in std::mem::take(&mut node.unflushed) {
-            put(&mut node.durable, offset, &octets);
+            put(Arc::make_mut(&mut node.durable), offset, &octets);
         }
         Ok(())
     }
@@ -454,7 +564,7 @@ impl MemoryFile {
 
 fn put_if_any(node: &mut Node, offset: usize, octets: &[u8]) {
     if !octets.is_empty() {
-        put(&mut node.now, offset, octets);
-        node.unflushed.push((offset, octets.to_vec()));
+        put(Arc::make_mut(&mut node.now), offset, octets);
+        node.unflushed.push((offset, Bytes::copy_from_slice(octets)));
     }
 }

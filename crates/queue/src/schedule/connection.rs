@@ -33,6 +33,12 @@ pub enum ConnectionEnd {
         /// Why, in words, for the queue view and for reports.
         error: Box<str>,
     },
+    /// It could not be made, or not be used, for want of something on this host: that says nothing about
+    /// the destination, which goes on after a moment.
+    Postponed {
+        /// Why, in words, for the queue view.
+        error: Box<str>,
+    },
 }
 
 /// What is known of an open connection.

@@ -69,6 +69,22 @@ fn summary(schedule: &Schedule, id: DestinationId, now: Timestamp) -> Summary<'_
 }
 
 #[test]
+fn a_shortage_of_our_own_is_no_failure_of_the_destination() {
+    let (mut schedule, [host]) = schedule(["host"]);
+    fill(&mut schedule, host, 0..3, at(0));
+    let (connection, item) = attempt(schedule.next(at(0)));
+    schedule.closed(connection, ConnectionEnd::Postponed { error: "too many open files".into() }, at(0));
+    assert_eq!(summary(&schedule, host, at(0)).messages, 3);
+    // A moment later, not a quarter of an hour, and all connections that there may be.
+    assert_eq!(schedule.next(at(0)), Next::WaitUntil(at(2000)));
+    assert_eq!(schedule.destinations[0].failures, 0);
+    let (connection, again) = attempt(schedule.next(at(2000)));
+    assert_eq!((again.message, again.attempts), (item.message, 0));
+    assert_eq!(carry(&mut schedule, connection, &again, at(2000)), 3);
+    assert_eq!(schedule.next(at(2000)), Next::Idle);
+}
+
+#[test]
 fn l06_one_connection_after_another_carries_20_20_and_5() {
     let mut schedule = Schedule::new();
     let host = schedule.destination("host", Terms { connections: 1, ..Terms::default() });

@@ -59,7 +59,8 @@ impl<D: Disk> Spool<D> {
         let log = &self.log;
         self.emptied.retain(|number| log.segments.contains_key(number));
         let open = |(number, segment): &(&u64, &Segment<D::File>)| {
-            log.active != Some(**number) && segment.needed_bytes() > 0 && !self.emptied.contains(*number)
+            let wanted = log.active != Some(**number) && !log.is_frozen(**number) && segment.needed_bytes() > 0;
+            wanted && !self.emptied.contains(*number)
         };
         let suspect = log.segments.iter().filter(open).find(|(_, segment)| segment.health != Health::Sound);
         let (kept, needed) = log

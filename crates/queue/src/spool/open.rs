@@ -75,6 +75,9 @@ impl<D: Disk> Spool<D> {
             let _ = self.disk.rename(&slot_name(slot), &format!("{KEPT}{}-{}", slot_name(slot), self.incarnation));
         }
         survey.unreadable.into_iter().for_each(|slot| self.log.seen(slot));
+        if survey.damages.iter().any(|damage| damage.what == Flaw::Unreadable) {
+            self.log.freeze();
+        }
         Recovery {
             messages,
             diagnoses: survey.diagnoses,

@@ -10,11 +10,11 @@ use crate::disk::{Disk, DiskFile};
 use crate::envelope::{Envelope, MessageId};
 use crate::log;
 use crate::record::{HEAD_BYTES, record_bytes};
+use crate::spool::place::Place;
 use bytes::Bytes;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Octets of a chunk, when the caller has no wish of its own.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -30,7 +30,7 @@ pub struct Location(Arc<Shared>);
 
 struct Shared {
     /// Where the record is; changed by the owner alone.
-    place: AtomicU64,
+    place: Place,
     id: MessageId,
     extent: Extent,
 }
@@ -53,17 +53,17 @@ const _: () = assert!(size_of::<Shared>() == 40);
 impl Location {
     /// A message whose record is in a slot, from this offset on.
     pub(crate) fn new(id: MessageId, slot: u32, offset: u64, extent: Extent) -> Location {
-        Location(Arc::new(Shared { place: AtomicU64::new(place(slot, offset)), id, extent }))
+        Location(Arc::new(Shared { place: Place::new(place(slot, offset)), id, extent }))
     }
 
     /// The record is elsewhere from now on. A body with its own file stays there.
     pub(crate) fn moved(&self, slot: u32, offset: u64) {
-        self.0.place.store(place(slot, offset), Ordering::SeqCst);
+        self.0.place.change(place(slot, offset));
     }
 
     /// The message is finished; its record and its body may be written over at any moment.
     pub(crate) fn gone(&self) {
-        self.0.place.store(GONE, Ordering::SeqCst);
+        self.0.place.change(GONE);
     }
 
     /// The message.
@@ -98,17 +98,7 @@ impl Location {
 
     /// Reads from where the record is, again if it moved meanwhile.
     fn steadily<R>(&self, mut read: impl FnMut(u64) -> Result<R, ReadError>) -> Result<R, ReadError> {
-        loop {
-            let place = self.0.place.load(Ordering::SeqCst);
-            if place == GONE {
-                return Err(ReadError::Gone);
-            }
-            let result = read(place);
-            fence(Ordering::SeqCst);
-            if self.0.place.load(Ordering::SeqCst) == place {
-                return result;
-            }
-        }
+        self.0.place.read(|place| if place == GONE { Err(ReadError::Gone) } else { read(place) })
     }
 }
 

@@ -37,7 +37,8 @@ pub(crate) struct Scan<F> {
 impl<F: DiskFile> Scan<F> {
     pub(crate) fn new(file: F, number: u64, salt: u64, end: u64) -> Scan<F> {
         let window = Window { file, end, base: 0, octets: Vec::new() };
-        Scan { window, number, salt, end, at: HEADER_BYTES, batch: 0 }
+        // A file may have been cut off within its header.
+        Scan { window, number, salt, end, at: HEADER_BYTES.min(end), batch: 0 }
     }
 
     /// How far the walk has come.
@@ -71,6 +72,7 @@ impl<F: DiskFile> Scan<F> {
         let fits = |head: &Head| {
             let begins = u64::from(head.batch) * BLOCK_BYTES;
             head.segment == number
+                && head.id.is_possible()
                 && at + head.record_bytes() <= end
                 && (HEADER_BYTES..=at).contains(&begins)
                 && u64::from(head.batch) >= batch
@@ -95,7 +97,8 @@ impl<F: DiskFile> Scan<F> {
     /// Passes over the zeros between the last record of a batch and the next block.
     fn skip_padding(&mut self) -> io::Result<bool> {
         let boundary = self.at.next_multiple_of(BLOCK_BYTES).min(self.end);
-        if boundary == self.at {
+        // A file that was cut off may end before the first record.
+        if boundary <= self.at {
             return Ok(false);
         }
         let octets = self.window.get(self.at, boundary - self.at)?;

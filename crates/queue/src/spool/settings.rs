@@ -23,7 +23,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             segment_bytes: 64 << 20,
-            body_file_over_bytes: 256 << 10,
+            body_file_over_bytes: 128 << 10,
             reserve_bytes: 256 << 20,
             spare_segments: 2,
             salt: 0,

@@ -102,7 +102,10 @@ impl<D: Disk> Survey<D> {
     /// Opens every file and reads what it is.
     fn headers(&mut self, disk: &D) -> Result<Vec<(Header, u32)>, Error> {
         let mut found = Vec::new();
-        for name in disk.list().map_err(Error::disk("reading the directory"))? {
+        let mut names = disk.list().map_err(Error::disk("reading the directory"))?;
+        // Of two files that are the same segment every start must believe the same one.
+        names.sort_unstable();
+        for name in names {
             if let Some(slot) = slot_of(&name) {
                 if let Some(header) = self.header(disk, slot)? {
                     found.push((header, slot));
@@ -141,10 +144,10 @@ impl<D: Disk> Survey<D> {
             }
             return Ok(None);
         };
+        self.incarnation = self.incarnation.max(header.incarnation);
         if length < header.length {
             self.damages.push(damage(slot, length, Flaw::Short));
         }
-        self.incarnation = self.incarnation.max(header.incarnation);
         let mut segment = Segment::new(slot, file, length, header.salt);
         if length < header.length || copies.contains(&Copy::Bad) {
             segment.health = Health::Damaged;
@@ -203,7 +206,9 @@ impl<D: Disk> Survey<D> {
             self.mark(number, Health::Damaged);
             self.damages.extend(lies);
         }
-        if closed.is_none() {
+        // Where one ends that could not be read to its end, the next start finds out.
+        let unread = self.segments.get(&number).is_some_and(|segment| segment.health == Health::Unread);
+        if closed.is_none() && !unread {
             let settled = if torn { settled } else { walk.end };
             self.open.push(Closed { segment: number, settled, end: walk.end });
         }

@@ -2,10 +2,15 @@
 
 mod codec;
 mod crash;
+mod every_octet;
 mod faults;
 mod histories;
+mod place;
 mod recycling;
+mod reference;
+mod released;
 mod rot;
+mod walk;
 
 use super::{Attempt, Error, Location, Queued, ReadError, Recovery, Settings, Spool};
 use crate::body::{Body, Draft};
@@ -15,6 +20,7 @@ use crate::envelope::{
 };
 use mail::{Class, EnhancedStatus, ReversePath, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Small segments, so that a short history turns many of them.
 fn settings() -> Settings {
@@ -105,12 +111,14 @@ enum Standing {
     Ending,
     /// That it is finished is durable.
     Over,
+    /// The flush failed and it was refused: it may be there until the next good flush, then not.
+    Refused,
 }
 
 #[derive(Clone, Debug)]
 struct Expected {
     envelope: Envelope,
-    body: Vec<u8>,
+    body: Arc<[u8]>,
     standing: Standing,
     /// What has been said, and whether that is durable.
     facts: Vec<(Fact, bool)>,
@@ -147,12 +155,17 @@ impl Expected {
     }
 }
 
+/// What has been promised.
+type Promises = BTreeMap<MessageId, Expected>;
+
 /// A spool, its disk, and what has been promised.
 struct Bench {
     disk: MemoryDisk,
     spool: Spool<MemoryDisk>,
-    expected: BTreeMap<MessageId, Expected>,
+    expected: Promises,
     issued: BTreeSet<MessageId>,
+    /// What was promised when the disk had answered so many changing calls, if that is wanted.
+    past: Option<Vec<(u64, Promises)>>,
 }
 
 impl Bench {
@@ -163,12 +176,20 @@ impl Bench {
     fn on(disk: MemoryDisk) -> Bench {
         let (spool, recovery) = Spool::open(disk.clone(), settings()).expect("opens");
         assert!(recovery.messages.is_empty() && recovery.damages.is_empty(), "{recovery:?}");
-        Bench { disk, spool, expected: BTreeMap::new(), issued: BTreeSet::new() }
+        Bench { disk, spool, expected: BTreeMap::new(), issued: BTreeSet::new(), past: None }
+    }
+
+    /// Writes down what is promised now, if that is wanted.
+    fn note(&mut self) {
+        if let Some(past) = &mut self.past {
+            past.push((self.disk.calls(), self.expected.clone()));
+        }
     }
 
     fn next_id(&mut self) -> MessageId {
         let id = self.spool.ids().next();
-        assert!(self.issued.insert(id), "{id} was given out twice");
+        // While nothing can be written nothing is accepted, and the next start may count from the same.
+        assert!(self.spool.is_broken() || self.issued.insert(id), "{id} was given out twice");
         id
     }
 
@@ -179,10 +200,10 @@ impl Bench {
         octets.truncate(size);
         let body = if size > 8 << 10 { self.write_file(id, &octets)? } else { body(&octets) };
         let envelope = envelope(id);
-        let expected =
-            Expected { envelope: envelope.clone(), body: octets, standing: Standing::Open, facts: Vec::new() };
-        self.expected.insert(id, expected);
         self.spool.stage_message(&envelope, &body)?;
+        let expected = Expected { envelope, body: octets.into(), standing: Standing::Open, facts: Vec::new() };
+        self.expected.insert(id, expected);
+        self.note();
         Ok(id)
     }
 
@@ -207,6 +228,7 @@ impl Bench {
             Fact::Released => self.spool.stage_released(id),
         }
         expected.facts.push((fact, false));
+        self.note();
     }
 
     fn attempt(&mut self, id: MessageId, recipient: usize, result: Ending) {
@@ -223,6 +245,7 @@ impl Bench {
     fn finish(&mut self, id: MessageId) {
         self.spool.stage_finished(id);
         self.expected.get_mut(&id).expect("a message").standing = Standing::Ending;
+        self.note();
     }
 
     /// Flushes, and learns from the answer.
@@ -231,16 +254,20 @@ impl Bench {
         for receipt in &flush.receipts {
             self.expected.get_mut(&receipt.id()).expect("a message").standing = Standing::Promised;
         }
+        for id in &flush.refused {
+            self.expected.get_mut(id).expect("a message").standing = Standing::Refused;
+        }
         if flush.error.is_none() {
             assert!(flush.refused.is_empty());
             assert!(!self.spool.needs_flush());
             for expected in self.expected.values_mut() {
                 expected.facts.iter_mut().for_each(|fact| fact.1 = true);
-                if expected.standing == Standing::Ending {
+                if matches!(expected.standing, Standing::Ending | Standing::Refused) {
                     expected.standing = Standing::Over;
                 }
             }
         }
+        self.note();
         flush.error
     }
 
@@ -279,7 +306,7 @@ impl Bench {
             let expected = self.expected.get(id).unwrap_or_else(|| panic!("{id} was never staged"));
             assert_ne!(expected.standing, Standing::Over, "{id} was finished");
             assert!(expected.admits(queued, envelope), "{id}: {queued:#?}\n{envelope:#?}\n{expected:#?}");
-            assert_eq!(read(&self.spool, &queued.location), Ok(expected.body.clone()), "{id}");
+            assert_eq!(read(&self.spool, &queued.location), Ok(expected.body.to_vec()), "{id}");
         }
         for (id, expected) in &self.expected {
             assert!(expected.standing != Standing::Promised || found.contains_key(id), "{id} was promised and is lost");
@@ -310,7 +337,7 @@ impl Bench {
                 let location = self.spool.location(*id).unwrap_or_else(|| panic!("{id} is not known"));
                 let envelope = self.spool.reader().envelope(&location).unwrap_or_else(|error| panic!("{id}: {error}"));
                 assert_eq!(envelope.trace, expected.envelope.trace, "{id}");
-                assert_eq!(read(&self.spool, &location), Ok(expected.body.clone()), "{id}");
+                assert_eq!(read(&self.spool, &location), Ok(expected.body.to_vec()), "{id}");
             }
         }
     }

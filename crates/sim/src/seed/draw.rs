@@ -52,7 +52,13 @@ const MOODS: [&str; 30] = [
     "defer-dot",
     "lose-dot",
 ];
-const RARE_MOODS: [&str; 8] = [
+const RARE_MOODS: [&str; 14] = [
+    "trickle-connect",
+    "trickle-rcpt",
+    "trickle-dot",
+    "babble-hello",
+    "sip-content",
+    "short",
     "stall-mail",
     "stall-rcpt",
     "stall-data",

@@ -121,6 +121,7 @@ impl Session {
             }
             _ => unreachable!("content is only received in these states"),
         };
+        self.progress += u64::from(taken > 0);
         let next = match piece {
             Piece::Content(range) if range.is_empty() => None,
             Piece::Content(range) => Some(Next::Body(range.start + offset..range.end + offset)),

@@ -173,4 +173,6 @@ pub enum Note {
     TlsNeeded,
     /// The client was silent for too long.
     Expired,
+    /// The client was slower than the least rate.
+    TooSlow,
 }

@@ -118,6 +118,10 @@ pub(super) fn expired() -> Reply {
     Reply::later(21, 4, 2, "Timeout")
 }
 
+pub(super) fn too_slow() -> Reply {
+    Reply::later(21, 4, 2, "Too slow")
+}
+
 pub(super) fn shutting_down() -> Reply {
     Reply::later(21, 3, 2, "Service shutting down")
 }

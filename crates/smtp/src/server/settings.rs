@@ -66,8 +66,10 @@ pub struct Settings {
     pub failed_auth_delay: Duration,
     /// How long to wait for a command when nothing is under way.
     pub idle_limit: Duration,
-    /// How long to wait for more when a line, an AUTH exchange or a transaction is half done.
+    /// How long to wait for a command when an AUTH exchange or a transaction is half done.
     pub command_limit: Duration,
+    /// How long a command line may take from its first octet to its end; a TLS handshake, too.
+    pub line_limit: Duration,
     /// How long to wait for more content.
     pub data_limit: Duration,
 }
@@ -97,6 +99,7 @@ impl Settings {
             idle_limit: Duration::from_secs(600),
             // RFC 5321 §4.5.3.2.7: a server waits at least five minutes for the next command.
             command_limit: Duration::from_secs(300),
+            line_limit: Duration::from_secs(60),
             data_limit: Duration::from_secs(300),
         }
     }

@@ -1,45 +1,11 @@
 //! Our reading of commands beside that of `smtp-proto`, written by others from the same RFCs.
 
-use proptest::prelude::*;
-use smtp::command::{self, Command};
-use smtp::envelope::{Body, Recipient, Ret, Sender, Terms};
-use smtp::server::Offers;
-use smtp_proto::{
-    MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_RET_FULL, MAIL_RET_HDRS, MAIL_SMTPUTF8, RCPT_NOTIFY_DELAY,
-    RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS, Request,
+use crate::other_parser::{
+    agree_on_command, agree_on_recipient, agree_on_sender, folded, our_recipient, our_sender, theirs,
 };
-
-fn theirs(line: &str) -> Result<Request<String>, smtp_proto::Error> {
-    let line = format!("{line}\r\n");
-    Request::parse(&mut line.as_bytes().iter()).map(Request::into_owned)
-}
-
-fn with_terms<T>(use_them: impl FnOnce(&Terms<'_>) -> T) -> T {
-    let default_domain = "corp.example".parse().expect("a domain");
-    use_them(&Terms { offers: Offers::default(), extended: true, auth: true, default_domain: &default_domain })
-}
-
-fn our_sender(line: &str) -> Option<Sender> {
-    match command::parse(line) {
-        Ok(Command::Mail(text)) => with_terms(|terms| Sender::parse(text, terms)).ok(),
-        _ => None,
-    }
-}
-
-fn our_recipient(line: &str) -> Option<Recipient> {
-    match command::parse(line) {
-        Ok(Command::Rcpt(text)) => with_terms(|terms| Recipient::parse(text, false, terms)).ok(),
-        _ => None,
-    }
-}
-
-/// Their address with the domain in lower case, as we keep it.
-fn folded(address: &str) -> String {
-    match address.rsplit_once('@') {
-        Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
-        None => address.to_owned(),
-    }
-}
+use proptest::prelude::*;
+use smtp::command;
+use smtp_proto::Request;
 
 const LOCAL: &str = "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]{1,8}(\\.[a-z0-9+]{1,4}){0,2}";
 const DOMAIN: &str = "([a-zA-Z0-9][a-z0-9-]{0,5}[a-z0-9]\\.){1,3}[a-z]{2,6}";
@@ -64,13 +30,7 @@ proptest! {
         let Ok(Request::Mail { from }) = theirs(&line) else { panic!("they refuse {line}") };
         let ours = our_sender(&line).unwrap_or_else(|| panic!("we refuse {line}"));
         prop_assert_eq!(ours.reverse_path.to_string(), folded(&from.address));
-        prop_assert_eq!(ours.size.unwrap_or(0), from.size as u64);
-        prop_assert_eq!(ours.body == Body::EightBit, from.flags & MAIL_BODY_8BITMIME != 0);
-        prop_assert_eq!(ours.body == Body::Binary, from.flags & MAIL_BODY_BINARYMIME != 0);
-        prop_assert_eq!(ours.smtputf8, from.flags & MAIL_SMTPUTF8 != 0);
-        prop_assert_eq!(ours.ret == Some(Ret::Full), from.flags & MAIL_RET_FULL != 0);
-        prop_assert_eq!(ours.ret == Some(Ret::Headers), from.flags & MAIL_RET_HDRS != 0);
-        prop_assert_eq!(ours.envid.as_deref(), from.env_id.as_deref());
+        agree_on_sender(&ours, &from);
     }
 
     #[test]
@@ -86,14 +46,7 @@ proptest! {
         let Ok(Request::Rcpt { to }) = theirs(&line) else { panic!("they refuse {line}") };
         let ours = our_recipient(&line).unwrap_or_else(|| panic!("we refuse {line}"));
         prop_assert_eq!(ours.forward_path.to_string(), folded(&to.address));
-        let flag = |flag| to.flags & flag != 0;
-        let found = ours.notify.unwrap_or_default();
-        prop_assert_eq!(found.success, flag(RCPT_NOTIFY_SUCCESS));
-        prop_assert_eq!(found.failure, flag(RCPT_NOTIFY_FAILURE));
-        prop_assert_eq!(found.delay, flag(RCPT_NOTIFY_DELAY));
-        prop_assert_eq!(ours.notify == Some(smtp::envelope::Notify::default()), flag(RCPT_NOTIFY_NEVER));
-        let address = ours.original.map(|original| format!("{}", original.address));
-        prop_assert_eq!(address, to.orcpt.map(|text| text.trim_start_matches("rfc822;").to_owned()));
+        agree_on_recipient(&ours, &to);
     }
 
     /// We are the stricter ones: a mailbox that we read, they read, and it is the same. Bare local
@@ -125,25 +78,6 @@ proptest! {
     ) {
         let theirs = theirs(&line).unwrap_or_else(|e| panic!("they refuse {line}: {e:?}"));
         let ours = command::parse(&line).unwrap_or_else(|e| panic!("we refuse {line}: {e:?}"));
-        let same = match (ours, theirs) {
-            (Command::Ehlo(name), Request::Ehlo { host }) | (Command::Helo(name), Request::Helo { host }) => name == host,
-            (Command::Bdat(chunk), Request::Bdat { chunk_size, is_last }) => {
-                chunk.octets == chunk_size as u64 && chunk.last == Some(is_last)
-            }
-            (Command::Auth(auth), Request::Auth { initial_response, .. }) => {
-                auth.initial.unwrap_or_default() == initial_response
-            }
-            (Command::Data, Request::Data)
-            | (Command::Rset, Request::Rset)
-            | (Command::Quit, Request::Quit)
-            | (Command::StartTls, Request::StartTls)
-            | (Command::Noop, Request::Noop { .. })
-            | (Command::Help, Request::Help { .. })
-            | (Command::Vrfy, Request::Vrfy { .. })
-            | (Command::Expn, Request::Expn { .. })
-            | (Command::Etrn, Request::Etrn { .. }) => true,
-            _ => false,
-        };
-        prop_assert!(same, "{line}");
+        prop_assert!(agree_on_command(&ours, &theirs), "{line}");
     }
 }

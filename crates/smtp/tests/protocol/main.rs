@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod differential;
+mod other_parser;
 mod properties;
 mod script;
 mod transcripts;

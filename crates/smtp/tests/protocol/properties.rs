@@ -359,9 +359,10 @@ fn row06_bytes_that_arrive_before_the_handshake_end_everything() {
 fn l08_patience_depends_on_what_is_under_way() {
     let mut driver = Driver::new(Settings { data_limit: Duration::from_secs(1), ..settings(false) }, 1);
     let (idle, command, data) = (Duration::from_secs(600), Duration::from_secs(300), Duration::from_secs(1));
+    let line = Duration::from_secs(60);
     assert_eq!(driver.session.patience(), idle);
     driver.send(b"EHLO the");
-    assert_eq!(driver.session.patience(), command, "half a line");
+    assert_eq!(driver.session.patience(), line, "half a line");
     driver.send(b"re.test\r\n");
     assert_eq!(driver.session.patience(), idle);
     driver.send(b"MAIL FROM:<>\r\nRCPT TO:<a@corp.example>\r\n");
@@ -373,6 +374,27 @@ fn l08_patience_depends_on_what_is_under_way() {
     driver.send(b"text\r\n.\r\n");
     assert_eq!(driver.session.patience(), idle);
     assert!(!driver.session.in_transaction());
+}
+
+#[test]
+fn octets_of_a_line_are_no_progress_and_its_beginning_and_end_are() {
+    let mut driver = Driver::new(Settings { command_line_octets: 512, ..settings(false) }, 1);
+    let mut before = driver.session.progress();
+    let mut moved =
+        |driver: &Driver| std::mem::replace(&mut before, driver.session.progress()) != driver.session.progress();
+    driver.send(b"N");
+    assert!(moved(&driver));
+    driver.send(b"O");
+    driver.send(b"OP");
+    assert!(!moved(&driver), "in the middle of a line");
+    // Over the limit octets are taken, and still nothing has come of them.
+    driver.send(&[b'x'; 600]);
+    driver.send(&[b'x'; 600]);
+    assert!(!moved(&driver), "in the middle of a line too long");
+    driver.send(b"\r\n");
+    assert!(moved(&driver));
+    driver.send(b"NOOP\r\n");
+    assert!(moved(&driver));
 }
 
 #[test]

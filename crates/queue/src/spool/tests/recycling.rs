@@ -76,7 +76,7 @@ fn a_location_follows_its_message() {
     while let Some(chunk) = reader.next_chunk(700).unwrap() {
         octets.extend_from_slice(&chunk);
     }
-    assert_eq!(octets, bench.expected[&id].body);
+    assert_eq!(*octets, *bench.expected[&id].body);
     assert_eq!(bench.spool.reader().envelope(&location).unwrap(), bench.expected[&id].envelope);
     bench.finish(id);
     assert!(bench.flush().is_none());

@@ -56,7 +56,7 @@ fn any_octet_may_change_and_no_wrong_message_comes_out() {
                 like.recipients.clone_from(&envelope.recipients);
                 assert_eq!(like, envelope, "{name} {at}");
                 if let Ok(octets) = read(&spool, &queued.location) {
-                    assert_eq!(octets, expected.body, "{name} {at}");
+                    assert_eq!(*octets, *expected.body, "{name} {at}");
                     lost -= usize::from(promised.contains(&queued.id));
                 }
             }
@@ -201,7 +201,7 @@ fn an_envelope_that_rots_is_not_handed_out_and_its_body_still_is() {
     bench.disk.flip(&slot_name(1), at, 1);
     let location = bench.spool.location(id).unwrap();
     assert!(matches!(bench.spool.reader().envelope(&location), Err(ReadError::Damaged)));
-    assert_eq!(read(&bench.spool, &location), Ok(bench.expected[&id].body.clone()));
+    assert_eq!(read(&bench.spool, &location), Ok(bench.expected[&id].body.to_vec()));
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_record_that_rots_while_the_spool_is_open_is_not_copied() {
     let location = bench.spool.location(rotten).unwrap();
     assert!(read(&bench.spool, &location).is_err());
     let location = bench.spool.location(good).unwrap();
-    assert_eq!(read(&bench.spool, &location), Ok(bench.expected[&good].body.clone()));
+    assert_eq!(read(&bench.spool, &location), Ok(bench.expected[&good].body.to_vec()));
     bench.finish(rotten);
     assert!(bench.flush().is_none());
     bench.settle().unwrap();

@@ -1,0 +1,164 @@
+//! The first inputs of each corpus, made from what the tests already have: transcripts, settings,
+//! and one of each thing that a target reads.
+
+#![allow(clippy::disallowed_methods, reason = "reads the tests from the tree")]
+
+use crate::spool::first_meaning;
+use std::path::Path;
+
+/// The seeds of a target, from the tree at `root`.
+///
+/// # Panics
+/// If the tests are not where they should be.
+#[must_use]
+pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
+    match target {
+        "address" => lines(ADDRESSES),
+        "body" => bodies(root),
+        "client" => client(root),
+        "command" | "differential" => commands(root),
+        "control" => lines(CONTROL),
+        "dots" => said(root).into_iter().map(|content| [vec![1], content].concat()).collect(),
+        "dump" | "spool" => directories(),
+        "envelope" => vec![first_meaning().to_vec(), [&first_meaning()[..5], &[0xff; 40]].concat()],
+        "explain" => explain(),
+        "header" => said(root).into_iter().map(header).collect(),
+        "log" => (0..12).map(event).collect(),
+        "reply" => client(root).into_iter().map(|input| [&[1], &input[4..]].concat()).collect(),
+        "server" => server(root),
+        "settings" => settings(root),
+        other => panic!("no seeds for {other}"),
+    }
+}
+
+const ADDRESSES: &str = "<>\n<postmaster>\n<a@b.example>\n<\"a b\\\"@\"@[IPv6:2001:db8::1]>\na.b@c.example.\n\
+    <@a.example,@b.example:c@d.example> SIZE=1\nbücher@bücher.example\n[192.0.2.1]\nxn--bcher-kva.example\n<a%b@c_d.example>";
+
+const CONTROL: &str = r#"{"List":{}}
+{"Show":"04000001"}
+{"Delete":{"filter":{"ids":["04000001"],"from":"<>","to":"a","destination":"b","server":"c","older_than_s":5},"report":true}}
+{"Freeze":"corp.example"}
+{"Done":3}
+{"NotFound":"x"}
+{"View":{"destinations":[],"messages":[]}}"#;
+
+fn lines(text: &str) -> Vec<Vec<u8>> {
+    text.lines().map(|line| line.trim_start().into()).collect()
+}
+
+/// The texts of the files of a directory with this ending, in the order of their names.
+fn texts(root: &Path, directory: &str, ending: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root.join(directory)).expect("a directory of tests");
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == ending));
+    paths.sort();
+    assert!(!paths.is_empty(), "{directory} is empty");
+    paths.into_iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+/// The octets of what a transcript writes in these lines; each turn is ended by 0xFF.
+fn turns(text: &str, first: &str, further: &str) -> Vec<u8> {
+    let mut turns = Vec::new();
+    for line in text.lines() {
+        let (mark, rest) = line.split_at_checked(2).unwrap_or((line, ""));
+        if mark == first && !turns.is_empty() && first != further {
+            turns.push(0xff);
+        } else if mark != first && mark != further {
+            if first == further && turns.last().is_some_and(|last| *last != 0xff) {
+                turns.push(0xff);
+            }
+            continue;
+        }
+        turns.extend(octets(rest.strip_prefix(' ').unwrap_or(rest)));
+    }
+    turns
+}
+
+/// The octets of a line, in the escapes of the transcripts; repetitions are left as they are.
+fn octets(text: &str) -> Vec<u8> {
+    let (text, end) = text.strip_suffix('\\').map_or((text, "\r\n"), |front| (front, ""));
+    let text = text.replace("\\r", "\r").replace("\\n", "\n").replace("\\0", "\0").replace("\\\\", "\\");
+    [text.as_bytes(), end.as_bytes()].concat()
+}
+
+fn server(root: &Path) -> Vec<Vec<u8>> {
+    let scripts = texts(root, "tests/protocol", "smtp");
+    let script = |text: &String| {
+        let has = |word| u8::from(text.lines().any(|line| line.starts_with("settings:") && line.contains(word)));
+        let flags = has("normalise") | has("close-early-talk") << 1 | has("starttls") << 2 | has("tls-required") << 3;
+        let flags = flags | has("auth") << 4 | has("auth-under-tls") << 5 | has("-size=") << 6;
+        [vec![flags, 2, 1, 9], turns(text, "C:", "C+")].concat()
+    };
+    scripts.iter().map(script).collect()
+}
+
+fn client(root: &Path) -> Vec<Vec<u8>> {
+    let scripts = texts(root, "crates/smtp/tests/client", "smtp");
+    scripts.iter().map(|text| [vec![0, 2, 0b0110_0101, 0], turns(text, "S:", "S:")].concat()).collect()
+}
+
+/// Each different command line of the transcripts.
+fn commands(root: &Path) -> Vec<Vec<u8>> {
+    let all = texts(root, "tests/protocol", "smtp").concat();
+    let commands = all.lines().filter_map(|line| line.strip_prefix("C: "));
+    let mut commands: Vec<Vec<u8>> = commands.map(Vec::from).filter(|line| line.len() < 200).collect();
+    commands.sort();
+    commands.dedup();
+    commands
+}
+
+/// What clients of the transcripts say, each as one piece.
+fn said(root: &Path) -> Vec<Vec<u8>> {
+    texts(root, "tests/protocol", "smtp").iter().map(|text| turns(text, "C:", "C+")).map(without_ends).collect()
+}
+
+fn without_ends(mut turns: Vec<u8>) -> Vec<u8> {
+    turns.retain(|b| *b != 0xff);
+    turns
+}
+
+fn bodies(root: &Path) -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = said(root).into_iter().map(|said| [vec![0, 1], said].concat()).collect();
+    seeds.push(b"\x04\x01\x00\x08a: b\r\n\r\n\x03\x03c\r\n".to_vec());
+    seeds.push(b"\x0c\x01\x00\x08a: b\r\n\r\n\x03\x03\x00\r\x0a".to_vec());
+    seeds.push(b"\x05\x01\x00\x05text\r\x03\x01\n".to_vec());
+    seeds
+}
+
+fn header(said: Vec<u8>) -> Vec<u8> {
+    let header = b"\x01\x0athere.test\x0fa@corp.example.Received: from x\r\nreceived : y\r\nSubject: \xc3\xa4\r\n\r\n";
+    [header.to_vec(), said].concat()
+}
+
+fn event(kind: u8) -> Vec<u8> {
+    [&[kind, 1, 2][..], b"\x09192.0.2.1", b"\x05a@b.c", b"\x06\r\n\"\x1b\xc2\x9b"].concat()
+}
+
+fn explain() -> Vec<Vec<u8>> {
+    let counted = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let client = ["10.168.0.1", "2001:db8::1", "::ffff:203.0.113.7"];
+    let seed = |server: u8| {
+        let said = [counted(client[usize::from(server % 3)]), counted("a@there.test"), counted("h.partner.example")];
+        [vec![server % 4, server, server >> 2, server], said.concat(), b"alice@corp.example\nbob@ext.example".to_vec()]
+            .concat()
+    };
+    (0..16).map(seed).collect()
+}
+
+fn settings(root: &Path) -> Vec<Vec<u8>> {
+    let all = [texts(root, "tests/settings/good", "toml"), texts(root, "tests/settings/bad", "toml")].concat();
+    all.into_iter().map(String::into_bytes).collect()
+}
+
+/// Directories in the steps of the builder: a message with its history, damage, body files, a
+/// segment that was cut off.
+fn directories() -> Vec<Vec<u8>> {
+    vec![
+        b"\x01\x01\x01\x06\x11\x05hello\x07\x06\x12\x03abc\x07\x02\x00\x11\x01\x00\x07\x0c\x11\x02\x01\x01".to_vec(),
+        b"\x01\x01\x01\x06\x11\x05hello\x09\x50\x20\x01\x07\x06\x12\x03abc\x0f\x02\x02\x02\x06\x21\x03new".to_vec(),
+        b"\x01\x01\x01\x0b\x11\x05hello\x00\x07\x0b\x12\x05hello\x11\x0a\x13\x03abc".to_vec(),
+        b"\x01\x01\x01\x0d\xff\x1f".to_vec(),
+        b"\x01\x01\x01\x06\x11\x05hello\x0f\x02\x01\x02\x06\x21\x03new".to_vec(),
+        b"\xfe\x01\x01\x06\x11\x05hello\x0f\x02\xff\x02\x06\x21\x03new\x0e\x0dbody-ZZZZZZZ0".to_vec(),
+    ]
+}
