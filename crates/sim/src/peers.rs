@@ -427,10 +427,13 @@ impl Conversation {
             Some(Trouble::Babble) => loop {
                 self.say("250-2.0.0 And so on").await?;
             },
-            Some(Trouble::Sip) => loop {
-                self.stream.read_u8().await?;
-                sleep(MINUTE).await;
-            },
+            Some(Trouble::Sip) => {
+                for _ in 0..STALLED.as_secs() / MINUTE.as_secs() {
+                    self.stream.read_u8().await?;
+                    sleep(MINUTE).await;
+                }
+                Err(Over)
+            }
             Some(Trouble::Refuse) => self.say(stage.refusal()).await.map(|()| true),
             Some(Trouble::Defer) => self.say(stage.deferral()).await.map(|()| true),
         }
