@@ -1,18 +1,16 @@
 //! The program under test, started as an operator starts it: a settings file, a directory, a process.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::metrics::Metrics;
 use crate::process::{Finished, Process, run, signal};
+use crate::start::{Start, program};
 use crate::{Client, PATIENCE, until, until_within};
 
 /// A running Bridgehead with a directory of its own, stopped and removed when dropped.
@@ -20,7 +18,9 @@ use crate::{Client, PATIENCE, until, until_within};
 pub struct Gateway {
     directory: TempDir,
     process: Process,
-    extra: Vec<(String, String)>,
+    start: Start,
+    /// How long the log was when the process was last started.
+    log_before: usize,
 }
 
 /// A Bridgehead that would not start.
@@ -40,26 +40,24 @@ impl Gateway {
     /// When it does not start; the message has what it printed.
     #[must_use]
     pub fn start(settings: &str) -> Self {
-        Self::start_with(settings, &[])
+        Start::with(settings).go()
     }
 
     /// [`Gateway::start`] with environment variables.
     #[must_use]
     pub fn start_with(settings: &str, environment: &[(&str, &str)]) -> Self {
-        match Self::try_start(settings, environment) {
-            Ok(gateway) => gateway,
-            Err(refused) => panic!("Bridgehead ended with {}:\n{}", refused.code, refused.output),
-        }
+        Start::with(settings).environment(environment).go()
     }
 
     /// Starts the program, which may find fault with its settings.
     pub fn try_start(settings: &str, environment: &[(&str, &str)]) -> Result<Self, Refused> {
-        let directory = tempfile::Builder::new().prefix("bridgehead-e2e-").tempdir().expect("a temporary directory");
-        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("our own directory");
-        let extra = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        write_settings(directory.path(), settings);
-        let process = launch(directory.path(), &extra);
-        let mut gateway = Self { directory, process, extra };
+        Start::with(settings).environment(environment).try_go()
+    }
+
+    /// A process over a directory; waits until it is ready.
+    pub(crate) fn begin(directory: TempDir, start: Start) -> Result<Self, Refused> {
+        let process = start.launch(directory.path());
+        let mut gateway = Self { directory, process, start, log_before: 0 };
         gateway.wait_until_ready()?;
         Ok(gateway)
     }
@@ -73,7 +71,7 @@ impl Gateway {
     /// `state_dir` of its settings.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.directory().join("state")
+        self.start.state(self.directory())
     }
 
     /// The settings file.
@@ -113,10 +111,24 @@ impl Gateway {
     /// Every listener, as `state_dir/listeners` has them.
     #[must_use]
     pub fn listeners(&self) -> Vec<(String, SocketAddr)> {
-        let text = fs::read_to_string(self.state().join("listeners")).unwrap_or_default();
+        let greeted = self.greeted();
+        // Written before the greeting: where there is a greeting and no file, there will be none.
+        let Ok(text) = fs::read_to_string(self.state().join("listeners")) else { return greeted };
         let pairs = text.lines().filter_map(|line| {
             let (name, address) = line.rsplit_once(' ')?;
             Some((name.trim().to_owned(), address.parse().ok()?))
+        });
+        pairs.collect()
+    }
+
+    /// The virtual servers as it has named them since it was last started: all there is where the disk
+    /// has no room for the file.
+    fn greeted(&self) -> Vec<(String, SocketAddr)> {
+        let log = self.log();
+        let lines = log.get(self.log_before..).unwrap_or_default().lines();
+        let pairs = lines.filter_map(|line| {
+            let (name, address) = line.trim().strip_prefix("virtual server ")?.split_once(" listens on ")?;
+            Some((name.to_owned(), address.parse().ok()?))
         });
         pairs.collect()
     }
@@ -190,7 +202,7 @@ impl Gateway {
 
     /// Replaces the settings file; a reload or a restart makes it take effect.
     pub fn rewrite(&self, settings: &str) {
-        write_settings(self.directory(), settings);
+        self.start.write_settings(self.directory(), settings);
     }
 
     /// Sends a signal, named as `kill` names it.
@@ -208,12 +220,18 @@ impl Gateway {
     /// # Panics
     /// When it does not start.
     pub fn restart(&mut self) {
-        self.process.kill();
-        let _ = fs::remove_file(self.state().join("listeners"));
-        self.process = launch(self.directory.path(), &self.extra);
+        self.relaunch();
         if let Err(refused) = self.wait_until_ready() {
             panic!("Bridgehead did not come back, {}:\n{}", refused.code, refused.output);
         }
+    }
+
+    /// [`Gateway::restart`] that does not wait until it is ready.
+    pub fn relaunch(&mut self) {
+        self.process.kill();
+        let _ = fs::remove_file(self.state().join("listeners"));
+        self.log_before = self.log().len();
+        self.process = self.start.launch(self.directory.path());
     }
 
     /// Asks it to stop (SIGTERM) and waits until it has.
@@ -227,7 +245,7 @@ impl Gateway {
             if let Some(status) = self.process.ended() {
                 return Some(Err(Refused { code: status.code().unwrap_or(-1), output: self.log() }));
             }
-            // Written whole, so a file with a line in it has them all.
+            // The file is written whole, so if it has a line it has them all.
             (!self.listeners().is_empty()).then_some(Ok(()))
         })
     }
@@ -250,62 +268,6 @@ impl Drop for Gateway {
             eprintln!("all of it is in {}", file.display());
         }
     }
-}
-
-/// The program: `BRIDGEHEAD_BIN`, or what cargo builds now.
-pub fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| match std::env::var_os("BRIDGEHEAD_BIN") {
-        Some(path) => PathBuf::from(path),
-        None => build(),
-    })
-}
-
-/// Runs the program with these arguments to its end.
-#[must_use]
-pub fn command(arguments: &[&str]) -> Finished {
-    run(Command::new(program()).args(arguments))
-}
-
-/// [`command`] with something on its standard input.
-///
-/// # Panics
-/// When the program cannot be started.
-#[must_use]
-pub fn command_with_input(arguments: &[&str], input: &[u8]) -> Finished {
-    let mut command = Command::new(program());
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the program can be started");
-    // It may end before it has read everything; its exit code then says more than a broken pipe.
-    let _ = child.stdin.take().expect("its input is a pipe").write_all(input);
-    Finished::from(child.wait_with_output().expect("a child can be waited for"))
-}
-
-fn build() -> PathBuf {
-    let root = crate::foreign::root();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--quiet", "--package", "bridgehead"]).current_dir(&root).status();
-    assert!(status.is_ok_and(|status| status.success()), "the program does not build");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    target.join("debug/bridgehead")
-}
-
-fn write_settings(directory: &Path, settings: &str) {
-    let state = directory.join("state");
-    let text =
-        format!("hostname = \"mx1.bridgehead.test\"\nstate_dir = {:?}\n{settings}\n", state.display().to_string());
-    fs::write(directory.join("bridgehead.toml"), text).expect("our own directory");
-}
-
-fn launch(directory: &Path, environment: &Vec<(String, String)>) -> Process {
-    let log = File::options().create(true).append(true).open(directory.join("log")).expect("our own directory");
-    let mut command = Command::new(program());
-    command.arg("serve").arg("--config").arg(directory.join("bridgehead.toml"));
-    command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be cloned")).stderr(log);
-    for (key, value) in environment {
-        command.env(key, value);
-    }
-    Process::start(&mut command)
 }
 
 fn collect_messages(directory: &Path, files: &mut Vec<PathBuf>) {

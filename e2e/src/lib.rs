@@ -15,19 +15,34 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+mod cgroup;
 mod client;
+mod dice;
 mod gateway;
+mod inject;
 mod peer;
 mod process;
+mod script;
+mod small_disk;
+mod start;
+mod wall_clock;
 
 pub mod foreign;
+pub mod load;
 pub mod mail;
 pub mod metrics;
 
+pub use cgroup::MemoryLimit;
 pub use client::{Client, Reply};
-pub use gateway::{Gateway, Refused, command, command_with_input, program};
-pub use peer::{Act, At, Peer, Received, Reserved, Script};
+pub use dice::Dice;
+pub use gateway::{Gateway, Refused};
+pub use inject::{Fault, Injection};
+pub use peer::{Peer, Received, Reserved};
 pub use process::{Finished, Process, signal};
+pub use script::{Act, At, Script};
+pub use small_disk::SmallDisk;
+pub use start::{Start, command, command_with_input, program};
+pub use wall_clock::WallClock;
 
 /// How long a condition may take to become true on a busy machine of two cores.
 pub const PATIENCE: Duration = Duration::from_secs(30);

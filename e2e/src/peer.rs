@@ -10,125 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::PATIENCE;
 use crate::mail::unstuffed;
-
-/// Where in a session a rule applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
-    /// Before the greeting.
-    Connect,
-    /// EHLO and HELO.
-    Hello,
-    /// STARTTLS.
-    StartTls,
-    /// MAIL.
-    Mail,
-    /// RCPT.
-    Rcpt,
-    /// DATA.
-    Data,
-    /// In the middle of the content: after its first line.
-    Content,
-    /// After the final dot.
-    Dot,
-    /// BDAT, before its reply.
-    Bdat,
-    /// RSET.
-    Reset,
-    /// QUIT.
-    Quit,
-}
-
-/// What a rule does instead of the polite answer.
-#[derive(Clone, Debug)]
-pub enum Act {
-    /// Says this reply, one or several lines, and goes on.
-    Say(String),
-    /// Says this reply and hangs up.
-    SayAndDrop(String),
-    /// Hangs up without a word.
-    Drop,
-    /// Says nothing until the other side gives up.
-    Stall,
-    /// Sends these bytes, whatever they are, and goes on.
-    Bytes(Vec<u8>),
-}
-
-impl Act {
-    /// [`Act::Say`].
-    #[must_use]
-    pub fn say(reply: &str) -> Self {
-        Self::Say(reply.to_owned())
-    }
-}
-
-/// How a peer behaves.
-#[derive(Clone, Debug)]
-pub struct Script {
-    extensions: Vec<String>,
-    knows_ehlo: bool,
-    rules: Vec<Rule>,
-}
-
-#[derive(Clone, Debug)]
-struct Rule {
-    at: At,
-    containing: String,
-    act: Act,
-    times: usize,
-}
-
-impl Script {
-    /// Accepts everything and offers the usual extensions.
-    #[must_use]
-    pub fn polite() -> Self {
-        let extensions = ["PIPELINING", "SIZE 1000000000", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"];
-        Self { extensions: extensions.map(str::to_owned).to_vec(), knows_ehlo: true, rules: Vec::new() }
-    }
-
-    /// Offers exactly these extensions.
-    #[must_use]
-    pub fn offering(mut self, extensions: &[&str]) -> Self {
-        self.extensions = extensions.iter().map(|&extension| extension.to_owned()).collect();
-        self
-    }
-
-    /// Knows only HELO.
-    #[must_use]
-    pub fn of_1982(mut self) -> Self {
-        self.knows_ehlo = false;
-        self
-    }
-
-    /// Does this whenever a session comes there.
-    #[must_use]
-    pub fn always(self, at: At, act: Act) -> Self {
-        self.rule(at, "", act, usize::MAX)
-    }
-
-    /// Does this the first `times` times any session comes there.
-    #[must_use]
-    pub fn first(self, times: usize, at: At, act: Act) -> Self {
-        self.rule(at, "", act, times)
-    }
-
-    /// Does this for each command that contains `containing`.
-    #[must_use]
-    pub fn when(self, at: At, containing: &str, act: Act) -> Self {
-        self.rule(at, containing, act, usize::MAX)
-    }
-
-    fn rule(mut self, at: At, containing: &str, act: Act, times: usize) -> Self {
-        self.rules.push(Rule { at, containing: containing.to_owned(), act, times });
-        self
-    }
-
-    fn take(&mut self, at: At, line: &str) -> Option<Act> {
-        let applies = |rule: &&mut Rule| rule.at == at && rule.times > 0 && line.contains(&rule.containing);
-        let rule = self.rules.iter_mut().find(applies)?;
-        rule.times -= usize::from(rule.times != usize::MAX);
-        Some(rule.act.clone())
-    }
-}
+use crate::script::{Act, At, Script};
 
 /// One message that the peer has answered with 250.
 #[derive(Clone, Debug)]
@@ -143,6 +25,8 @@ pub struct Received {
     pub to: Vec<String>,
     /// The content, dots undone.
     pub content: String,
+    /// When it was answered with 250.
+    pub at: Instant,
 }
 
 /// A running scripted peer; its threads end when it is dropped.
@@ -166,6 +50,8 @@ struct State {
     connections: usize,
     open: usize,
     most_open: usize,
+    /// Connections with a lower number are to be closed.
+    unwelcome: usize,
     stopped: bool,
 }
 
@@ -229,6 +115,7 @@ impl Peer {
             connections: 0,
             open: 0,
             most_open: 0,
+            unwelcome: 0,
             stopped: false,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
@@ -252,6 +139,11 @@ impl Peer {
     /// From now on it behaves like this.
     pub fn behave(&self, script: Script) {
         self.shared.lock().script = script;
+    }
+
+    /// Hangs up on everybody who is connected.
+    pub fn hang_up(&self) {
+        self.shared.change(|state| state.unwelcome = state.connections);
     }
 
     /// Every message accepted so far.
@@ -435,7 +327,7 @@ impl Session {
     fn hello(&mut self, line: &str) -> GoesOn {
         let (knows, extensions) = {
             let state = self.shared.lock();
-            (state.script.knows_ehlo, state.script.extensions.clone())
+            (state.script.knows_ehlo(), state.script.extensions())
         };
         if !knows {
             return self.say("502 5.5.1 what is EHLO?").map(|()| true);
@@ -527,6 +419,7 @@ impl Session {
                 from: self.from.clone().unwrap_or_default(),
                 to: self.to.clone(),
                 content: content.to_owned(),
+                at: Instant::now(),
             };
             self.shared.change(|state| state.received.push(received));
         }
@@ -541,7 +434,13 @@ impl Session {
     }
 
     fn take(&self, at: At, line: &str) -> Option<Act> {
-        self.shared.change(|state| state.script.take(at, line))
+        match self.shared.change(|state| state.script.take(at, line)) {
+            Some(Act::Late(wait)) => {
+                std::thread::sleep(wait);
+                None
+            }
+            act => act,
+        }
     }
 
     fn answer(&mut self, at: At, line: &str, polite: &str) -> GoesOn {
@@ -556,11 +455,32 @@ impl Session {
             Some(Act::SayAndDrop(reply)) => self.say(&reply).map(|()| false),
             Some(Act::Drop) => Ok(false),
             Some(Act::Bytes(bytes)) => self.stream.write_all(&bytes).map(|()| true),
+            Some(Act::Drip(bytes)) => self.drip(&bytes),
+            Some(Act::Repeat(bytes)) => loop {
+                self.stream.write_all(&bytes)?;
+            },
+            Some(Act::Late(_)) => unreachable!("taken for what is polite"),
             Some(Act::Stall) => {
                 while self.read_line()?.is_some() {}
                 Ok(false)
             }
         }
+    }
+
+    fn drip(&mut self, bytes: &[u8]) -> GoesOn {
+        for byte in bytes {
+            if self.is_unwelcome() {
+                return Ok(false);
+            }
+            self.stream.write_all(&[*byte])?;
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        Ok(true)
+    }
+
+    fn is_unwelcome(&self) -> bool {
+        let state = self.shared.lock();
+        state.stopped || self.number < state.unwelcome
     }
 
     fn say(&mut self, reply: &str) -> std::io::Result<()> {
@@ -579,9 +499,9 @@ impl Session {
         }
     }
 
-    /// The read timed out: goes on reading unless the peer has been dropped.
+    /// The read timed out: goes on reading unless the peer has been dropped or hangs up.
     fn pause(&self, error: std::io::Error) -> std::io::Result<()> {
         let waiting = matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
-        if waiting && !self.shared.lock().stopped { Ok(()) } else { Err(error) }
+        if waiting && !self.is_unwelcome() { Ok(()) } else { Err(error) }
     }
 }

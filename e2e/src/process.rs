@@ -56,6 +56,23 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// How long it has been computing so far, all threads together.
+    fn computed(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        // Behind the name, which may have spaces in it, the 12th and the 13th field, in hundredths.
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).into_iter().flatten();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// How long it computes in so long a time, in which nothing is asked of it.
+    #[must_use]
+    pub fn computes_in(&self, span: Duration) -> Duration {
+        let before = self.computed();
+        std::thread::sleep(span);
+        self.computed().saturating_sub(before)
+    }
+
     /// Bytes it has in memory now, in KiB.
     #[must_use]
     pub fn resident_kib(&self) -> u64 {

@@ -207,9 +207,13 @@ impl<W: World> Dispatcher<W> {
         let gateway = self.gateway.clone();
         let mut batch = Vec::with_capacity(BATCH);
         let mut cut = false;
-        while !(self.stopping && self.lines.is_empty() && self.concluding == 0 && self.outbox.is_empty()) {
+        loop {
             let wake = if self.stopping { None } else { self.turn() };
+            // First, because whether anything is left decides whether there is anything to wait for.
             self.pass_on();
+            if self.stopping && self.lines.is_empty() && self.concluding == 0 && self.outbox.is_empty() {
+                break;
+            }
             let now = self.clock.now();
             tokio::select! {
                 biased;

@@ -238,9 +238,10 @@ fn put_off<W: World>(context: &Context<W>, why: NotCommitted) -> Reply {
 fn disk_failed<W: World>(context: &Context<W>, error: &io::Error) -> Reply {
     not_taken(context, &error.to_string());
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => {
-            Reply::later(52, 3, 1, "Insufficient system storage, try again later")
-        }
+        io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::FileTooLarge
+        | io::ErrorKind::OutOfMemory => Reply::later(52, 3, 1, "Insufficient system storage, try again later"),
         _ => Reply::later(51, 3, 0, "The message could not be stored, try again later"),
     }
 }

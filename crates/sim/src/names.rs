@@ -1,7 +1,7 @@
 //! The simulated name service: a table, and a memory of what was asked.
 
 use mail::{Domain, Found, Query};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,13 +12,15 @@ pub struct Names {
     /// How long an answer takes, where it takes long.
     slow: BTreeMap<Query, Duration>,
     asked: Vec<Query>,
+    /// Whoever asks these, panics.
+    panics: BTreeSet<Query>,
 }
 
 impl Names {
     /// Enters one line of a transcript: `192.0.2.7 = h.partner.example` for the confirmed names of
     /// an address, `mail.example = 10.0.0.5 10.0.0.6` for the addresses of a name, `unavailable`
-    /// on the right for a server that does not answer, `absent` for one that knows of none. `slow 2500`
-    /// in front of the answer makes it take so many milliseconds.
+    /// on the right for a server that does not answer, `absent` for one that knows of none, `panic` for
+    /// whoever asks to panic. `slow 2500` in front of the answer makes it take so many milliseconds.
     ///
     /// # Errors
     /// What is wrong with the line, in words.
@@ -40,7 +42,12 @@ impl Names {
                 (Query::Addresses(domain(asked)?), words.map(address).collect::<Result<_, _>>().map(Found::Addresses))
             }
         };
+        self.panics.remove(&query);
         let found = match answer {
+            "panic" => {
+                self.panics.insert(query);
+                return Ok(());
+            }
             "unavailable" => Found::Unavailable,
             "absent" => Found::Absent,
             _ => found?,
@@ -54,8 +61,12 @@ impl Names {
     }
 
     /// Answers a query, and remembers that it was asked. What is not in the table does not exist.
+    ///
+    /// # Panics
+    /// When the answer to it is `panic`.
     pub fn answer(&mut self, query: &Query) -> Found {
         self.asked.push(query.clone());
+        assert!(!self.panics.contains(query), "whoever asks for {query:?} is to panic");
         self.table.get(query).cloned().unwrap_or(Found::Absent)
     }
 

@@ -76,6 +76,8 @@ transcripts! {
     a_host_without_extensions,
     a_missing_drop_directory,
     a_reload_moves_doors_and_mail,
+    a_panic_ends_its_attempt,
+    a_panic_ends_its_session,
     a_report_that_cannot_be_delivered,
     a_session_has_half_an_hour,
     alias_domains_are_rewritten,

@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
+use e2e::load::{Load, Mix, Tally};
 use e2e::{Act, At, Client, Gateway, Peer, Reserved, Script, mail, until};
 
 use crate::{CORP, HOP, LISTED, OTHER, inbound, published};
@@ -41,6 +42,41 @@ fn sigterm_tells_idle_clients_and_waits_for_nobody_longer_than_promised() {
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     idle.expect("421");
     idle.expect_closed();
+}
+
+#[test]
+fn sigterm_under_load_loses_nothing_and_repeats_nothing() {
+    let slow = Act::Late(Duration::from_millis(30));
+    let hop = Peer::start(HOP, Script::polite().always(At::Dot, slow.clone()).always(At::Mail, slow));
+    let mut gateway = Gateway::start(&format!(
+        "{CORP}[virtual_server.inbound]\nlisten = [\"127.0.0.2:0\"]\n\
+         relay = {{ mode = \"only\", list = [\"{LISTED}\"] }}\n\
+         delivery = {{ smart_hosts = [\"{}\"] }}\n",
+        hop.route()
+    ));
+    let (mut promised, mut stops) = (Vec::new(), Vec::new());
+    for _ in 0..if e2e::long() { 20 } else { 3 } {
+        let address = gateway.address("inbound");
+        let load = Load::start(address, 8, Mix::default());
+        until("promises", || (load.promised() >= 30).then_some(()));
+        let start = Instant::now();
+        gateway.signal("TERM");
+        until("the listener to close", || Client::try_connect(address, LISTED).is_err().then_some(()));
+        let closed = start.elapsed();
+        let status = gateway.process().wait_within(Duration::from_secs(15));
+        stops.push((closed, start.elapsed()));
+        assert_eq!(status.code(), Some(0), "{}", gateway.log());
+        promised.extend(load.stop());
+        gateway.restart();
+    }
+    gateway.wait_until_empty();
+    let tally = Tally::of(&promised, &hop, &gateway.dropped());
+    let twice = tally.duplicates.len();
+    println!("{} accepted, {} delivered, {twice} duplicates; stopped within {stops:?}", tally.promised, tally.arrived);
+    tally.assert_whole();
+    assert_eq!(twice, 0, "what was under way had its ten seconds");
+    // Nobody was slow, so nobody needed them.
+    assert!(stops.iter().all(|(_, ended)| *ended < Duration::from_secs(9)), "{stops:?}");
 }
 
 #[test]

@@ -4,15 +4,20 @@
 
 mod abuse;
 mod access;
+mod clock;
 mod commands;
 mod crash;
 mod delivery;
+mod disk;
+mod full;
+mod hops;
 mod interoperation;
 mod life;
 mod limits;
 mod peers;
 mod published;
 mod queue;
+mod scarce;
 mod split;
 mod tls;
 mod volume;

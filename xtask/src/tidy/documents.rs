@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Finding;
 use crate::source::Source;
 
-/// Every page's links, and the paths that ARCHITECTURE.md names.
+/// Every page's links and the tests it names, and the paths that ARCHITECTURE.md names.
 pub(crate) fn findings(root: &Path, pages: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for page in pages {
@@ -14,6 +14,8 @@ pub(crate) fn findings(root: &Path, pages: &[Source]) -> Vec<Finding> {
             let dead = links(line).filter(|link| !root.join(directory).join(link).exists());
             let place = format!("{}:{number}", page.path);
             findings.extend(dead.map(|link| Finding::new(&place, format!("dead link: {link}"))));
+            let tests = tests(line).flat_map(|test| alternatives(&test)).filter(|test| !is_there(root, test));
+            findings.extend(tests.map(|test| Finding::new(&place, format!("there is no test {test}"))));
         }
     }
     match pages.iter().find(|page| page.path == "ARCHITECTURE.md") {
@@ -60,6 +62,17 @@ fn paths(line: &str) -> impl Iterator<Item = String> {
     plain.map(|text| text.split('*').next().unwrap_or_default().to_owned())
 }
 
+/// What stands in backquotes and looks like a test of this repository: `crates/x/src/y.rs::its_name`.
+fn tests(line: &str) -> impl Iterator<Item = String> {
+    line.split('`').skip(1).step_by(2).filter(|text| text.contains(".rs::")).map(str::to_owned)
+}
+
+fn is_there(root: &Path, test: &str) -> bool {
+    let Some((path, name)) = test.split_once("::") else { return false };
+    let text = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    text.contains(&format!("fn {name}("))
+}
+
 /// `a/{b,c}.rs` is `a/b.rs` and `a/c.rs`.
 fn alternatives(path: &str) -> Vec<String> {
     let Some((before, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
@@ -82,6 +95,14 @@ mod tests {
         let line = "the `crates/smtp/src/{line,body}.rs` files, `crates/*/Cargo.toml` and `a/b`";
         let found: Vec<String> = paths(line).flat_map(|path| alternatives(&path)).collect();
         assert_eq!(found, ["crates/smtp/src/line.rs", "crates/smtp/src/body.rs", "crates/"]);
+    }
+
+    #[test]
+    fn tests_are_found_and_looked_for() {
+        let line = "shown by `xtask/src/tidy/documents.rs::{tests_are_found_and_looked_for,nobody}`, `a.rs` and `b::c`";
+        let found: Vec<String> = tests(line).flat_map(|test| alternatives(&test)).collect();
+        assert_eq!(found.len(), 2);
+        assert!(is_there(&crate::root(), &found[0]) && !is_there(&crate::root(), &found[1]), "{found:?}");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use anyhow::{Context, Result, bail};
 use config::Config;
 use gateway::Handle;
 use policy::Route;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
     let mut reloads = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let mut stops = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    // A file that may not grow is an error to whoever writes it; unheard, this signal would end us.
+    let _heard = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).context("cannot listen for signals")?;
     let metrics = bind_metrics(&config).await?;
     let world = Arc::new(Machine::new().context("cannot start")?);
     let mut handle = Handle::start(world, config.clone(), salt()).await?;
@@ -61,8 +64,8 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
     for (_, listener) in metrics {
         tokio::spawn(console::serve(listener, handle.control(), stop.clone()));
     }
-    write_listeners(&config, &where_)?;
-    greet(&config, &name, &where_);
+    tell_listeners(&config, &where_);
+    say(&mut std::io::stdout(), &greeting(&config, &name, &where_));
     tell_systemd(&[NotifyState::Ready]);
     let watchdog = watchdog();
     let lost = loop {
@@ -73,9 +76,7 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
             () = handle.owner_lost() => break true,
             _ = reloads.recv() => {
                 reload(serve, &mut handle, &config).await;
-                if let Err(error) = write_listeners(&config, &addresses(&handle, &pages)) {
-                    eprintln!("bridgehead: {error:#}");
-                }
+                tell_listeners(&config, &addresses(&handle, &pages));
             }
             () = pulse(watchdog) => tell_systemd(&[NotifyState::Watchdog]),
         }
@@ -140,38 +141,57 @@ async fn bind_metrics(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>>
     Ok(bound)
 }
 
-/// Which virtual server listens where, for scripts: port 0 in the settings becomes a number here.
+/// Which virtual server listens where, for scripts. That there is no room for it must not keep what is
+/// queued from being delivered; but what an earlier start wrote is not true any more.
+fn tell_listeners(config: &Config, where_: &[(String, SocketAddr)]) {
+    let path: PathBuf = config.state_dir.join("listeners");
+    if let Err(error) = write_listeners(&path, where_) {
+        let _ = std::fs::remove_file(&path);
+        say(&mut std::io::stderr(), &format!("bridgehead: cannot write {}: {error}\n", path.display()));
+    }
+}
+
+/// Port 0 in the settings becomes a number here.
 #[expect(clippy::disallowed_methods, reason = "a file for others, not part of the world")]
-fn write_listeners(config: &Config, where_: &[(String, SocketAddr)]) -> Result<()> {
+fn write_listeners(path: &Path, where_: &[(String, SocketAddr)]) -> io::Result<()> {
     let mut text = String::new();
     for (name, address) in where_ {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name} {address}");
     }
-    let path: PathBuf = config.state_dir.join("listeners");
     let unfinished = path.with_extension("part");
-    std::fs::write(&unfinished, text)
-        .and_then(|()| std::fs::rename(&unfinished, &path))
-        .with_context(|| format!("cannot write {}", path.display()))
+    let written = std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
+}
+
+/// Says something where the log goes. `println!` would panic on a full disk, and end the service.
+fn say(to: &mut impl io::Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
 }
 
 /// What a person wants to know first.
-fn greet(config: &Config, name: &str, where_: &[(String, SocketAddr)]) {
-    println!("bridgehead runs on {name}; state in {}", config.state_dir.display());
+fn greeting(config: &Config, name: &str, where_: &[(String, SocketAddr)]) -> String {
+    let mut text = format!("bridgehead runs on {name}; state in {}\n", config.state_dir.display());
+    // Writing to a string cannot fail.
     for (server, address) in where_ {
-        match server.as_str() {
-            "metrics" => println!("  metrics at http://{address}/metrics"),
-            server => println!("  virtual server {server} listens on {address}"),
-        }
+        let _ = match server.as_str() {
+            "metrics" => writeln!(text, "  metrics at http://{address}/metrics"),
+            server => writeln!(text, "  virtual server {server} listens on {address}"),
+        };
     }
     let inside = config.organization.domains.first();
     let first = where_.iter().find(|(server, _)| server != "metrics");
     if let (Some(domain), Some((_, address))) = (inside, first) {
-        println!("try: echo hello | bridgehead send --server {address} --from me@example.org --to you@{domain}");
+        let from = "--from me@example.org";
+        let _ = writeln!(text, "try: echo hello | bridgehead send --server {address} {from} --to you@{domain}");
     }
     if let Some(Route::Drop(drop)) = &config.routing.drop_directory {
-        println!("     and look into {}", drop.directory.display());
+        let _ = writeln!(text, "     and look into {}", drop.directory.display());
     }
+    text
 }
 
 async fn reload(serve: &cli::Serve, handle: &mut Handle<Machine>, running: &Config) {

@@ -7,3 +7,4 @@ mod embedded;
 mod golden;
 mod properties;
 mod reference;
+mod truncated;

@@ -34,7 +34,7 @@ impl<W: World> Carrier<W> {
                         Some(why) => return self.exhausted(why),
                         None => unreadable(&job, &error),
                     },
-                    Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    Err(error) if is_want(&error) => {
                         return self.exhausted(format!("{}: {error}", directory.display()).into());
                     }
                     // The disk or the directory is, and every message would meet the same.
@@ -61,6 +61,12 @@ impl<W: World> Carrier<W> {
         let name = format!("{}.eml", job.item.message);
         self.gateway.world.place_file(directory, &name, pieces).await
     }
+}
+
+/// Whether something of this host has run out: room again, or a descriptor, may be had any moment.
+fn is_want(error: &io::Error) -> bool {
+    use io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
+    matches!(error.kind(), OutOfMemory | QuotaExceeded | StorageFull)
 }
 
 fn delivered(job: &Job, directory: &Path) -> Vec<Outcome> {
