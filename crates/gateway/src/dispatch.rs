@@ -112,18 +112,6 @@ struct Line {
     carries: Option<Item>,
 }
 
-impl Line {
-    fn carries_message(&self, id: MessageId) -> bool {
-        self.carries.as_ref().is_some_and(|item| item.message == id)
-    }
-
-    /// Ends the connection at once. What its next hop has said by now it still tells.
-    fn break_off(&mut self) {
-        self.cut.cancel();
-        self.jobs = None;
-    }
-}
-
 /// The owner of the schedule.
 pub(crate) struct Dispatcher<W: World> {
     gateway: Arc<Gateway<W>>,
@@ -547,21 +535,6 @@ impl<W: World> Dispatcher<W> {
             self.outdated.remove(&id);
             self.plan_anew(law, id);
         }
-    }
-
-    /// When a message was received, by the clock of the schedule; what was written down by a clock that
-    /// was ahead is not in the future.
-    fn since(&self, id: MessageId) -> Timestamp {
-        let scheduled = self.schedule.items_of(id).map(|item| item.received).min();
-        let now = self.clock.now();
-        let written = || self.messages.get(&id).map(|message| message.brief.received());
-        let wall = self.gateway.world.now();
-        scheduled.or_else(|| Some(self.clock.of_wall(written()?, wall).min(now))).unwrap_or(now)
-    }
-
-    /// A moment of the schedule by the wall clock, as others want it.
-    fn shown(&self, at: Timestamp) -> Timestamp {
-        self.clock.to_wall(at, self.gateway.world.now())
     }
 
     fn survey(&self) {

@@ -24,6 +24,18 @@ struct Unanswered {
     answer: oneshot::Sender<QueueAnswer>,
 }
 
+impl Line {
+    pub(super) fn carries_message(&self, id: MessageId) -> bool {
+        self.carries.as_ref().is_some_and(|item| item.message == id)
+    }
+
+    /// Ends the connection at once. What its next hop has said by now it still tells.
+    fn break_off(&mut self) {
+        self.cut.cancel();
+        self.jobs = None;
+    }
+}
+
 impl<W: World> Dispatcher<W> {
     /// Takes a message out of the queue, now or as soon as it is not under way.
     pub(super) fn take_away(&mut self, id: MessageId, report: bool) {

@@ -5,7 +5,10 @@
 //! shown and for what outlives the process: the spool, and views for administrators. At the border
 //! each moment is translated by what the wall clock shows then.
 
+use super::Dispatcher;
+use crate::world::World;
 use mail::Timestamp;
+use queue::MessageId;
 use tokio::time::Instant;
 
 /// The clock.
@@ -34,6 +37,23 @@ impl Steady {
     /// A moment of this clock by the wall clock, which shows `wall` now.
     pub(super) fn to_wall(self, at: Timestamp, wall: Timestamp) -> Timestamp {
         moved(at, self.now(), wall)
+    }
+}
+
+impl<W: World> Dispatcher<W> {
+    /// When a message was received, by the clock of the schedule; what was written down by a clock that
+    /// was ahead is not in the future.
+    pub(super) fn since(&self, id: MessageId) -> Timestamp {
+        let scheduled = self.schedule.items_of(id).map(|item| item.received).min();
+        let now = self.clock.now();
+        let written = || self.messages.get(&id).map(|message| message.brief.received());
+        let wall = self.gateway.world.now();
+        scheduled.or_else(|| Some(self.clock.of_wall(written()?, wall).min(now))).unwrap_or(now)
+    }
+
+    /// A moment of the schedule by the wall clock, as others want it.
+    pub(super) fn shown(&self, at: Timestamp) -> Timestamp {
+        self.clock.to_wall(at, self.gateway.world.now())
     }
 }
 
