@@ -276,9 +276,3 @@ pub(crate) fn own_loop() -> Diagnosis {
 pub(crate) fn deleted() -> Diagnosis {
     Diagnosis { status: report::DELETED, text: "deleted by an administrator".into(), host: None }
 }
-
-/// Until when a message of this age is tried.
-#[must_use]
-pub(crate) fn delayed(retry: &queue::Retry, received: Timestamp) -> report::Event {
-    report::Event::Delayed { retry_until: retry.expires_at(received) }
-}

@@ -6,7 +6,9 @@
 //! schedule hears of them.
 
 mod administer;
+mod delete;
 mod settle;
+mod steady;
 mod view;
 mod ways;
 
@@ -21,6 +23,7 @@ use crate::recall::{AtHand, Letter};
 use crate::world::World;
 use crate::{Gateway, Law};
 use bytes::Bytes;
+use delete::Deletions;
 use mail::Timestamp;
 use queue::spool::{Attempt, Location, Queued};
 use queue::{
@@ -29,7 +32,7 @@ use queue::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use steady::Steady;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use ways::Ways;
@@ -40,8 +43,6 @@ pub(crate) const ORDERS: usize = 4096;
 const BATCH: usize = 256;
 /// Messages that are concluded beside the connections at the same time; each holds what its report returns.
 const CONCLUSIONS: usize = 32;
-/// The longest sleep. The schedule is in wall-clock time, and a clock that has jumped should be noticed.
-const GLANCE: Duration = Duration::from_secs(60);
 /// Octets of envelopes and bodies that are kept in memory until they have been sent once.
 const KEPT_OCTETS: u64 = 32 * 1024 * 1024;
 
@@ -116,6 +117,7 @@ pub(crate) struct Dispatcher<W: World> {
     gateway: Arc<Gateway<W>>,
     orders: mpsc::Receiver<Order>,
     schedule: Schedule,
+    clock: Steady,
     ways: Ways,
     messages: Messages,
     /// What was last said of recipients, once each.
@@ -140,6 +142,7 @@ pub(crate) struct Dispatcher<W: World> {
     /// Messages of which some recipients are coming to an end without a connection: their outcomes are
     /// on the way, and nobody may plan or delete them meanwhile.
     ending: BTreeSet<MessageId>,
+    deletions: Deletions,
     stopping: bool,
 }
 
@@ -154,11 +157,13 @@ impl<W: World> Dispatcher<W> {
         let law = gateway.law.load_full();
         let mut schedule = Schedule::new();
         schedule.set_total_connections(law.config.delivery.connections);
+        let clock = Steady::new(gateway.world.now());
         let held = gateway.memory.hold(0);
         let mut dispatcher = Dispatcher {
             gateway,
             orders,
             schedule,
+            clock,
             ways: Ways::default(),
             messages: Messages::with_capacity(recovered.len()),
             diagnoses,
@@ -172,12 +177,15 @@ impl<W: World> Dispatcher<W> {
             conclusions: Arc::new(Semaphore::new(CONCLUSIONS)),
             concluding: 0,
             ending: BTreeSet::new(),
+            deletions: Deletions::default(),
             stopping: false,
         };
         for Queued { id, brief, location, retry_at } in recovered {
             let due = retry_at.unwrap_or(brief.received());
             dispatcher.messages.insert(id, Message { brief, location });
-            dispatcher.schedule_parts(&law, id, due);
+            // What was written down by a clock that was ahead does not wait for it.
+            let latest = clock.now().after(plan::retry(&law.config).longest());
+            dispatcher.schedule_parts(&law, id, dispatcher.since(id), due.min(latest));
         }
         dispatcher
     }
@@ -194,7 +202,7 @@ impl<W: World> Dispatcher<W> {
             if self.stopping && self.lines.is_empty() && self.concluding == 0 && self.outbox.is_empty() {
                 break;
             }
-            let now = gateway.world.now();
+            let now = self.clock.now();
             tokio::select! {
                 biased;
                 count = self.orders.recv_many(&mut batch, BATCH) => {
@@ -211,7 +219,7 @@ impl<W: World> Dispatcher<W> {
                     self.lines.values().for_each(|line| line.cut.cancel());
                     cut = true;
                 }
-                () = tokio::time::sleep(wake.unwrap_or(now).since(now).min(GLANCE)), if wake.is_some() => {}
+                () = tokio::time::sleep(wake.unwrap_or(now).since(now)), if wake.is_some() => {}
             }
         }
     }
@@ -225,8 +233,13 @@ impl<W: World> Dispatcher<W> {
             Order::Warned { message, told } => self.warned(message, told),
             Order::Reloaded => self.reloaded(law),
             Order::Queue(command, answer) => {
+                let deletes = matches!(command, QueueCommand::Delete { .. });
                 let said = self.administer(command);
-                self.confirm(said, answer);
+                if deletes {
+                    self.confirm_deletion(said, answer);
+                } else {
+                    self.confirm(said, answer);
+                }
             }
             Order::Survey(done) => {
                 self.survey();
@@ -255,7 +268,7 @@ impl<W: World> Dispatcher<W> {
     fn turn(&mut self) -> Option<Timestamp> {
         self.held.set(self.messages.len() as u64 * QUEUED_OCTETS + self.kept_octets);
         loop {
-            match self.schedule.next(self.gateway.world.now()) {
+            match self.schedule.next(self.clock.now()) {
                 Next::Attempt { connection, item } => self.open(connection, item),
                 Next::Use { connection, item } => self.hand(connection, item),
                 Next::Close { connection } => self.release_line(connection),
@@ -273,7 +286,8 @@ impl<W: World> Dispatcher<W> {
         let id = envelope.id;
         let brief = Brief::new(&envelope, &mut self.diagnoses);
         self.messages.insert(id, Message { brief, location });
-        self.schedule_parts(law, id, envelope.received);
+        let since = self.since(id);
+        self.schedule_parts(law, id, since, since);
         let fresh = Fresh { envelope, body };
         let octets = fresh.octets();
         let most = KEPT_OCTETS.min(self.gateway.memory.limit() / 4);
@@ -284,15 +298,16 @@ impl<W: World> Dispatcher<W> {
     }
 
     /// One item for each way that recipients still have to go.
-    fn schedule_parts(&mut self, law: &Law<W>, id: MessageId, due: Timestamp) {
-        let now = self.gateway.world.now();
+    fn schedule_parts(&mut self, law: &Law<W>, id: MessageId, since: Timestamp, due: Timestamp) {
+        let now = self.clock.now();
         let Some(message) = self.messages.get(&id) else { return };
         let server = message.brief.server();
         let parts = plan::plan(&law.config, server, message.brief.pending(), |route| {
             self.ways.destination(&mut self.schedule, &law.config, server, route)
         });
         for part in parts {
-            if !self.schedule.admit(item(id, &message.brief, part, due), now) {
+            let item = Item { received: since, ..item(id, &message.brief, part, due) };
+            if !self.schedule.admit(item, now) {
                 // A part of it is under way there; what this one adds must not be forgotten.
                 self.outdated.insert(id);
             }
@@ -365,12 +380,12 @@ impl<W: World> Dispatcher<W> {
         let what = format!("message {} is scheduled and not known", item.message);
         self.gateway.recorder.record(&crate::event::Event::Fault { place: "dispatch", what: &what });
         self.schedule.finished(connection, item.message, Disposition::Done);
-        self.schedule.closed(connection, ConnectionEnd::Closed, self.gateway.world.now());
+        self.schedule.closed(connection, ConnectionEnd::Closed, self.clock.now());
     }
 
     /// A connection has finished a message, and may have the next.
     fn finished(&mut self, law: &Law<W>, connection: ConnectionId, message: MessageId, outcomes: &[Outcome]) {
-        let now = self.gateway.world.now();
+        let now = self.clock.now();
         let Some(line) = self.lines.get_mut(&connection) else { return };
         let Some(item) = line.carries.take() else { return };
         let goes_on = line.jobs.is_some();
@@ -382,6 +397,7 @@ impl<W: World> Dispatcher<W> {
         };
         self.remember(message, outcomes, item.destination, again);
         self.schedule.finished(connection, message, disposition);
+        self.delete_doomed(message);
         self.catch_up(law, message);
         let next = if goes_on { self.schedule.more(connection, now) } else { None };
         match next {
@@ -394,7 +410,7 @@ impl<W: World> Dispatcher<W> {
     /// Writes outcomes into the brief and into the keeper's line.
     fn remember(&mut self, id: MessageId, outcomes: &[Outcome], way: DestinationId, again: Option<Timestamp>) {
         let elsewhere = self.schedule.items_of(id).filter(|item| item.destination != way).map(|item| item.due);
-        let retry_at = elsewhere.chain(again).min();
+        let retry_at = elsewhere.chain(again).min().map(|at| self.shown(at));
         let Some(message) = self.messages.get_mut(&id) else { return };
         message.brief.apply(outcomes, &mut self.diagnoses);
         if message.brief.is_finished() {
@@ -432,11 +448,12 @@ impl<W: World> Dispatcher<W> {
 
     fn closed(&mut self, law: &Law<W>, connection: ConnectionId, end: ConnectionEnd) {
         let line = self.lines.remove(&connection);
-        self.schedule.closed(connection, end, self.gateway.world.now());
+        self.schedule.closed(connection, end, self.clock.now());
         if line.as_ref().is_some_and(|line| self.schedule.is_resting(line.destination)) {
             self.cool();
         }
         if let Some(item) = line.and_then(|line| line.carries) {
+            self.delete_doomed(item.message);
             self.catch_up(law, item.message);
         }
     }
@@ -493,7 +510,7 @@ impl<W: World> Dispatcher<W> {
         // A connection was opened by the old settings, TLS and all: it carries nothing more.
         self.lines.values_mut().for_each(|line| line.jobs = None);
         let names: Vec<(DestinationId, String)> =
-            self.schedule.summaries(self.gateway.world.now()).map(|s| (s.destination, s.name.to_owned())).collect();
+            self.schedule.summaries(self.clock.now()).map(|s| (s.destination, s.name.to_owned())).collect();
         for (_, name) in names {
             self.schedule.destination(&name, plan::terms(&law.config));
         }
@@ -503,22 +520,23 @@ impl<W: World> Dispatcher<W> {
     fn plan_anew(&mut self, law: &Law<W>, id: MessageId) {
         let due = self.schedule.items_of(id).map(|item| item.due).min();
         if let Some(due) = due.filter(|_| self.messages.contains_key(&id)) {
+            let since = self.since(id);
             self.schedule.remove(id);
-            self.schedule_parts(law, id, due);
+            self.schedule_parts(law, id, since, due);
         }
     }
 
     /// Plans a message anew that was under way when new settings came, if it is not any more.
     fn catch_up(&mut self, law: &Law<W>, id: MessageId) {
-        let carries = |line: &Line| line.carries.as_ref().is_some_and(|item| item.message == id);
-        if self.outdated.contains(&id) && !self.ending.contains(&id) && !self.lines.values().any(carries) {
+        let carried = self.lines.values().any(|line| line.carries_message(id));
+        if self.outdated.contains(&id) && !self.ending.contains(&id) && !carried {
             self.outdated.remove(&id);
             self.plan_anew(law, id);
         }
     }
 
     fn survey(&self) {
-        let now = self.gateway.world.now();
+        let now = self.clock.now();
         let (mut waiting, mut resting) = (0, 0);
         for summary in self.schedule.summaries(now) {
             waiting += usize::from(summary.messages > 0);

@@ -193,6 +193,8 @@ pub(crate) struct Log<D: Disk> {
     next_slot: u32,
     /// Files that are of no use and could not be removed yet.
     rubbish: Vec<String>,
+    /// The names that were found at the start are durable.
+    settled_names: bool,
     /// Segments with lower numbers stay as they are: see [`Log::freeze`].
     frozen_below: u64,
     pub(crate) free_bytes: u64,
@@ -212,6 +214,7 @@ impl<D: Disk> Log<D> {
             next_number: 1,
             next_slot: 1,
             rubbish: Vec::new(),
+            settled_names: false,
             frozen_below: 0,
             free_bytes: u64::MAX,
         }
@@ -334,6 +337,7 @@ impl<D: Disk> Log<D> {
     /// that speak of it are then needed no longer.
     pub(crate) fn turn(&mut self, incarnation: u32) -> Result<(), Error> {
         self.active = None;
+        self.settle_names()?;
         let oldest = self.free_numbers().next();
         let (slot, file) = match oldest {
             Some(number) => (self.segments[&number].slot, self.segments[&number].file.clone()),
@@ -357,6 +361,17 @@ impl<D: Disk> Log<D> {
         }
         self.segments.insert(number, Segment::new(slot, file, self.length, self.salt));
         self.active = Some(number);
+        Ok(())
+    }
+
+    /// A program that died may have made or removed files and not have come to flush the directory: a
+    /// segment must not be written whose name the next power cut takes away, and none be forgotten that
+    /// it brings back.
+    fn settle_names(&mut self) -> Result<(), Error> {
+        if !self.settled_names {
+            self.disk.sync_directory().map_err(Error::disk("flushing the directory"))?;
+            self.settled_names = true;
+        }
         Ok(())
     }
 

@@ -52,6 +52,12 @@ impl Retry {
         }
     }
 
+    /// The longest of all intervals.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.first.max(self.second).max(self.third).max(self.subsequent)
+    }
+
     /// When to try again after `attempts` attempts, the last of which ended at `now`.
     #[must_use]
     pub fn next_attempt(&self, attempts: u32, now: Timestamp) -> Timestamp {

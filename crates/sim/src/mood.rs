@@ -2,7 +2,9 @@
 //!
 //! `polite` does nothing unusual. `down` refuses connections, `void` never answers them, `short` finds us without a descriptor; `plain`
 //! knows no extensions; `tls` offers STARTTLS, `tls:NAME` with a certificate for that name. Trouble
-//! is written `WHAT-STAGE`, as in `refuse-rcpt`, `defer-dot`, `drop-data`, `stall-mail`;
+//! is written `WHAT-STAGE`, as in `refuse-rcpt`, `defer-dot`, `drop-data`, `stall-mail`, `garble-hello`;
+//! `lose-dot` takes the message and breaks the connection instead of saying so; `slow:200` takes up to
+//! so many milliseconds for each reply;
 //! `refuse-rcpt:<a@b>` troubles only that path. `trickle-STAGE` answers with a reply that never ends, an
 //! octet a minute, `babble-STAGE` with one that never ends, at full speed; `sip-content` takes an octet
 //! of the content a minute.
@@ -85,6 +87,10 @@ pub enum Trouble {
     Drop,
     /// Never says another word.
     Stall,
+    /// Says something that is no reply.
+    Garble,
+    /// Does what it was asked, and breaks the connection instead of saying so.
+    Lose,
     /// Says an octet a minute, and never comes to an end.
     Trickle,
     /// Says line after line, and never comes to an end.
@@ -104,12 +110,14 @@ pub struct Mood {
     pub tls: bool,
     /// The name in its certificate, if not its own.
     pub certificate: Option<String>,
+    /// How many milliseconds each reply takes.
+    pub slow_ms: u64,
     troubles: Vec<(Stage, Trouble, Option<String>)>,
 }
 
 impl Default for Mood {
     fn default() -> Mood {
-        Mood { reach: Reach::Open, extensions: true, tls: false, certificate: None, troubles: Vec::new() }
+        Mood { reach: Reach::Open, extensions: true, tls: false, certificate: None, slow_ms: 0, troubles: Vec::new() }
     }
 }
 
@@ -133,6 +141,7 @@ impl Mood {
             "short" => self.reach = Reach::Short,
             "plain" => self.extensions = false,
             "tls" => (self.tls, self.certificate) = (true, detail),
+            "slow" => self.slow_ms = detail?.parse().ok()?,
             _ => {
                 let (what, stage) = word.split_once('-')?;
                 self.troubles.push((stage_named(stage)?, trouble_named(what)?, detail));
@@ -148,6 +157,8 @@ fn trouble_named(word: &str) -> Option<Trouble> {
         "defer" => Trouble::Defer,
         "drop" => Trouble::Drop,
         "stall" => Trouble::Stall,
+        "garble" => Trouble::Garble,
+        "lose" => Trouble::Lose,
         "trickle" => Trouble::Trickle,
         "babble" => Trouble::Babble,
         "sip" => Trouble::Sip,

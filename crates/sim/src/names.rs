@@ -3,11 +3,14 @@
 use mail::{Domain, Found, Query};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What the name service knows, and what it was asked.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     table: BTreeMap<Query, Found>,
+    /// How long an answer takes, where it takes long.
+    slow: BTreeMap<Query, Duration>,
     asked: Vec<Query>,
     /// Whoever asks these, panics.
     panics: BTreeSet<Query>,
@@ -16,13 +19,18 @@ pub struct Names {
 impl Names {
     /// Enters one line of a transcript: `192.0.2.7 = h.partner.example` for the confirmed names of
     /// an address, `mail.example = 10.0.0.5 10.0.0.6` for the addresses of a name, `unavailable`
-    /// on the right for a server that does not answer, `panic` for whoever asks to panic.
+    /// on the right for a server that does not answer, `absent` for one that knows of none, `panic` for
+    /// whoever asks to panic. `slow 2500` in front of the answer makes it take so many milliseconds.
     ///
     /// # Errors
     /// What is wrong with the line, in words.
     pub fn enter(&mut self, line: &str) -> Result<(), String> {
         let (asked, answer) = line.split_once('=').ok_or("a name or address, `=`, and the answer")?;
         let (asked, answer) = (asked.trim(), answer.trim());
+        let (span, answer) = match answer.strip_prefix("slow ").and_then(|rest| rest.split_once(' ')) {
+            Some((ms, answer)) => (Some(ms.parse().map_err(|_| format!("not a number: {ms}"))?), answer),
+            None => (None, answer),
+        };
         let domain = |text: &str| text.parse::<Domain>().map_err(|_| format!("not a domain: {text}"));
         let address = |text: &str| text.parse::<IpAddr>().map_err(|_| format!("not an address: {text}"));
         let words = answer.split_whitespace();
@@ -44,6 +52,10 @@ impl Names {
             "absent" => Found::Absent,
             _ => found?,
         };
+        match span {
+            Some(ms) => self.slow.insert(query.clone(), Duration::from_millis(ms)),
+            None => self.slow.remove(&query),
+        };
         self.table.insert(query, found);
         Ok(())
     }
@@ -56,6 +68,12 @@ impl Names {
         self.asked.push(query.clone());
         assert!(!self.panics.contains(query), "whoever asks for {query:?} is to panic");
         self.table.get(query).cloned().unwrap_or(Found::Absent)
+    }
+
+    /// How long the answer takes.
+    #[must_use]
+    pub fn takes(&self, query: &Query) -> Duration {
+        self.slow.get(query).copied().unwrap_or_default()
     }
 
     /// What was asked since this was last called, one line each, in order.

@@ -6,11 +6,12 @@
 //! an agreed exchange of two lines: both ends must perform it or neither is secured, and afterwards
 //! the bytes flow as before.
 
+use crate::link::{End, Passage};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::{Mutex, mpsc};
 
@@ -33,6 +34,27 @@ pub struct Stream {
     local: SocketAddr,
     remote: SocketAddr,
     secured: bool,
+    /// The line it runs over, where lines are not perfect.
+    end: Option<End>,
+    /// What is written is changed on its way; only a world that is broken on purpose does that.
+    alter: Option<Alter>,
+}
+
+/// Octets that are exchanged for others, as many, in whatever is written in one piece.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alter {
+    pub(crate) find: &'static [u8],
+    pub(crate) instead: &'static [u8],
+}
+
+impl Alter {
+    fn apply(&self, octets: &[u8]) -> Vec<u8> {
+        let mut octets = octets.to_vec();
+        if let Some(at) = octets.windows(self.find.len()).position(|window| window == self.find) {
+            octets[at..at + self.find.len()].copy_from_slice(self.instead);
+        }
+        octets
+    }
 }
 
 impl Stream {
@@ -40,8 +62,23 @@ impl Stream {
     #[must_use]
     pub fn pair(one: SocketAddr, other: SocketAddr) -> (Stream, Stream) {
         let (left, right) = tokio::io::duplex(WINDOW_OCTETS);
-        let end = |pipe, local, remote| Stream { pipe, local, remote, secured: false };
+        let end = |pipe, local, remote| Stream { pipe, local, remote, secured: false, end: None, alter: None };
         (end(left, one, other), end(right, other, one))
+    }
+
+    /// Lets this end run over a line that is not perfect.
+    pub(crate) fn over(&mut self, end: End) {
+        self.end = Some(end);
+    }
+
+    /// Makes this end believe that the far one is somebody else.
+    pub(crate) fn disguise(&mut self, remote: IpAddr) {
+        self.remote.set_ip(remote);
+    }
+
+    /// Changes what this end writes.
+    pub(crate) fn altered(&mut self, alter: Option<Alter>) {
+        self.alter = alter;
     }
 
     /// The address of this end.
@@ -103,13 +140,31 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(end) = &self.end {
+            match ready!(end.poll_pass(cx)) {
+                Passage::Open => {}
+                Passage::Broken => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            }
+        }
         Pin::new(&mut self.pipe).poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.pipe).poll_write(cx, from)
+        if let Some(end) = &mut self.end {
+            match ready!(end.poll_write(cx)) {
+                Passage::Open if end.step() => {}
+                Passage::Open => return Poll::Pending,
+                Passage::Broken => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            }
+        }
+        let changed = self.alter.map(|alter| alter.apply(from));
+        let written = ready!(Pin::new(&mut self.pipe).poll_write(cx, changed.as_deref().unwrap_or(from)))?;
+        if let Some(end) = &mut self.end {
+            end.written();
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -117,6 +172,12 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(end) = &self.end {
+            match ready!(end.poll_pass(cx)) {
+                Passage::Open => {}
+                Passage::Broken => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            }
+        }
         Pin::new(&mut self.pipe).poll_shutdown(cx)
     }
 }
@@ -210,11 +271,23 @@ impl Sockets {
     /// # Errors
     /// `ConnectionRefused` when nobody listens there or nobody accepts.
     pub fn connect(&self, from: SocketAddr, to: SocketAddr) -> io::Result<Stream> {
+        self.connect_with(from, to, |_, _| {})
+    }
+
+    /// As [`Sockets::connect`]; the end of whoever connects and the end that will be accepted are made
+    /// ready by `prepare`.
+    pub(crate) fn connect_with(
+        &self,
+        from: SocketAddr,
+        to: SocketAddr,
+        prepare: impl FnOnce(&mut Stream, &mut Stream),
+    ) -> io::Result<Stream> {
         let door = self.door(to).ok_or(io::ErrorKind::ConnectionRefused)?;
         let seen_as = if door.0.is_ipv6() { mapped(from) } else { from };
         let (mut near, mut far) = Stream::pair(from, to);
         far.remote = seen_as;
         near.remote = to;
+        prepare(&mut near, &mut far);
         door.1.try_send(far).map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
         Ok(near)
     }

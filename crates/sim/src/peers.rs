@@ -4,6 +4,7 @@
 //! readers written without the product's own parser, and note a complaint for every octet that a
 //! strict receiver would object to, so that each transcript also tests what goes out.
 
+use crate::clock::SimClock;
 use crate::mood::{Mood, Reach, Stage, Trouble};
 use crate::net::Stream;
 use std::collections::BTreeMap;
@@ -36,6 +37,18 @@ impl Delivery {
     }
 }
 
+/// What is known about a delivery beyond what was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taking {
+    /// When the content was complete.
+    pub at: Duration,
+    /// The sender has been heard of since it was told: it knows that the message was taken.
+    pub known: bool,
+}
+
+/// How long a peer that never says another word keeps the connection: longer than anybody waits.
+const STALLED: Duration = Duration::from_secs(30 * 60);
+
 /// A connection that a peer has seen, also one that it refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -49,6 +62,8 @@ pub struct Seen {
 struct Peer {
     mood: Mood,
     deliveries: Vec<Delivery>,
+    /// One for each delivery.
+    takings: Vec<Taking>,
     taken: usize,
     connections: Vec<Seen>,
     complaints: Vec<String>,
@@ -56,11 +71,20 @@ struct Peer {
 
 /// All peers of a world, by address.
 #[derive(Clone, Debug, Default)]
-pub struct Peers(Arc<Mutex<BTreeMap<SocketAddr, Peer>>>);
+pub struct Peers {
+    peers: Arc<Mutex<BTreeMap<SocketAddr, Peer>>>,
+    clock: SimClock,
+}
 
 impl Peers {
+    /// Nobody yet; deliveries will be dated by this clock.
+    #[must_use]
+    pub fn new(clock: SimClock) -> Peers {
+        Peers { peers: Arc::default(), clock }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Peer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn at<T>(&self, address: SocketAddr, see: impl FnOnce(&mut Peer) -> T) -> T {
@@ -93,6 +117,22 @@ impl Peers {
         peers.iter().flat_map(of).collect()
     }
 
+    /// Every delivery to anybody, with what is known about it.
+    #[must_use]
+    pub fn all(&self) -> Vec<(SocketAddr, Delivery, Taking)> {
+        let peers = self.lock();
+        let of = |(at, peer): (&SocketAddr, &Peer)| -> Vec<(SocketAddr, Delivery, Taking)> {
+            let each = peer.deliveries.iter().zip(&peer.takings);
+            each.map(|(delivery, taking)| (*at, delivery.clone(), *taking)).collect()
+        };
+        peers.iter().flat_map(of).collect()
+    }
+
+    /// Makes everybody polite.
+    pub(crate) fn appease(&self) {
+        self.lock().values_mut().for_each(|peer| peer.mood = Mood::default());
+    }
+
     /// What a strict receiver would object to in what was sent to any peer.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
@@ -106,11 +146,17 @@ impl Peers {
         self.lock().get(&address).map(|peer| peer.connections.clone()).unwrap_or_default()
     }
 
-    /// Connects to the peer at `to`; `None` when there is none.
+    /// Connects to the peer at `to`; `None` when there is none. Both ends are made ready by `prepare`,
+    /// the caller's first.
     ///
     /// # Errors
     /// What the peer's mood makes of connections.
-    pub async fn connect(&self, from: SocketAddr, to: SocketAddr) -> Option<io::Result<Stream>> {
+    pub async fn connect(
+        &self,
+        from: SocketAddr,
+        to: SocketAddr,
+        prepare: impl FnOnce(&mut Stream, &mut Stream),
+    ) -> Option<io::Result<Stream>> {
         let (mood, number) = {
             let mut peers = self.lock();
             let peer = peers.get_mut(&to)?;
@@ -123,8 +169,10 @@ impl Peers {
             Reach::Void => std::future::pending().await,
             Reach::Open => {}
         }
-        let (near, far) = Stream::pair(from, to);
-        let talk = Conversation { at: to, number, mood, peers: self.clone(), stream: far, unread: Vec::new() };
+        let (mut near, mut far) = Stream::pair(from, to);
+        prepare(&mut near, &mut far);
+        let peers = self.clone();
+        let talk = Conversation { at: to, number, mood, peers, stream: far, unread: Vec::new(), told: None, spoken: 0 };
         tokio::spawn(talk.hold());
         Some(Ok(near))
     }
@@ -155,6 +203,10 @@ struct Conversation {
     peers: Peers,
     stream: Stream,
     unread: Vec<u8>,
+    /// The delivery whose sender has been told of it and not been heard of since.
+    told: Option<usize>,
+    /// Replies given.
+    spoken: u64,
 }
 
 /// The transaction a conversation is in.
@@ -285,9 +337,6 @@ impl Conversation {
         self.troubled(Stage::Content, "").await?;
         loop {
             let mut line = self.octets_of_line(usize::MAX).await?;
-            if line.len() > TEXT_LINE_OCTETS {
-                self.complain(format!("a text line of {} octets", line.len()));
-            }
             if line == b".\r\n" {
                 break;
             }
@@ -296,6 +345,10 @@ impl Conversation {
             }
             if line.first() == Some(&b'.') {
                 line.remove(0);
+            }
+            // RFC 5321 §4.5.3.1.6: the dot that was added does not count.
+            if line.len() > TEXT_LINE_OCTETS {
+                self.complain(format!("a text line of {} octets", line.len()));
             }
             transaction.content.extend_from_slice(&line);
         }
@@ -331,16 +384,24 @@ impl Conversation {
     }
 
     async fn finish(&mut self, transaction: Transaction) -> Result<(), Over> {
-        if self.troubled(Stage::Dot, "").await? {
+        let loses = self.mood.trouble_at(Stage::Dot, "") == Some(Trouble::Lose);
+        if !loses && self.troubled(Stage::Dot, "").await? {
             return Ok(());
         }
         let Transaction { from, to, content } = transaction;
         let secured = self.stream.is_secured();
         let delivery = Delivery { from: from.unwrap_or_default(), to, content, secured };
-        self.peers.at(self.at, |peer| {
+        let taking = Taking { at: self.peers.clock.elapsed(), known: false };
+        let place = self.peers.at(self.at, |peer| {
             peer.deliveries.push(delivery);
+            peer.takings.push(taking);
             peer.connections[self.number].deliveries += 1;
+            peer.takings.len() - 1
         });
+        if loses {
+            return Err(Over);
+        }
+        self.told = Some(place);
         self.say("250 2.0.0 Taken").await
     }
 
@@ -348,8 +409,15 @@ impl Conversation {
     async fn troubled(&mut self, stage: Stage, subject: &str) -> Result<bool, Over> {
         match self.mood.trouble_at(stage, subject) {
             None => Ok(false),
-            Some(Trouble::Drop) => Err(Over),
-            Some(Trouble::Stall) => std::future::pending().await,
+            Some(Trouble::Drop | Trouble::Lose) => Err(Over),
+            Some(Trouble::Stall) => {
+                tokio::time::sleep(STALLED).await;
+                Err(Over)
+            }
+            Some(Trouble::Garble) => {
+                self.say("\u{1b}[2J*** 99 bottles\r\n250").await?;
+                Err(Over)
+            }
             Some(Trouble::Trickle) => loop {
                 for octet in b"250-2.0.0 Wait\r\n" {
                     self.stream.write_all(&[*octet]).await?;
@@ -359,10 +427,13 @@ impl Conversation {
             Some(Trouble::Babble) => loop {
                 self.say("250-2.0.0 And so on").await?;
             },
-            Some(Trouble::Sip) => loop {
-                self.stream.read_u8().await?;
-                sleep(MINUTE).await;
-            },
+            Some(Trouble::Sip) => {
+                for _ in 0..STALLED.as_secs() / MINUTE.as_secs() {
+                    self.stream.read_u8().await?;
+                    sleep(MINUTE).await;
+                }
+                Err(Over)
+            }
             Some(Trouble::Refuse) => self.say(stage.refusal()).await.map(|()| true),
             Some(Trouble::Defer) => self.say(stage.deferral()).await.map(|()| true),
         }
@@ -373,6 +444,12 @@ impl Conversation {
     }
 
     async fn say(&mut self, reply: &str) -> Result<(), Over> {
+        if self.mood.slow_ms > 0 {
+            // Not always as slow; which reply takes how long must be the same every time.
+            self.spoken += 1;
+            let ms = (self.spoken * 37 + self.number as u64 * 101) % (self.mood.slow_ms + 1);
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
         self.stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
         Ok(())
     }
@@ -412,6 +489,9 @@ impl Conversation {
             }
             return Err(Over);
         }
+        if let Some(place) = self.told.take() {
+            self.peers.at(self.at, |peer| peer.takings[place].known = true);
+        }
         Ok(())
     }
 }
@@ -435,7 +515,7 @@ mod tests {
         peers.set(at, mood.parse().unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let said = runtime.block_on(async {
-            let mut stream = peers.connect("10.0.0.1:4000".parse().unwrap(), at).await.unwrap().unwrap();
+            let mut stream = peers.connect("10.0.0.1:4000".parse().unwrap(), at, |_, _| {}).await.unwrap().unwrap();
             let mut said = Vec::new();
             for line in std::iter::once(&"").chain(lines) {
                 stream.write_all(line.as_bytes()).await.unwrap();

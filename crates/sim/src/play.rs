@@ -200,6 +200,10 @@ impl<'a> Player<'a> {
             Change::Peer(at, mood) => self.world.peers().set(*at, mood.parse()?),
             Change::Missing(directory) => self.world.set_missing(Path::new(directory), true),
             Change::There(directory) => self.world.set_missing(Path::new(directory), false),
+            Change::Clock { span, back } => {
+                let ms = i64::try_from(span.as_millis()).map_err(|_| "too far")?;
+                self.world.clock().jump(if *back { -ms } else { ms });
+            }
         }
         Ok(())
     }

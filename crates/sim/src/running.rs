@@ -2,7 +2,7 @@
 
 use crate::world::SimWorld;
 use config::Config;
-use gateway::{Filter, Handle, MessageView, QueueAnswer, QueueCommand};
+use gateway::{Control, Filter, Handle, MessageView, QueueAnswer, QueueCommand};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -20,7 +20,9 @@ impl Running {
     /// # Errors
     /// The mistakes, as lines for a person.
     pub async fn start(world: Arc<SimWorld>, file: &str, text: &str) -> Result<(Running, Vec<String>), Vec<String>> {
-        let (config, warnings) = checked(file, text)?;
+        let (mut config, warnings) = checked(file, text)?;
+        config.queue.spool.segment_bytes = world.spool_shape().segment_bytes;
+        config.queue.spool.body_file_over_bytes = world.spool_shape().body_file_over_bytes;
         let started = Box::pin(Handle::start(world, config, SALT)).await;
         let handle = started.map_err(|error| vec![error.to_string()])?;
         Ok((Running { handle }, warnings))
@@ -59,6 +61,11 @@ impl Running {
         found.map(|(_, address)| *address).ok_or_else(|| format!("no virtual server called {server}"))
     }
 
+    /// Returns when the owner of the spool or of the schedule has died.
+    pub(crate) async fn owner_lost(&mut self) {
+        self.handle.owner_lost().await;
+    }
+
     /// All counters, as they are served to monitoring.
     pub async fn metrics(&self) -> String {
         self.handle.control().metrics().await
@@ -77,14 +84,24 @@ impl Running {
     /// # Errors
     /// No such command.
     pub async fn command(&mut self, text: &str) -> Result<Vec<String>, String> {
-        let command = command(text).ok_or_else(|| format!("no such command: {text}"))?;
-        Ok(match self.handle.control().queue(command).await {
-            Some(QueueAnswer::Done(touched)) => vec![format!("{touched} done")],
-            Some(QueueAnswer::View(view)) => view.messages.iter().map(message_line).collect(),
-            Some(QueueAnswer::NotFound(id)) => vec![format!("no message {id}")],
-            None => vec!["the gateway is stopping".to_owned()],
-        })
+        perform(&self.control(), text).await
     }
+
+    /// A way to ask and command beside whoever owns the gateway.
+    pub(crate) fn control(&self) -> Control<SimWorld> {
+        self.handle.control()
+    }
+}
+
+/// Performs a command, and gives the answer in words.
+pub(crate) async fn perform(control: &Control<SimWorld>, text: &str) -> Result<Vec<String>, String> {
+    let command = command(text).ok_or_else(|| format!("no such command: {text}"))?;
+    Ok(match control.queue(command).await {
+        Some(QueueAnswer::Done(touched)) => vec![format!("{touched} done")],
+        Some(QueueAnswer::View(view)) => view.messages.iter().map(message_line).collect(),
+        Some(QueueAnswer::NotFound(id)) => vec![format!("no message {id}")],
+        None => vec!["the gateway is stopping".to_owned()],
+    })
 }
 
 /// Settings, with the warnings about them.

@@ -112,6 +112,13 @@ pub enum Change {
     Missing(String),
     /// A directory that exists again.
     There(String),
+    /// The wall clock is set so far forward, or back.
+    Clock {
+        /// How far.
+        span: Duration,
+        /// Back.
+        back: bool,
+    },
 }
 
 /// What can be expected, other than replies.
@@ -282,6 +289,12 @@ fn world_or_settings(key: &str, value: &str) -> Result<What, String> {
         "names" => What::World(Change::Names(value.to_owned())),
         "missing" => What::World(Change::Missing(value.to_owned())),
         "there" => What::World(Change::There(value.to_owned())),
+        "clock" => {
+            let (way, span) = value.split_at_checked(1).ok_or("+ or -, and how far")?;
+            let back = way == "-";
+            (back || way == "+").then_some(()).ok_or("+ or -, and how far")?;
+            What::World(Change::Clock { span: duration(span.trim())?, back })
+        }
         "peer" => {
             let (at, mood) = value.split_once(' ').ok_or("an address and a mood")?;
             What::World(Change::Peer(socket(at)?, mood.to_owned()))

@@ -4,9 +4,15 @@
 //! ports handed out in order, and no map whose order could differ. What the gateway has done to the
 //! world (files placed, names asked for, lines logged) can be looked at from outside.
 
+use crate::clock::SimClock;
+use crate::dice::Dice;
+use crate::disk::{Betrayal, SimDisk};
+use crate::link::Links;
 use crate::names::Names;
 use crate::net::{Listener, Sockets, Stream};
 use crate::peers::Peers;
+use crate::plant::Plant;
+use crate::power::Power;
 use gateway::Keeper;
 use gateway::world::{Pieces, Resources, Verify, World};
 use mail::{Found, Query, Timestamp};
@@ -17,10 +23,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::time::Instant;
+use std::time::Duration;
 
-/// The moment every simulation begins: Monday, 2 November 2026, noon.
-pub const BEGINNING: Timestamp = Timestamp::from_millis(1_793_620_800_000);
+pub use crate::clock::BEGINNING;
 
 /// A certificate: the name it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +45,21 @@ pub struct PlacedFile {
     pub content: Vec<u8>,
 }
 
+/// How the spool divides its disk. Small segments cost little to make, and are turned, emptied and
+/// used again often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpoolShape {
+    /// Octets of a segment.
+    pub segment_bytes: u64,
+    /// A body larger than this gets a file of its own.
+    pub body_file_over_bytes: u64,
+}
+
+/// Room enough for what transcripts send, with the product's own limit for bodies.
+const CALM: SpoolShape = SpoolShape { segment_bytes: 2 << 20, body_file_over_bytes: 256 << 10 };
+/// A few dozen messages fill a segment.
+const ROUGH: SpoolShape = SpoolShape { segment_bytes: 128 << 10, body_file_over_bytes: 12 << 10 };
+
 #[derive(Default)]
 struct State {
     sockets: Sockets,
@@ -51,8 +71,19 @@ struct State {
     read: usize,
     missing: BTreeSet<PathBuf>,
     log: Vec<u8>,
+    /// The log cannot keep up.
+    log_deaf: bool,
+    /// So many connections die before they are accepted.
+    stillborn: u32,
+    /// Everything that happened, in order: the log, and what the simulation itself has to say.
+    story: Vec<u8>,
+    /// What goes on beside the tasks takes its time, as these decide; `None` where all is perfect.
+    dice: Option<Dice>,
     resources: Option<Resources>,
 }
+
+/// The kind of a record that says that a message is finished (docs/spool.md).
+const FINISHED: u64 = 5;
 
 /// What a simulated host gives: more than anybody needs.
 const PLENTY: Resources = Resources { memory_bytes: 512 << 20, resident_bytes: 8 << 20, descriptors: None };
@@ -61,7 +92,11 @@ const PLENTY: Resources = Resources { memory_bytes: 512 << 20, resident_bytes: 8
 pub struct SimWorld {
     state: Mutex<State>,
     peers: Peers,
-    origin: Instant,
+    clock: SimClock,
+    power: Power,
+    links: Links,
+    betrayal: Betrayal,
+    plant: Option<Plant>,
 }
 
 impl Default for SimWorld {
@@ -71,13 +106,35 @@ impl Default for SimWorld {
 }
 
 impl SimWorld {
-    /// An empty world at [`BEGINNING`].
+    /// An empty world at [`BEGINNING`], in which nothing takes time and nothing breaks by itself.
     ///
     /// # Panics
     /// Outside a runtime.
     #[must_use]
     pub fn new() -> SimWorld {
-        SimWorld { state: Mutex::default(), peers: Peers::default(), origin: Instant::now() }
+        let clock = SimClock::new();
+        SimWorld {
+            state: Mutex::default(),
+            peers: Peers::new(clock.clone()),
+            clock,
+            power: Power::default(),
+            links: Links::default(),
+            betrayal: Betrayal::default(),
+            plant: None,
+        }
+    }
+
+    /// An empty world in which lines, the disk and the power can fail, and take their time as the
+    /// dice decide. With a plant it is broken on purpose.
+    pub(crate) fn rough(dice: Dice, plant: Option<Plant>) -> SimWorld {
+        let world = SimWorld { plant, ..SimWorld::new() };
+        world.state().dice = Some(dice);
+        match plant {
+            Some(Plant::FlushSkipped) => world.betrayal.lie(true),
+            Some(Plant::EndForgotten) => world.betrayal.forget(FINISHED),
+            _ => {}
+        }
+        world
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -88,6 +145,78 @@ impl SimWorld {
     #[must_use]
     pub fn peers(&self) -> &Peers {
         &self.peers
+    }
+
+    /// How the spool divides its disk.
+    #[must_use]
+    pub fn spool_shape(&self) -> SpoolShape {
+        if self.state().dice.is_some() { ROUGH } else { CALM }
+    }
+
+    /// Its clocks.
+    #[must_use]
+    pub fn clock(&self) -> &SimClock {
+        &self.clock
+    }
+
+    pub(crate) fn power(&self) -> &Power {
+        &self.power
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// From now on flushes of the disk do nothing.
+    pub(crate) fn let_disk_lie(&self) {
+        self.betrayal.lie(true);
+    }
+
+    /// Whether it does.
+    pub(crate) fn disk_lies(&self) -> bool {
+        self.betrayal.lies()
+    }
+
+    /// The log cannot keep up from now on, or can again.
+    pub(crate) fn set_log_deaf(&self, deaf: bool) {
+        self.state().log_deaf = deaf;
+    }
+
+    /// The next `count` connections die before they are accepted.
+    pub(crate) fn lose_arrivals(&self, count: u32) {
+        self.state().stillborn = count;
+    }
+
+    /// Says something to the story of the simulation.
+    pub(crate) fn tell(&self, text: &str) {
+        let line = format!("{:>9} {text}\n", self.clock.elapsed().as_millis());
+        self.state().story.extend_from_slice(line.as_bytes());
+    }
+
+    /// Everything that happened, in order.
+    pub(crate) fn story(&self) -> Vec<u8> {
+        self.state().story.clone()
+    }
+
+    /// The power is back after a failure. Of what was not flushed, `cut` decides what survives; without
+    /// one only the program died, and the system has kept everything that it was given.
+    pub(crate) fn power_up(&self, cut: Option<u64>) {
+        self.power.restore();
+        let mut state = self.state();
+        for disk in state.disks.values_mut() {
+            disk.heal();
+            if let Some(seed) = cut {
+                *disk = disk.cut(seed);
+            }
+        }
+    }
+
+    /// How long something takes, in a world where things do.
+    fn pause(&self, most_ms: u64) -> Duration {
+        let mut state = self.state();
+        let Some(dice) = &mut state.dice else { return Duration::ZERO };
+        let ms = if dice.chance(30) { dice.between(0, most_ms) } else { 0 };
+        Duration::from_millis(ms)
     }
 
     /// Says that `address` belongs to this host. As long as none is named, all do.
@@ -116,8 +245,17 @@ impl SimWorld {
     /// Nobody listens there.
     pub fn connect_from(&self, from: IpAddr, to: SocketAddr) -> io::Result<Stream> {
         let mut state = self.state();
-        let from = SocketAddr::new(from, state.sockets.fresh_port());
-        state.sockets.connect(from, to)
+        let far = SocketAddr::new(from, state.sockets.fresh_port());
+        let State { sockets, dice, .. } = &mut *state;
+        sockets.connect_with(far, to, |near, accepted| {
+            let Some(dice) = dice else { return };
+            near.over(self.links.end(from, &self.power, dice));
+            accepted.over(self.links.end(from, &self.power, dice));
+            accepted.altered(self.plant.and_then(Plant::reply));
+            if self.plant == Some(Plant::Disguise) {
+                accepted.disguise([10, 0, 0, 10].into());
+            }
+        })
     }
 
     /// The oldest file placed in `directory` (in any, if none is given) that nobody has asked for;
@@ -157,7 +295,7 @@ impl World for SimWorld {
     type Stream = Stream;
     type Listener = Listener;
     type Certificate = Certificate;
-    type Disk = MemoryDisk;
+    type Disk = SimDisk;
 
     async fn listen(&self, address: SocketAddr) -> io::Result<Listener> {
         self.state().sockets.listen(address)
@@ -168,7 +306,13 @@ impl World for SimWorld {
     }
 
     async fn accept(&self, listener: &Listener) -> io::Result<(Stream, SocketAddr)> {
-        Ok(listener.accept().await)
+        let arrival = listener.accept().await;
+        let mut state = self.state();
+        if state.stillborn > 0 {
+            state.stillborn -= 1;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(arrival)
     }
 
     async fn connect(&self, to: SocketAddr, source: Option<IpAddr>) -> io::Result<Stream> {
@@ -177,7 +321,17 @@ impl World for SimWorld {
             let source = source.unwrap_or_else(|| state.sockets.source_for(to.ip()));
             SocketAddr::new(source, state.sockets.fresh_port())
         };
-        if let Some(answer) = self.peers.connect(from, to).await {
+        if self.links.is_silent(to.ip()) {
+            std::future::pending::<()>().await;
+        }
+        let dice = self.state().dice.clone();
+        let prepare = |near: &mut Stream, far: &mut Stream| {
+            let Some(dice) = &dice else { return };
+            near.over(self.links.end(to.ip(), &self.power, dice));
+            far.over(self.links.end(to.ip(), &self.power, dice));
+            near.altered(self.plant.and_then(Plant::content));
+        };
+        if let Some(answer) = self.peers.connect(from, to, prepare).await {
             return answer;
         }
         let state = self.state();
@@ -203,7 +357,11 @@ impl World for SimWorld {
         mut stream: Stream,
         certificate: &Arc<Certificate>,
     ) -> io::Result<(Stream, TlsFacts)> {
-        let wanted = stream.secure_as_server(&certificate.name).await?;
+        let secured = stream.secure_as_server(&certificate.name).await;
+        if self.plant == Some(Plant::SecretSaid) {
+            return Err(io::Error::other(format!("cannot use the key {}", crate::plant::KEY)));
+        }
+        let wanted = secured?;
         let facts = TlsFacts {
             version: "TLSv1.3".into(),
             cipher: "TLS_AES_256_GCM_SHA384".into(),
@@ -223,11 +381,18 @@ impl World for SimWorld {
     }
 
     async fn look_up(&self, query: &Query) -> Found {
-        self.state().names.answer(query)
+        let (found, takes) = {
+            let mut state = self.state();
+            (state.names.answer(query), state.names.takes(query))
+        };
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        found
     }
 
-    fn spool_disk(&self, state_dir: &Path) -> io::Result<MemoryDisk> {
-        Ok(self.disk(state_dir))
+    fn spool_disk(&self, state_dir: &Path) -> io::Result<SimDisk> {
+        Ok(SimDisk::new(self.disk(state_dir), self.power.clone(), self.betrayal.clone()))
     }
 
     async fn place_file(&self, directory: &Path, name: &str, mut pieces: Pieces) -> io::Result<()> {
@@ -237,6 +402,9 @@ impl World for SimWorld {
         let mut content = Vec::new();
         while let Some(piece) = pieces()? {
             content.extend_from_slice(&piece);
+        }
+        if !self.power.step() {
+            std::future::pending::<()>().await;
         }
         let file = PlacedFile { directory: directory.to_owned(), name: name.to_owned(), content };
         let mut state = self.state();
@@ -249,6 +417,11 @@ impl World for SimWorld {
     }
 
     async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {
+        let hangs = self.plant == Some(Plant::DiskHangs) && self.clock.elapsed() > Duration::from_secs(1);
+        let pause = if hangs { Duration::from_secs(36_000) } else { self.pause(10) };
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         work()
     }
 
@@ -256,8 +429,15 @@ impl World for SimWorld {
         tokio::spawn(dispatcher);
     }
 
-    fn run_keeper(&self, keeper: Keeper<MemoryDisk>) {
-        tokio::spawn(keeper.run());
+    fn run_keeper(&self, keeper: Keeper<SimDisk>) {
+        let dice = self.state().dice.as_ref().map(|dice| dice.fork("keeper"));
+        match dice {
+            Some(dice) => tokio::spawn(crate::pace::paced(keeper.run(), self.power.clone(), dice)),
+            None => tokio::spawn(keeper.run()),
+        };
+        if self.plant == Some(Plant::TaskLeft) {
+            tokio::spawn(std::future::pending::<()>());
+        }
     }
 
     fn resources(&self) -> Resources {
@@ -269,11 +449,27 @@ impl World for SimWorld {
     }
 
     fn write_log(&self, lines: &[u8]) -> bool {
-        self.state().log.extend_from_slice(lines);
-        true
+        let mut state = self.state();
+        if state.dice.is_some() {
+            if !self.power.step() {
+                return true;
+            }
+            let ms = self.clock.elapsed().as_millis();
+            state.story.extend_from_slice(format!("{ms:>9} | ").as_bytes());
+            state.story.extend_from_slice(lines);
+        }
+        let lost = self.plant == Some(Plant::LogLineLost) && find(lines, b"\"event\":\"received\"");
+        if !state.log_deaf && !lost {
+            state.log.extend_from_slice(lines);
+        }
+        !state.log_deaf
     }
 
     fn now(&self) -> Timestamp {
-        BEGINNING.after(self.origin.elapsed())
+        self.clock.now()
     }
+}
+
+fn find(octets: &[u8], what: &[u8]) -> bool {
+    octets.windows(what.len()).any(|window| window == what)
 }

@@ -1,7 +1,7 @@
 //! What administrators may do to the queue. What they see of it is in [`super::view`].
 
 use super::Dispatcher;
-use super::view::{QueueView, message_view};
+use super::view::QueueView;
 use crate::event::Event;
 use crate::keeper::Errand;
 use crate::world::World;
@@ -74,15 +74,15 @@ impl<W: World> Dispatcher<W> {
             QueueCommand::Show(id) => return self.show(id),
             QueueCommand::Count(filter) => return QueueAnswer::Done(self.matching(&filter, now).len()),
             QueueCommand::Retry(filter) => {
-                ("retry", self.each(&filter, now, |all, id| _ = all.schedule.retry_message(id, now)))
+                ("retry", self.each(&filter, now, |all, id| _ = all.schedule.retry_message(id, all.clock.now())))
             }
             QueueCommand::Hold(filter) => ("hold", self.each(&filter, now, |all, id| all.set_held(id, true))),
             QueueCommand::Release(filter) => ("release", self.each(&filter, now, |all, id| all.set_held(id, false))),
             QueueCommand::Delete { filter, report } => {
                 ("delete", self.each(&filter, now, |all, id| all.take_away(id, report)))
             }
-            QueueCommand::Freeze(name) => ("freeze", self.freeze(&name, true, now)),
-            QueueCommand::Unfreeze(name) => ("unfreeze", self.freeze(&name, false, now)),
+            QueueCommand::Freeze(name) => ("freeze", self.freeze(&name, true)),
+            QueueCommand::Unfreeze(name) => ("unfreeze", self.freeze(&name, false)),
         };
         self.gateway.recorder.record(&Event::Administered { command: word, touched });
         QueueAnswer::Done(touched)
@@ -106,20 +106,8 @@ impl<W: World> Dispatcher<W> {
         self.outbox.push_back(if held { Errand::Held(id) } else { Errand::Released(id) });
     }
 
-    fn take_away(&mut self, id: MessageId, report: bool) {
-        if self.ending.contains(&id) {
-            return;
-        }
-        self.schedule.remove(id);
-        if report {
-            self.delete(id);
-        } else {
-            self.forget(id);
-        }
-    }
-
-    fn freeze(&mut self, name: &str, frozen: bool, now: Timestamp) -> usize {
-        let summaries = self.schedule.summaries(now).filter(|summary| summary.name.contains(name));
+    fn freeze(&mut self, name: &str, frozen: bool) -> usize {
+        let summaries = self.schedule.summaries(self.clock.now()).filter(|summary| summary.name.contains(name));
         let meant: Vec<_> = summaries.map(|summary| summary.destination).collect();
         for destination in &meant {
             if frozen {
@@ -163,15 +151,15 @@ impl<W: World> Dispatcher<W> {
         QueueView {
             destinations: self
                 .schedule
-                .summaries(now)
+                .summaries(self.clock.now())
                 .filter(|s| s.messages > 0 || matches!(s.state, DestinationState::Retry | DestinationState::Frozen))
                 .filter(|summary| summary.name.contains(wanted))
-                .map(Into::into)
+                .map(|summary| self.destination_view(&summary))
                 .collect(),
             messages: self
                 .matching(filter, now)
                 .iter()
-                .filter_map(|id| Some(message_view(*id, &self.messages.get(id)?.brief, &self.schedule)))
+                .filter_map(|id| Some(self.message_view(*id, &self.messages.get(id)?.brief)))
                 .collect(),
         }
     }
@@ -182,7 +170,7 @@ impl<W: World> Dispatcher<W> {
             None => QueueAnswer::NotFound(id),
             Some((id, message)) => QueueAnswer::View(QueueView {
                 destinations: Vec::new(),
-                messages: vec![message_view(id, &message.brief, &self.schedule)],
+                messages: vec![self.message_view(id, &message.brief)],
             }),
         }
     }

@@ -62,16 +62,18 @@ impl<W: World> Dispatcher<W> {
         message.brief.apply(outcomes, &mut self.diagnoses);
         let warned = message.brief.is_warned();
         if message.brief.is_finished() {
-            return self.forget(id);
+            self.forget(id);
+            return self.delete_doomed(id);
         }
         self.let_go(id);
         let put_off = outcomes.iter().any(|outcome| outcome.result == Ending::Deferred);
-        let again = put_off.then(|| plan::retry(&law.config).next_attempt(1, self.gateway.world.now()));
-        let retry_at = self.schedule.items_of(id).map(|item| item.due).chain(again).min();
+        let again = put_off.then(|| plan::retry(&law.config).next_attempt(1, self.clock.now()));
+        let retry_at = self.schedule.items_of(id).map(|item| item.due).chain(again).min().map(|at| self.shown(at));
         self.outbox.push_back(Errand::Attempt(Attempt { id, outcomes: outcomes.to_vec(), retry_at, warned }));
         if let Some(at) = again {
-            self.schedule_parts(law, id, at);
+            self.schedule_parts(law, id, self.since(id), at);
         }
+        self.delete_doomed(id);
         self.catch_up(law, id);
     }
 
@@ -84,12 +86,12 @@ impl<W: World> Dispatcher<W> {
             cases.extend(item.recipients.iter().map(|place| (place, diagnosis.clone())));
         }
         let (gateway, conclusions) = (self.gateway.clone(), self.conclusions.clone());
-        let retry = plan::retry(&gateway.law.load().config);
+        let retry_until = self.shown(plan::retry(&gateway.law.load().config).expires_at(self.since(id)));
         self.concluding += 1;
         self.gateway.tasks.spawn(async move {
             let _permit = conclusions.acquire().await;
             let Recalled { envelope, error } = recall(&gateway, &letter).await;
-            let event = conclude::delayed(&retry, envelope.received);
+            let event = queue::report::Event::Delayed { retry_until };
             let told = match error {
                 None => conclude::tell(&gateway, &envelope, &letter.content, event, &cases, None).await.is_ok(),
                 // Whether the sender wants to know cannot be read.
@@ -105,7 +107,7 @@ impl<W: World> Dispatcher<W> {
         if !told {
             return;
         }
-        let retry_at = self.schedule.items_of(id).map(|item| item.due).min();
+        let retry_at = self.schedule.items_of(id).map(|item| item.due).min().map(|at| self.shown(at));
         let Some(message) = self.messages.get_mut(&id) else { return };
         message.brief.set_warned();
         self.outbox.push_back(Errand::Attempt(Attempt { id, outcomes: Vec::new(), retry_at, warned: true }));

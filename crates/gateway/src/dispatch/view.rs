@@ -1,6 +1,8 @@
 //! The queue as administrators see it: plain values that cross the control socket as JSON.
 
-use queue::{Brief, Item, MessageId, Schedule, Summary};
+use super::Dispatcher;
+use crate::world::World;
+use queue::{Brief, Item, MessageId, Summary};
 use serde::{Deserialize, Serialize};
 
 /// The queue at one moment.
@@ -31,21 +33,6 @@ pub struct DestinationView {
     pub next_retry: Option<String>,
     /// What went wrong last.
     pub last_error: Option<String>,
-}
-
-impl From<Summary<'_>> for DestinationView {
-    fn from(summary: Summary<'_>) -> DestinationView {
-        DestinationView {
-            name: summary.name.to_owned(),
-            state: format!("{:?}", summary.state),
-            messages: summary.messages,
-            held: summary.held,
-            bytes: summary.size_bytes,
-            connections: summary.connections,
-            next_retry: summary.next_retry.map(|at| at.to_string()),
-            last_error: summary.last_error.map(str::to_owned),
-        }
-    }
 }
 
 /// One message.
@@ -84,30 +71,47 @@ pub struct RecipientView {
     pub destination: Option<String>,
 }
 
-/// One message as it stands in the schedule.
-pub(super) fn message_view(id: MessageId, brief: &Brief, schedule: &Schedule) -> MessageView {
-    let items: Vec<Item> = schedule.items_of(id).collect();
-    let recipients = brief.forward_paths().enumerate().filter_map(|(place, forward_path)| {
-        let standing = brief.standing(place)?;
-        let way = items.iter().find(|item| item.recipients.contains(place)).map(|item| item.destination);
-        // Until a next hop has said something about the recipient, what is known is about its destination.
-        let about_way = || way.and_then(|way| schedule.last_error(way)).map(str::to_owned);
-        Some(RecipientView {
-            to: forward_path.to_string(),
-            state: format!("{:?}", standing.state).to_lowercase(),
-            attempts: standing.attempts,
-            last: standing.last.map(|last| last.text.to_string()).or_else(about_way),
-            destination: way.map(|way| schedule.name(way).to_owned()),
-        })
-    });
-    MessageView {
-        id: id.to_string(),
-        server: brief.server().to_owned(),
-        received: brief.received().to_string(),
-        from: brief.reverse_path().to_string(),
-        bytes: brief.size_bytes(),
-        held: brief.is_held(),
-        due: items.iter().map(|item| item.due).min().map(|due| due.to_string()),
-        recipients: recipients.collect(),
+impl<W: World> Dispatcher<W> {
+    /// One destination as it stands in the schedule.
+    pub(super) fn destination_view(&self, summary: &Summary<'_>) -> DestinationView {
+        DestinationView {
+            name: summary.name.to_owned(),
+            state: format!("{:?}", summary.state),
+            messages: summary.messages,
+            held: summary.held,
+            bytes: summary.size_bytes,
+            connections: summary.connections,
+            next_retry: summary.next_retry.map(|at| self.shown(at).to_string()),
+            last_error: summary.last_error.map(str::to_owned),
+        }
+    }
+
+    /// One message as it stands in the schedule.
+    pub(super) fn message_view(&self, id: MessageId, brief: &Brief) -> MessageView {
+        let schedule = &self.schedule;
+        let items: Vec<Item> = schedule.items_of(id).collect();
+        let recipients = brief.forward_paths().enumerate().filter_map(|(place, forward_path)| {
+            let standing = brief.standing(place)?;
+            let way = items.iter().find(|item| item.recipients.contains(place)).map(|item| item.destination);
+            // Until a next hop has said something about the recipient, what is known is about its destination.
+            let about_way = || way.and_then(|way| schedule.last_error(way)).map(str::to_owned);
+            Some(RecipientView {
+                to: forward_path.to_string(),
+                state: format!("{:?}", standing.state).to_lowercase(),
+                attempts: standing.attempts,
+                last: standing.last.map(|last| last.text.to_string()).or_else(about_way),
+                destination: way.map(|way| schedule.name(way).to_owned()),
+            })
+        });
+        MessageView {
+            id: id.to_string(),
+            server: brief.server().to_owned(),
+            received: brief.received().to_string(),
+            from: brief.reverse_path().to_string(),
+            bytes: brief.size_bytes(),
+            held: brief.is_held(),
+            due: items.iter().map(|item| item.due).min().map(|due| self.shown(due).to_string()),
+            recipients: recipients.collect(),
+        }
     }
 }
