@@ -44,7 +44,7 @@ async fn serve(mut stream: TcpStream, count: &Count) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     stream.write_all(b"220 sink.example ESMTP\r\n").await?;
     let (mut inbox, mut replies) = (vec![0; INBOX], Vec::with_capacity(1024));
-    let mut session = Session { content: None, kept: Vec::new(), recipients: 0, ended: false };
+    let mut session = Session { content: Content::None, kept: Vec::new(), recipients: 0, ended: false };
     while !session.ended {
         let read = stream.read(&mut inbox).await?;
         if read == 0 {
@@ -59,10 +59,19 @@ async fn serve(mut stream: TcpStream, count: &Count) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What of a message is still to come.
+enum Content {
+    /// Nothing: commands follow.
+    None,
+    /// Lines up to a dot alone; how much of that end has been seen.
+    Lines(usize),
+    /// So many octets of a chunk (RFC 3030).
+    Chunk { left: usize, last: bool },
+}
+
 /// A session between two reads.
 struct Session {
-    /// In content: how much of its end has been seen.
-    content: Option<usize>,
+    content: Content,
     /// The beginning of a command line.
     kept: Vec<u8>,
     recipients: u64,
@@ -72,17 +81,24 @@ struct Session {
 impl Session {
     fn take(&mut self, mut octets: &[u8], count: &Count, replies: &mut Vec<u8>) {
         while !octets.is_empty() {
-            if let Some(seen) = self.content {
-                let (read, seen) = end_of_content(seen, octets);
-                octets = &octets[read..];
-                self.content = Some(seen);
-                if seen == END.len() {
-                    self.content = None;
-                    count.messages.set(count.messages.get() + 1);
-                    count.recipients.set(count.recipients.get() + std::mem::take(&mut self.recipients));
-                    replies.extend(b"250 2.0.0 Ok\r\n");
+            match self.content {
+                Content::None => {}
+                Content::Lines(seen) => {
+                    let (read, seen) = end_of_content(seen, octets);
+                    octets = &octets[read..];
+                    self.content = Content::Lines(seen);
+                    if seen == END.len() {
+                        self.end_content(count, replies);
+                    }
+                    continue;
                 }
-                continue;
+                Content::Chunk { left, last } => {
+                    let read = left.min(octets.len());
+                    octets = &octets[read..];
+                    self.content = Content::Chunk { left: left - read, last };
+                    self.end_chunk(count, replies);
+                    continue;
+                }
             }
             let Some(length) = memchr(b'\n', octets) else {
                 self.kept.extend(octets);
@@ -100,6 +116,36 @@ impl Session {
         }
     }
 
+    fn end_content(&mut self, count: &Count, replies: &mut Vec<u8>) {
+        self.content = Content::None;
+        count.messages.set(count.messages.get() + 1);
+        count.recipients.set(count.recipients.get() + std::mem::take(&mut self.recipients));
+        replies.extend(b"250 2.0.0 Ok\r\n");
+    }
+
+    fn end_chunk(&mut self, count: &Count, replies: &mut Vec<u8>) {
+        match self.content {
+            Content::Chunk { left: 0, last: true } => self.end_content(count, replies),
+            Content::Chunk { left: 0, last: false } => {
+                self.content = Content::None;
+                replies.extend(b"250 2.0.0 Ok\r\n");
+            }
+            Content::Chunk { .. } | Content::Lines(_) | Content::None => {}
+        }
+    }
+
+    /// BDAT: its size and whether it is the last.
+    fn chunk(&mut self, line: &[u8], count: &Count, replies: &mut Vec<u8>) {
+        let text = String::from_utf8_lossy(line);
+        let mut words = text.split_ascii_whitespace().skip(1);
+        let Some(left) = words.next().and_then(|size| size.parse().ok()) else {
+            return replies.extend(b"501 5.5.4 How much?\r\n");
+        };
+        let last = words.next().is_some_and(|word| word.eq_ignore_ascii_case("LAST"));
+        self.content = Content::Chunk { left, last };
+        self.end_chunk(count, replies);
+    }
+
     fn command(&mut self, line: &[u8], count: &Count, replies: &mut Vec<u8>) {
         let verb = line.get(..4).unwrap_or(line).to_ascii_uppercase();
         let reply: &[u8] = match verb.as_slice() {
@@ -113,10 +159,11 @@ impl Session {
             }
             b"DATA" => {
                 // As behind the end of a line: the content may be a dot alone.
-                self.content = Some(2);
+                self.content = Content::Lines(2);
                 b"354 Go on\r\n"
             }
-            b"EHLO" => b"250-sink.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
+            b"BDAT" => return self.chunk(line, count, replies),
+            b"EHLO" => b"250-sink.example\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 8BITMIME\r\n",
             b"HELO" | b"NOOP" => b"250 2.0.0 Ok\r\n",
             b"XCOU" => {
                 let told = format!("250 {} {}\r\n", count.messages.get(), count.recipients.get());
@@ -162,7 +209,7 @@ mod tests {
     /// What the sink says and counts when a conversation arrives in pieces of this size.
     fn said(conversation: &str, size: usize) -> (String, u64, u64) {
         let (count, mut replies) = (Count::default(), Vec::new());
-        let mut session = Session { content: None, kept: Vec::new(), recipients: 0, ended: false };
+        let mut session = Session { content: Content::None, kept: Vec::new(), recipients: 0, ended: false };
         for piece in conversation.as_bytes().chunks(size) {
             session.take(piece, &count, &mut replies);
         }
@@ -179,9 +226,20 @@ mod tests {
             for size in 1..=conversation.len() {
                 let (replies, messages, recipients) = said(&conversation, size);
                 assert_eq!((messages, recipients), (2, 4), "{content:?} in pieces of {size}: {replies}");
-                assert_eq!(replies.lines().count(), 3 + 2 * 5 + 2, "{replies}");
+                assert_eq!(replies.lines().count(), 4 + 2 * 5 + 2, "{replies}");
                 assert!(replies.contains("\r\n250 2 4\r\n221 "), "{replies}");
             }
+        }
+    }
+
+    #[test]
+    fn chunks_are_counted_however_they_arrive() {
+        let transaction = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 5\r\n\r\n.\r\nBDAT 0\r\nBDAT 3 LAST\r\nabc";
+        let conversation = format!("{transaction}{transaction}QUIT\r\n");
+        for size in 1..=conversation.len() {
+            let (replies, messages, recipients) = said(&conversation, size);
+            assert_eq!((messages, recipients), (2, 2), "in pieces of {size}: {replies}");
+            assert_eq!(replies.lines().count(), 2 * 5 + 1, "{replies}");
         }
     }
 }
