@@ -2,8 +2,8 @@
 //! waits for a terminal or a pipe.
 //!
 //! Lines are gathered in one buffer that the thread takes as a whole. After each write it rests for
-//! a moment: under load a line costs a copy, and not a wake-up (it cost 3 µs of a message's 43 when each
-//! line went through a channel of its own).
+//! a moment: under load a line costs a copy, and not a wake-up. (The thread took 7 % of the processor when
+//! each line went through a channel of its own.)
 
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
