@@ -1,7 +1,7 @@
 //! Every kept input, run as a normal test: what the fuzzer found once is never found again.
 
 // Reads the corpora from the tree.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test that reads the kept inputs")]
 
 use fuzz_targets::{TARGETS, Target};
 use std::path::{Path, PathBuf};

@@ -5,10 +5,9 @@ use tokio::sync::mpsc;
 
 /// A message that is durable and that the dispatcher must hear of.
 ///
-/// Whoever waited for the receipt passes it on: the dispatcher then runs next on the same processor,
-/// where the keeper's word would have woken another one for it (two thread switches less in each message
-/// that comes alone). But a session may end at any moment, and the message must not wait for a restart:
-/// an admission that is dropped goes to the dispatcher all the same.
+/// Whoever waited for the receipt passes it on, so that the keeper waits for nobody and wakes one thread
+/// for a message, not two. But a session may end at any moment, and the message must not wait for a
+/// restart: an admission that is dropped goes to the dispatcher all the same.
 #[derive(Debug)]
 pub(crate) struct Admission {
     admitted: Option<Box<Admitted>>,
