@@ -22,7 +22,7 @@ pub(crate) fn run(octets: &[u8]) {
     let mut input = Input(octets);
     let config = &SETTINGS[usize::from(input.octet()) % SETTINGS.len()];
     let server = &config.servers[usize::from(input.octet()) % config.servers.len()];
-    let identity = if input.flag() { Identity::Account("u1".into()) } else { Identity::Anonymous };
+    let identity = if input.flag() { Identity::account("u1") } else { Identity::Anonymous };
     let found = input.octet();
     let text = |octets| std::str::from_utf8(octets).unwrap_or_default();
     let client: IpAddr = text(input.counted()).parse().unwrap_or([203, 0, 113, 7].into());

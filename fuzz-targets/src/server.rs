@@ -248,7 +248,7 @@ fn choose(dice: &mut Dice, question: &Question<'_>) -> Answer {
     let refusal = || Reply::never(50, 7, 1, format!("Not for {said}"));
     match (question, dice.roll(16)) {
         (Question::Credentials(_), 0..8) => Answer::Challenge(vec![1, 2, 3]),
-        (Question::Credentials(_), 8..12) => Answer::Known(Identity::Account("u1".into())),
+        (Question::Credentials(_), 8..12) => Answer::Known(Identity::account("u1")),
         (_, 0) => Answer::Refuse(refusal()),
         (Question::Connection, _) => Answer::Proceed,
         (_, 1) => Answer::Dismiss(refusal()),

@@ -15,7 +15,7 @@ mod time;
 
 pub use address::{AddressError, Domain, Host, LocalPart, Mailbox, Path, ReversePath};
 pub use header::{HeaderName, Hop, Protocol, received};
-pub use identity::Identity;
+pub use identity::{Account, Identity};
 pub use lookup::{Found, Ledger, Query};
 pub use network::{Address, Net, NetError, canonical};
 pub use reply::{Reply, Text};

@@ -11,7 +11,7 @@ use crate::domains::Domains;
 use crate::facts::RecipientFacts;
 use crate::rule_book::RuleId;
 use crate::rules::{Permit, Rules};
-use mail::{Domain, Host, Identity, Ledger, Mailbox};
+use mail::{Account, Domain, Host, Identity, Ledger, Mailbox};
 
 /// On what ground a recipient is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum Grant {
     Authenticated,
     /// Relay restrictions let the client through.
     List,
+    /// The client is a server of the organization.
+    Peer,
 }
 
 /// Judges a recipient.
@@ -123,6 +125,10 @@ fn relay(
     }
     let account = match facts.identity {
         Identity::Anonymous => false,
+        Identity::Peer(_) => {
+            trace.matched(RuleId::PEER);
+            return Ok(Decision::granted(Acceptance::Relayed { by: Grant::Peer }, trace));
+        }
         Identity::Account(account) => account_relays(rules, account),
     };
     if account {
@@ -140,6 +146,6 @@ fn relay(
 
 /// Whether an account may relay regardless of the list. All may, or none: rights of users and groups
 /// are asked here, and nowhere else, once a virtual server can have them.
-fn account_relays(rules: &Rules, _account: &str) -> bool {
+fn account_relays(rules: &Rules, _account: &Account) -> bool {
     rules.relay.authenticated
 }

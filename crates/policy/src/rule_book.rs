@@ -8,12 +8,13 @@
 pub struct RuleId(u32);
 
 /// The rules that hold in every configuration. They cannot be set, so they have a key and no line.
-const BUILT_IN: [&str; 5] = [
+const BUILT_IN: [&str; 6] = [
     "built-in.account_submits",
     "built-in.address_literal",
     "built-in.postmaster",
     "built-in.routed_local_part",
     "built-in.no_route",
+    "built-in.peer",
 ];
 
 impl RuleId {
@@ -27,6 +28,9 @@ impl RuleId {
     pub const ROUTED_LOCAL_PART: RuleId = RuleId(3);
     /// No rule gave the recipient a route.
     pub const NO_ROUTE: RuleId = RuleId(4);
+    /// A peer sends to everybody: forwarding between servers of the organization is submitting
+    /// (reference 1.2, last line).
+    pub const PEER: RuleId = RuleId(5);
 
     /// Whether this rule holds in every configuration and stands in no file.
     #[must_use]
@@ -93,6 +97,7 @@ mod tests {
             (RuleId::POSTMASTER, "built-in.postmaster"),
             (RuleId::ROUTED_LOCAL_PART, "built-in.routed_local_part"),
             (RuleId::NO_ROUTE, "built-in.no_route"),
+            (RuleId::PEER, "built-in.peer"),
         ] {
             assert!(rule.is_built_in());
             assert_eq!(book.place(rule), Place { key, line: None });

@@ -1,6 +1,6 @@
 //! May this client submit?
 //!
-//! Asked again for every MAIL. An account may; anybody else may if connection control has admitted
+//! Asked again for every MAIL. An account or peer may; anybody else may if connection control has admitted
 //! it and anonymous access is on. What the reverse-path says is never a reason.
 
 use crate::connection::Admission;
@@ -8,7 +8,7 @@ use crate::decision::{Decision, Missing, Refusal, Trace};
 use crate::facts::SenderFacts;
 use crate::rule_book::RuleId;
 use crate::rules::{AppliesTo, Permit, Rules};
-use mail::{Identity, Ledger};
+use mail::{Account, Identity, Ledger};
 
 /// The client may submit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +22,14 @@ pub struct Submission;
 pub fn sender(rules: &Rules, facts: &SenderFacts<'_>, ledger: &Ledger) -> Result<Decision<Submission>, Missing> {
     let mut trace = Trace::new();
     let control = &rules.connection;
-    if let Identity::Account(account) = facts.identity {
-        return Ok(account_submits(rules, account, trace));
+    match facts.identity {
+        Identity::Peer(_) => {
+            trace.matched(RuleId::PEER);
+            return Ok(Decision::granted(Submission, trace));
+        }
+        Identity::Account(account) => return Ok(account_submits(rules, account, trace)),
+        Identity::Anonymous => trace.no_match(RuleId::ACCOUNT_SUBMITS),
     }
-    trace.no_match(RuleId::ACCOUNT_SUBMITS);
     match facts.admission {
         Admission::Admitted if control.applies_to == AppliesTo::Anonymous => trace.no_match(control.applies_rule),
         Admission::Admitted => {}
@@ -48,7 +52,7 @@ pub fn sender(rules: &Rules, facts: &SenderFacts<'_>, ledger: &Ledger) -> Result
 
 /// Whether an account may submit. Every account may: rights of users and groups are asked here,
 /// and nowhere else, once a virtual server can have them.
-fn account_submits(_rules: &Rules, _account: &str, mut trace: Trace) -> Decision<Submission> {
+fn account_submits(_rules: &Rules, _account: &Account, mut trace: Trace) -> Decision<Submission> {
     trace.matched(RuleId::ACCOUNT_SUBMITS);
     Decision::granted(Submission, trace)
 }

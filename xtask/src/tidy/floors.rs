@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::Finding;
 
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("mail", 0),
     ("smtp", 1),
     ("policy", 1),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 11] = [
     ("identity", 1),
     ("verify", 1),
     ("config", 2),
+    ("directory", 2),
     ("gateway", 3),
     ("console", 4),
     ("sim", 4),

@@ -51,7 +51,7 @@ struct Explainer<'a> {
 impl Explainer<'_> {
     fn session(&mut self, explain: &cli::Explain) -> Result<()> {
         let (client, rules) = (explain.client, &self.server.rules);
-        let identity = explain.account.as_ref().map_or(Identity::Anonymous, |a| Identity::Account(a.as_str().into()));
+        let identity = explain.account.as_ref().map_or(Identity::Anonymous, |a| Identity::account(a));
         let facts = ConnectionFacts { client, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
         let decision = judge(&mut self.ledger, |ledger| policy::connection(rules, &facts, ledger));
         let Some(admission) = self.say("connect", &decision, |admission| match admission {

@@ -143,7 +143,7 @@ impl World {
         let rules = self.rules.get(words[0]).unwrap_or_else(|| panic!("{}: no server {}", self.name, words[0]));
         let after = |word: &str| words.iter().position(|w| *w == word).map(|at| words[at + 1]);
         let number = |word: &str| after(word).map_or(0, |n| n.parse::<u32>().unwrap());
-        let identity = after("as").map_or(Identity::Anonymous, |account| Identity::Account(account.into()));
+        let identity = after("as").map_or(Identity::Anonymous, |account| Identity::account(account));
         match words[1] {
             "connect" => {
                 let facts = ConnectionFacts {

@@ -104,7 +104,7 @@ fn client() -> impl Strategy<Value = Client> {
     (select(CLIENTS.to_vec()), any::<bool>(), 0..4_u32, 0..4_u32, select(RECIPIENTS.to_vec())).prop_map(
         |(address, account, open, open_from_client, recipient)| Client {
             address: address.parse().unwrap(),
-            identity: if account { Identity::Account("u1".into()) } else { Identity::Anonymous },
+            identity: if account { Identity::account("u1") } else { Identity::Anonymous },
             open,
             open_from_client,
             recipient: recipient.parse().unwrap(),
@@ -479,7 +479,7 @@ fn being_let_in_once_by_authenticating_is_not_remembered_by_address() {
     let rules = plan.rules();
     let known = Client {
         address: "192.0.2.1".parse().unwrap(),
-        identity: Identity::Account("u1".into()),
+        identity: Identity::account("u1"),
         open: 0,
         open_from_client: 0,
         recipient: "bob@ext.example".parse().unwrap(),

@@ -105,7 +105,7 @@ fn choose(dice: &mut u64, question: &Question<'_>) -> Answer {
     let refusal = || mail::Reply::never(50, 7, 1, "No");
     match (question, *dice >> 60) {
         (Question::Credentials(_), 0..8) => Answer::Challenge(vec![1, 2, 3]),
-        (Question::Credentials(_), 8..12) => Answer::Known(Identity::Account("u1".into())),
+        (Question::Credentials(_), 8..12) => Answer::Known(Identity::account("u1")),
         (Question::Connection, _) => Answer::Proceed,
         (_, 0) => Answer::Refuse(refusal()),
         (Question::Message(_), _) => Answer::Taken("Q".into()),

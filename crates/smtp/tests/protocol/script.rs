@@ -221,7 +221,7 @@ fn answer_of(text: &str) -> Answer {
         "refuse" => Answer::Refuse(reply(rest)),
         "dismiss" => Answer::Dismiss(reply(rest)),
         "taken" => Answer::Taken(rest.into()),
-        "known" => Answer::Known(Identity::Account(rest.into())),
+        "known" => Answer::Known(Identity::account(rest)),
         "challenge" => Answer::Challenge(octets(&format!("{rest}\\"))),
         _ => panic!("no such answer: {text}"),
     }

@@ -1,0 +1,268 @@
+//! One SASL exchange, from AUTH to its end.
+
+use crate::inquiry::{Finding, Inquiry, No};
+use crate::secret::Secret;
+use mail::Account;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A mechanism of SASL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mechanism {
+    /// RFC 4616.
+    Plain,
+    /// draft-murchison-sasl-login: Basic of the originals.
+    Login,
+    /// RFC 7677.
+    ScramSha256,
+    /// RFC 7677 with channel binding.
+    ScramSha256Plus,
+    /// RFC 4422 appendix A: by client certificate.
+    External,
+    /// RFC 7628.
+    OauthBearer,
+    /// Its forerunner.
+    Xoauth2,
+    /// RFC 4752: Kerberos.
+    Gssapi,
+    /// SPNEGO (MS-SPNG), as Windows calls it.
+    GssSpnego,
+    /// MS-SMTPNTLM.
+    Ntlm,
+}
+
+impl Mechanism {
+    /// All, strongest first: the order in which they are offered.
+    pub const ALL: [Mechanism; 10] = [
+        Mechanism::External,
+        Mechanism::ScramSha256Plus,
+        Mechanism::ScramSha256,
+        Mechanism::Gssapi,
+        Mechanism::GssSpnego,
+        Mechanism::OauthBearer,
+        Mechanism::Xoauth2,
+        Mechanism::Ntlm,
+        Mechanism::Plain,
+        Mechanism::Login,
+    ];
+
+    /// Its registered name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mechanism::Plain => "PLAIN",
+            Mechanism::Login => "LOGIN",
+            Mechanism::ScramSha256 => "SCRAM-SHA-256",
+            Mechanism::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Mechanism::External => "EXTERNAL",
+            Mechanism::OauthBearer => "OAUTHBEARER",
+            Mechanism::Xoauth2 => "XOAUTH2",
+            Mechanism::Gssapi => "GSSAPI",
+            Mechanism::GssSpnego => "GSS-SPNEGO",
+            Mechanism::Ntlm => "NTLM",
+        }
+    }
+
+    /// Whether it can only be used on a secured link, whatever the settings say: it shows its secret
+    /// to whoever listens, or rests on what TLS gives. Basic in the clear is for the settings to insist on.
+    #[must_use]
+    pub const fn needs_tls(self) -> bool {
+        matches!(self, Mechanism::ScramSha256Plus | Mechanism::External | Mechanism::OauthBearer | Mechanism::Xoauth2)
+    }
+
+    /// Whether a stranger who listens learns a secret that can be used again.
+    #[must_use]
+    pub const fn shows_its_secret(self) -> bool {
+        matches!(self, Mechanism::Plain | Mechanism::Login | Mechanism::OauthBearer | Mechanism::Xoauth2)
+    }
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Not the name of a mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownMechanism;
+
+impl FromStr for Mechanism {
+    type Err = UnknownMechanism;
+
+    fn from_str(name: &str) -> Result<Mechanism, UnknownMechanism> {
+        Mechanism::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(name)).ok_or(UnknownMechanism)
+    }
+}
+
+/// What a mechanism must know about where it is used.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Octets nobody can guess, drawn for this exchange: the server's part of a nonce or challenge.
+    pub entropy: [u8; 32],
+    /// A secret of this server that lasts: what is shown of accounts that do not exist is made of it,
+    /// so that it is the same at each try.
+    pub decoy: Secret,
+    /// The secured link; `None` in the clear.
+    pub link: Option<Arc<Link>>,
+    /// Whether SCRAM-SHA-256-PLUS was offered on this link. A client that says it could not see it is
+    /// being lied to (RFC 5802 §6).
+    pub plus_offered: bool,
+    /// What is asked of clients about channel binding, where the mechanism leaves it to them.
+    pub protection: Protection,
+    /// The name of this server, for challenges that carry one.
+    pub hostname: Box<str>,
+    /// Whether NTLM is checked by the accounts of this host; otherwise it is handed to the domain.
+    pub ntlm_here: bool,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// Extended protection: whether NTLM and SPNEGO must be bound to the TLS link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protection {
+    /// A binding that the client gives must be right.
+    #[default]
+    WhenGiven,
+    /// The client must give one.
+    Required,
+}
+
+/// What TLS says about a link.
+#[derive(Clone, Debug, Default)]
+pub struct Link {
+    /// `tls-exporter` (RFC 9266); `None` before TLS 1.3, where it does not bind.
+    pub exporter: Option<[u8; 32]>,
+    /// `tls-server-end-point` (RFC 5929 §4): the hash of our certificate.
+    pub end_point: Box<[u8]>,
+    /// The certificate that the client has shown, verified.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// A certificate of a client, which an authority vouches for that the settings name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Its names: DNS names and mailboxes of the subject alternative name. The subject only where it has none.
+    pub names: Box<[Box<str>]>,
+    /// SHA-256 of the certificate.
+    pub fingerprint: [u8; 32],
+}
+
+/// What happens next in an exchange.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this to the client, and call [`Exchange::respond`] with its answer.
+    Challenge(Vec<u8>),
+    /// Ask the directories, and call [`Exchange::found`] with what they say.
+    Inquire(Inquiry),
+    /// The client has proved who it is.
+    Proved(Proof),
+    /// It has not.
+    Failed(Failure),
+}
+
+/// Who a client has proved to be, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// By what.
+    pub credential: Credential,
+    /// What a directory says about the account; `None` for a principal or certificate no directory knows.
+    pub account: Option<Arc<Account>>,
+}
+
+/// By what a client has proved who it is: what the settings recognise peers by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The secret of an account.
+    Account(Box<str>),
+    /// A ticket of this Kerberos principal, or the word of a Windows domain.
+    Principal(Box<str>),
+    /// A certificate.
+    Certificate(Arc<ClientCertificate>),
+}
+
+/// Why an exchange came to nothing. What the client hears of it is decided elsewhere, and is the same
+/// for all of [`Failure::Refused`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It did not prove who it is.
+    Refused {
+        /// The account that was tried, as the client spelt it; `None` if it did not get so far.
+        name: Option<Box<str>>,
+        /// A digest that is the same when the same secret is tried again for any account; `None` when
+        /// the mechanism does not show one. For telling a forgetful client from a guesser.
+        secret: Option<u64>,
+        /// Why, for the log.
+        why: Why,
+    },
+    /// What it sent does not follow the mechanism.
+    Malformed,
+    /// It could not be found out.
+    Unavailable,
+}
+
+/// Why a client did not prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A directory says no.
+    Directory(No),
+    /// It wants to act for another account (RFC 4422 §3.4.1).
+    ForAnother,
+    /// The channel binding is not that of this link: somebody stands between.
+    Binding,
+    /// It says that channel binding was not offered, and it was: somebody stands between.
+    Downgrade,
+    /// The proof is not right.
+    Proof,
+    /// It showed no certificate.
+    NoCertificate,
+    /// An old or empty form that is never accepted: NTLMv1, LM, anonymous.
+    Weak,
+    /// It came to nothing after too many steps.
+    TooLong,
+}
+
+/// What every mechanism does. Each step is only called when the last one asked for it.
+pub(crate) trait Steps: Send {
+    /// What the client sent; `None` when AUTH came without an initial response.
+    fn respond(&mut self, response: Option<&[u8]>) -> Step;
+    /// What the directories found.
+    fn found(&mut self, finding: Finding) -> Step;
+}
+
+/// One exchange. It is made for one try and thrown away after it, whatever came of it.
+pub struct Exchange {
+    mechanism: Mechanism,
+    steps: Box<dyn Steps>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Exchange({}, …)", self.mechanism)
+    }
+}
+
+impl Exchange {
+    /// The beginning of an exchange. Whether the mechanism is offered was asked before.
+    #[must_use]
+    pub fn new(mechanism: Mechanism, setting: Setting) -> Exchange {
+        Exchange { mechanism, steps: crate::sasl::steps(mechanism, setting) }
+    }
+
+    /// Which mechanism it is.
+    #[must_use]
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
+    /// What the client sent: first the initial response if there was one, then the answer to each challenge.
+    pub fn respond(&mut self, response: Option<&[u8]>) -> Step {
+        self.steps.respond(response)
+    }
+
+    /// What the directories found.
+    pub fn found(&mut self, finding: Finding) -> Step {
+        self.steps.found(finding)
+    }
+}

@@ -1,0 +1,18 @@
+//! Who is this: the mechanisms of SASL, secrets and how they are kept, and the defence against guessing.
+//!
+//! An [`Exchange`] turns what a client sends into challenges, and, where it must know something that
+//! only a directory knows, into an [`Inquiry`]. Whoever drives it asks the directories and hands in
+//! the [`Finding`]. Nothing here reads a file, a socket or a clock, and nothing here knows what an
+//! identity is allowed to do.
+
+mod exchange;
+mod inquiry;
+mod sasl;
+mod secret;
+pub mod settings;
+
+pub use exchange::{
+    ClientCertificate, Credential, Exchange, Failure, Link, Mechanism, Proof, Protection, Setting, Step, Why,
+};
+pub use inquiry::{Conversation, Finding, Inquiry, No, Package, ScramKeys};
+pub use secret::Secret;
