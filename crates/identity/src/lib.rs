@@ -7,6 +7,7 @@
 
 mod exchange;
 mod inquiry;
+mod peer;
 mod sasl;
 mod secret;
 pub mod settings;
@@ -15,4 +16,5 @@ pub use exchange::{
     ClientCertificate, Credential, Exchange, Failure, Link, Mechanism, Proof, Protection, Setting, Step, Why,
 };
 pub use inquiry::{Conversation, Finding, Inquiry, No, Package, ScramKeys};
+pub use peer::{CertificateName, Peer, Trust};
 pub use secret::Secret;
