@@ -223,18 +223,40 @@ pub enum Why {
     TooLong,
 }
 
-/// What every mechanism does. Each step is only called when the last one asked for it.
+/// What every mechanism does. Each step is only called when the last one asked for it: [`Exchange`] sees
+/// to that.
 pub(crate) trait Steps: Send {
-    /// What the client sent; `None` when AUTH came without an initial response.
+    /// What the client sent; `None` when AUTH came without an initial response, and only then.
     fn respond(&mut self, response: Option<&[u8]>) -> Step;
     /// What the directories found.
     fn found(&mut self, finding: Finding) -> Step;
+    /// A failure that is decided already while the client has yet to answer a challenge that tells it so.
+    fn decided(&self) -> Option<Failure> {
+        None
+    }
 }
 
-/// One exchange. It is made for one try and thrown away after it, whatever came of it.
+/// Octets of a response or challenge: what a line of 12288 octets in base64 carries (RFC 4954 §4).
+const OCTETS: usize = 12_288 / 4 * 3;
+
+/// Responses of one exchange; the longest mechanism, SPNEGO with NTLM inside, needs four.
+const RESPONSES: u8 = 8;
+
+/// What an exchange can be given next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    Response,
+    Finding,
+}
+
+/// One exchange. It is made for one try and thrown away after it, whatever came of it. What does not
+/// fit, a response to an inquiry or anything after the end, ends it as failed; so does too much.
 pub struct Exchange {
     mechanism: Mechanism,
-    steps: Box<dyn Steps>,
+    awaits: Awaits,
+    responses: u8,
+    /// Gone after the end, with every secret of it.
+    steps: Option<Box<dyn Steps>>,
 }
 
 impl fmt::Debug for Exchange {
@@ -247,7 +269,8 @@ impl Exchange {
     /// The beginning of an exchange. Whether the mechanism is offered was asked before.
     #[must_use]
     pub fn new(mechanism: Mechanism, setting: Setting) -> Exchange {
-        Exchange { mechanism, steps: crate::sasl::steps(mechanism, setting) }
+        let steps = crate::sasl::steps(mechanism, setting);
+        Exchange { mechanism, awaits: Awaits::Response, responses: 0, steps }
     }
 
     /// Which mechanism it is.
@@ -258,11 +281,45 @@ impl Exchange {
 
     /// What the client sent: first the initial response if there was one, then the answer to each challenge.
     pub fn respond(&mut self, response: Option<&[u8]>) -> Step {
-        self.steps.respond(response)
+        let first = self.responses == 0;
+        self.responses = self.responses.saturating_add(1);
+        let fits = self.awaits == Awaits::Response && response.map_or(first, |octets| octets.len() <= OCTETS);
+        let step = match &mut self.steps {
+            Some(steps) if fits && self.responses <= RESPONSES => steps.respond(response),
+            Some(_) if fits => Step::Failed(Failure::Refused { name: None, secret: None, why: Why::TooLong }),
+            _ => Step::Failed(Failure::Malformed),
+        };
+        self.taken(step)
     }
 
     /// What the directories found.
     pub fn found(&mut self, finding: Finding) -> Step {
-        self.steps.found(finding)
+        let step = match &mut self.steps {
+            Some(steps) if self.awaits == Awaits::Finding => steps.found(finding),
+            _ => Step::Failed(Failure::Unavailable),
+        };
+        self.taken(step)
+    }
+
+    /// The failure that stands already, if the client gives up now. Some mechanisms tell a client that it
+    /// has failed by one more challenge (RFC 7628 §3.2.3); cancelling there must not make the try uncounted.
+    #[must_use]
+    pub fn decided(&self) -> Option<Failure> {
+        self.steps.as_ref().and_then(|steps| steps.decided())
+    }
+
+    /// Remembers what the step asks for.
+    fn taken(&mut self, step: Step) -> Step {
+        match &step {
+            Step::Challenge(octets) if octets.len() <= OCTETS => self.awaits = Awaits::Response,
+            Step::Inquire(_) => self.awaits = Awaits::Finding,
+            Step::Proved(_) | Step::Failed(_) => self.steps = None,
+            // No client would take it. Only what others hold can be so long.
+            Step::Challenge(_) => {
+                self.steps = None;
+                return Step::Failed(Failure::Unavailable);
+            }
+        }
+        step
     }
 }
