@@ -97,7 +97,7 @@ impl FromStr for Mechanism {
 }
 
 /// What a mechanism must know about where it is used.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setting {
     /// Octets nobody can guess, drawn for this exchange: the server's part of a nonce or challenge.
     pub entropy: [u8; 32],
@@ -119,6 +119,20 @@ pub struct Setting {
     pub now: u64,
 }
 
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setting { link, plus_offered, protection, hostname, ntlm_here, now, entropy: _, decoy: _ } = self;
+        f.debug_struct("Setting")
+            .field("link", link)
+            .field("plus_offered", plus_offered)
+            .field("protection", protection)
+            .field("hostname", hostname)
+            .field("ntlm_here", ntlm_here)
+            .field("now", now)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Extended protection: whether NTLM and SPNEGO must be bound to the TLS link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protection {
@@ -130,7 +144,7 @@ pub enum Protection {
 }
 
 /// What TLS says about a link.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Link {
     /// `tls-exporter` (RFC 9266); `None` before TLS 1.3, where it does not bind.
     pub exporter: Option<[u8; 32]>,
@@ -138,6 +152,13 @@ pub struct Link {
     pub end_point: Box<[u8]>,
     /// The certificate that the client has shown, verified.
     pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What binds to the link is a secret of its two ends (RFC 9266 §4.3).
+        f.debug_struct("Link").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
 }
 
 /// A certificate of a client, which an authority vouches for that the settings name.
@@ -150,7 +171,6 @@ pub struct ClientCertificate {
 }
 
 /// What happens next in an exchange.
-#[derive(Debug)]
 pub enum Step {
     /// Send this to the client, and call [`Exchange::respond`] with its answer.
     Challenge(Vec<u8>),
@@ -160,6 +180,18 @@ pub enum Step {
     Proved(Proof),
     /// It has not.
     Failed(Failure),
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // What is in it can be tried against passwords.
+            Step::Challenge(_) => f.write_str("Challenge(…)"),
+            Step::Inquire(inquiry) => f.debug_tuple("Inquire").field(inquiry).finish(),
+            Step::Proved(proof) => f.debug_tuple("Proved").field(proof).finish(),
+            Step::Failed(failure) => f.debug_tuple("Failed").field(failure).finish(),
+        }
+    }
 }
 
 /// Who a client has proved to be, and by what.
@@ -184,7 +216,7 @@ pub enum Credential {
 
 /// Why an exchange came to nothing. What the client hears of it is decided elsewhere, and is the same
 /// for all of [`Failure::Refused`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Failure {
     /// It did not prove who it is.
     Refused {
@@ -200,6 +232,18 @@ pub enum Failure {
     Malformed,
     /// It could not be found out.
     Unavailable,
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Refused { name, why, secret: _ } => {
+                f.debug_struct("Refused").field("name", name).field("why", why).finish_non_exhaustive()
+            }
+            Failure::Malformed => f.write_str("Malformed"),
+            Failure::Unavailable => f.write_str("Unavailable"),
+        }
+    }
 }
 
 /// Why a client did not prove who it is.

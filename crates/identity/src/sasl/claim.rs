@@ -78,6 +78,22 @@ pub(super) fn name(octets: &[u8]) -> Option<&str> {
     fits.then_some(name)
 }
 
+/// saslname (RFC 5801 §4): `=2C` is a comma, `=3D` an equals sign, and nothing else follows one.
+pub(super) fn sasl_name(text: &str) -> Option<Box<str>> {
+    let mut pieces = text.split('=');
+    let mut written = String::from(pieces.next()?);
+    for piece in pieces {
+        let (sign, rest) = match (piece.strip_prefix("2C"), piece.strip_prefix("3D")) {
+            (Some(rest), _) => (',', rest),
+            (_, Some(rest)) => ('=', rest),
+            _ => return None,
+        };
+        written.push(sign);
+        written.push_str(rest);
+    }
+    name(written.as_bytes()).map(Box::from)
+}
+
 /// A password as a client writes it: UTF-8 without NUL (RFC 4616 §2), bounded. An empty one is a wrong one
 /// ([`Claim::asked`]), not a malformed one: somebody pressed the key too early.
 pub(super) fn password(octets: &[u8]) -> Option<&[u8]> {
