@@ -7,6 +7,7 @@
 
 mod exchange;
 mod inquiry;
+mod keys;
 mod peer;
 mod sasl;
 mod secret;
@@ -15,6 +16,7 @@ pub mod settings;
 pub use exchange::{
     ClientCertificate, Credential, Exchange, Failure, Link, Mechanism, Proof, Protection, Setting, Step, Why,
 };
-pub use inquiry::{Conversation, Finding, Inquiry, No, Package, ScramKeys};
+pub use inquiry::{Conversation, Finding, Inquiry, No, Package};
+pub use keys::{ScramKeys, Unfit};
 pub use peer::{CertificateName, Peer, Trust};
 pub use secret::Secret;
