@@ -10,6 +10,7 @@ mod exchange;
 mod generate;
 mod hex;
 mod inquiry;
+mod keys;
 mod name;
 mod nt_hash;
 mod password;
@@ -21,7 +22,8 @@ pub use exchange::{
     ClientCertificate, Credential, Exchange, Failure, Link, Mechanism, Proof, Protection, Setting, Step, Why,
 };
 pub use generate::generated_password;
-pub use inquiry::{Conversation, Finding, Inquiry, No, Package, ScramKeys};
+pub use inquiry::{Conversation, Finding, Inquiry, No, Package};
+pub use keys::{ScramKeys, Unfit};
 pub use name::{AccountName, NAME_OCTETS, NameError};
 pub use nt_hash::nt_hash;
 pub use password::{HashError, PASSWORD_OCTETS, PasswordError, PasswordHash};

@@ -63,13 +63,15 @@ impl Secrets {
         scram_salt.copy_from_slice(&entropy[16..]);
         Ok(Secrets {
             password: PasswordHash::new(password, salt)?,
-            scram: ScramKeys::from_password(text, &scram_salt, ScramKeys::ITERATIONS).map_err(|_| PasswordError::Prohibited)?,
+            scram: ScramKeys::from_password(text, &scram_salt, ScramKeys::ITERATIONS)
+                .map_err(|_| PasswordError::Prohibited)?,
             nt_hash: if ntlm { nt_hash(password) } else { None },
         })
     }
 
     fn lines(&self) -> Vec<Zeroizing<String>> {
-        let mut lines = vec![field(Word::Password, self.password.text()), field(Word::Scram, &scram::written(&self.scram))];
+        let mut lines =
+            vec![field(Word::Password, self.password.text()), field(Word::Scram, &scram::written(&self.scram))];
         lines.extend(self.nt_hash.as_ref().map(|hash| field(Word::NtHash, &nt_hash_text(hash))));
         lines
     }
