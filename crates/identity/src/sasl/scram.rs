@@ -183,3 +183,44 @@ impl Steps for Scram {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7677 §3, its example, from where the server has chosen its part of the nonce.
+    fn example() -> Trial {
+        let salt = Base64::decode_vec("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        Trial {
+            binding: Secret::from("n,,"),
+            nonce: nonce.to_owned(),
+            said: format!("n=user,r=rOprNGfwEbeRWgbNEkqO,r={nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+            keys: ScramKeys::from_password("pencil", &salt, 4096).unwrap(),
+            whose: Ok(Arc::new(Account::named("user"))),
+        }
+    }
+
+    fn verdict(trial: &Trial, proof: &str) -> Result<String, Why> {
+        let last = format!("c=biws,r={},p={proof}", trial.nonce);
+        let last = ClientFinal::parse(last.as_bytes()).unwrap();
+        trial.verdict(&last).map(|(_, signature)| Base64::encode_string(&signature))
+    }
+
+    const PROOF: &str = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+
+    #[test]
+    fn the_example_of_rfc_7677() {
+        let signature = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+        assert_eq!(verdict(&example(), PROOF).as_deref(), Ok(signature));
+        let wrong = PROOF.replace("dHzb", "dHzc");
+        assert_eq!(verdict(&example(), &wrong), Err(Why::Proof));
+    }
+
+    /// Keys of nobody prove nobody, should somebody know them.
+    #[test]
+    fn a_right_proof_for_nobody_is_refused() {
+        let trial = Trial { whose: Err(No::Suspended), ..example() };
+        assert_eq!(verdict(&trial, PROOF), Err(Why::Directory(No::Suspended)));
+    }
+}
