@@ -267,6 +267,25 @@ pub enum Why {
     TooLong,
 }
 
+impl Why {
+    /// The word for it in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Why::Directory(No::Unknown) => "unknown-account",
+            Why::Directory(No::Wrong) | Why::Proof => "wrong-secret",
+            Why::Directory(No::Suspended) => "suspended",
+            Why::Directory(No::NoSecret) => "no-secret-for-mechanism",
+            Why::ForAnother => "for-another",
+            Why::Binding => "channel-binding",
+            Why::Downgrade => "downgrade",
+            Why::NoCertificate => "no-certificate",
+            Why::Weak => "weak",
+            Why::TooLong => "too-long",
+        }
+    }
+}
+
 /// What every mechanism does. Each step is only called when the last one asked for it: [`Exchange`] sees
 /// to that.
 pub(crate) trait Steps: Send {

@@ -8,6 +8,7 @@
 mod exchange;
 mod inquiry;
 mod keys;
+mod peer;
 mod sasl;
 mod secret;
 pub mod settings;
@@ -17,4 +18,5 @@ pub use exchange::{
 };
 pub use inquiry::{Conversation, Finding, Inquiry, No, Package};
 pub use keys::{ScramKeys, Unfit};
+pub use peer::{CertificateName, Peer, Trust};
 pub use secret::Secret;
