@@ -12,13 +12,13 @@ use super::claim::{self, Claim};
 use crate::exchange::{Credential, Failure, Setting, Step, Steps, Why};
 use crate::inquiry::{Finding, Inquiry, No};
 use crate::keys::ScramKeys;
+use crate::name::AccountName;
 use crate::secret::{Secret, hmac_sha256};
 use base64ct::{Base64, Base64Unpadded, Encoding};
 use mail::Account;
 use messages::{ClientFinal, ClientFirst, Flag};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use stringprep::saslprep;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -99,11 +99,11 @@ impl Scram {
         }
     }
 
-    /// Keys for an account that does not exist, the same at each try. They are made of the name as most
+    /// Keys for an account that does not exist, the same at each try. They are made of the name as the
     /// directories compare it, or a change of case would tell such a name from that of an account.
     fn decoy(&self) -> ScramKeys {
         let name = self.claim.name.as_deref().unwrap_or_default();
-        let folded = saslprep(name).map_or_else(|_| name.to_lowercase(), |prepared| prepared.to_lowercase());
+        let folded = name.parse::<AccountName>().map_or_else(|_| name.to_lowercase(), |name| name.as_str().to_owned());
         let made = |what: &str| hmac_sha256(self.setting.decoy.expose(), &[what.as_bytes(), folded.as_bytes()]);
         ScramKeys {
             salt: made("SCRAM salt\0")[..ScramKeys::SALT_OCTETS].into(),
