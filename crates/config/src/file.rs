@@ -8,11 +8,12 @@ mod server;
 mod value;
 
 pub use server::{
-    AppliesTo, Authentication, BareNewline, ConnectionControl, EarlyTalk, Limits as ServerLimits, Mode, OutboundTls,
-    Protocol, Relay, ServerDelivery, Tls, VirtualServer,
+    AppliesTo, Authentication, BareNewline, CertificateFiles, ClientCertificates, ConnectionControl, EarlyTalk,
+    Limits as ServerLimits, Mode, OutboundTls, Protocol, Relay, ServerDelivery, Tls, TlsMode, TlsVersion,
+    VirtualServer,
 };
 pub use value::{
-    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, PathText, Size,
+    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, NetText, PathText, Size,
 };
 
 use schemars::JsonSchema;

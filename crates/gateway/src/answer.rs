@@ -93,7 +93,7 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
         client: context.client,
         admission: context.admission,
         identity: &context.identity,
-        secured: context.secured,
+        secured: context.is_secured(),
         reverse_path: &sender.reverse_path,
     };
     let decision =

@@ -162,7 +162,7 @@ fn stamp<W: World>(
     let with = Protocol {
         extended: hello.is_some_and(|hello| hello.extended),
         utf8: transaction.sender.smtputf8,
-        secured: context.secured,
+        secured: context.is_secured(),
         authenticated: context.identity.is_authenticated(),
     };
     let name = hello.and_then(|hello| hello.name.as_ref());

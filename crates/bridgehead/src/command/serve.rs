@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::control::Socket;
+use crate::self_signed;
 use crate::settings::{self, Loaded};
 use crate::world::{Machine, threads};
 use anyhow::{Context, Result, bail};
@@ -30,6 +31,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     let loaded = settings::load(&serve.settings)?;
     make_directories(&loaded.config)?;
+    if serve.settings.config.is_none() {
+        self_signed::ensure(&loaded.config)?;
+    }
     raise_descriptor_limit();
     let runtime = threads::for_sessions().context("cannot start")?;
     let ended = runtime.block_on(gateway(serve, loaded));
