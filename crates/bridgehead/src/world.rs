@@ -11,9 +11,12 @@ mod stream;
 pub(crate) mod threads;
 mod tls;
 
+use directory::Directories;
 use disk::RealDisk;
 use gateway::Keeper;
 use gateway::world::{Inspection, Pieces, Resources, Secured, Verify, World};
+use identity::settings::Directory;
+use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
 use resources::{Reserve, shortage};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -56,6 +59,7 @@ impl World for Machine {
     type Listener = TcpListener;
     type Certificates = tls::Certificates;
     type Disk = RealDisk;
+    type Directories = Directories;
 
     async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -117,6 +121,22 @@ impl World for Machine {
         tls::watch(certificates, || self.now()).await
     }
 
+    fn directories(&self, settings: &[Directory]) -> io::Result<Directories> {
+        Directories::open(settings)
+    }
+
+    async fn inquire(&self, directories: &Directories, names: &[Box<str>], inquiry: Inquiry) -> Finding {
+        directories.inquire(names, inquiry).await
+    }
+
+    fn entropy(&self) -> [u8; 32] {
+        tls::entropy()
+    }
+
+    fn lasting_secret(&self, state_dir: &Path) -> io::Result<Secret> {
+        files::lasting_secret(state_dir, &self.entropy())
+    }
+
     async fn secure_server(
         &self,
         stream: Stream,
@@ -141,7 +161,7 @@ impl World for Machine {
 
     async fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> io::Result<()> {
         let (directory, name) = (directory.to_owned(), name.to_owned());
-        self.blocking(move || files::place(&directory, &name, pieces).map_err(shortage)).await
+        self.blocking(move || files::place(&directory, &name, files::FOR_THE_GROUP, pieces).map_err(shortage)).await
     }
 
     async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {

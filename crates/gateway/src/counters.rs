@@ -36,6 +36,7 @@ struct OfServer {
     not_secured: Counter,
     certificates_rejected: Counter,
     proxies_refused: Counter,
+    authentications: BTreeMap<&'static str, Counter>,
     messages_received: Counter,
     message_bytes_received: Counter,
     recipients_submitted: Counter,
@@ -85,6 +86,7 @@ struct Families {
     certificates_rejected: Family<Server, Counter>,
     certificate_days_left: Family<Server, Gauge>,
     proxies_refused: Family<Server, Counter>,
+    authentications: Family<ServerReason, Counter>,
     messages_received: Family<Server, Counter>,
     message_bytes_received: Family<Server, Counter>,
     recipients_submitted: Family<Server, Counter>,
@@ -123,6 +125,7 @@ impl Families {
             certificates_rejected: add(r, "tls_certificates_rejected", "New certificates that could not be used"),
             certificate_days_left: add(r, "tls_certificate_days_left", "Days until the first certificate expires"),
             proxies_refused: add(r, "proxies_refused", "Connections of proxies that did not name their client"),
+            authentications: add(r, "authentications", "Attempts to authenticate, by how they ended"),
             messages_received: add(r, "messages_received", "Messages taken"),
             message_bytes_received: add(r, "message_bytes_received", "Octets of messages taken"),
             recipients_submitted: add(r, "recipients_submitted", "Recipients inside the organization"),
@@ -155,6 +158,7 @@ impl Families {
             not_secured: self.not_secured.get_or_create_owned(&plain),
             certificates_rejected: self.certificates_rejected.get_or_create_owned(&plain),
             proxies_refused: self.proxies_refused.get_or_create_owned(&plain),
+            authentications: each(&self.authentications, &mut crate::authenticate::OUTCOMES.iter().copied()),
             messages_received: self.messages_received.get_or_create_owned(&plain),
             message_bytes_received: self.message_bytes_received.get_or_create_owned(&plain),
             recipients_submitted: self.recipients_submitted.get_or_create_owned(&plain),
@@ -279,6 +283,9 @@ impl Counters {
             Event::Fault { .. } => bump(&self.faults),
             Event::CertificateRejected { server, .. }
             | Event::ProxyRefused { server, .. }
+            | Event::Authenticated { server, .. }
+            | Event::SpeaksFor { server, .. }
+            | Event::Forwarded { server, .. }
             | Event::Connected { server, .. }
             | Event::Disconnected { server, .. }
             | Event::Refused { server, .. }
@@ -319,6 +326,7 @@ impl OfServer {
             Event::NotSecured { .. } => bump(&self.not_secured),
             Event::CertificateRejected { .. } => bump(&self.certificates_rejected),
             Event::ProxyRefused { .. } => bump(&self.proxies_refused),
+            Event::Authenticated { outcome, .. } => bump_named(&self.authentications, outcome),
             Event::Received { recipients, submitted, bytes, .. } => {
                 bump(&self.messages_received);
                 self.message_bytes_received.inc_by(bytes);

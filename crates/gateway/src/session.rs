@@ -4,6 +4,7 @@
 //! how questions are answered, [`crate::receive`] how a message is taken.
 
 use crate::answer;
+use crate::authenticate;
 use crate::event::Event;
 use crate::inbox::Inbox;
 use crate::listener::Greeting;
@@ -15,7 +16,7 @@ use crate::timer::Timer;
 use crate::world::{Secured, World};
 use crate::{Gateway, Law, Server};
 use config::Rate;
-use identity::Link;
+use identity::{Exchange, Link};
 use mail::{Identity, Ledger, Mailbox};
 use policy::{Admission, ConnectionFacts};
 use smtp::server::{Answer, Note, Output, Question, Session as Protocol, TlsFacts, Transaction};
@@ -61,8 +62,14 @@ pub(crate) struct Context<W: World> {
     pub ledger: Ledger,
     /// Who the client has proved to be.
     pub identity: Identity,
-    /// The link, once TLS has secured it.
+    /// The link is secured by TLS.
+    pub secured: bool,
+    /// What TLS says about the link.
     pub link: Option<Arc<Link>>,
+    /// An AUTH exchange that waits for the client.
+    pub exchange: Option<Exchange>,
+    /// Who sent this message to the peer that sends it to us, as the peer says.
+    pub submitter: Option<Box<str>>,
     /// The recipients accepted so far in this transaction.
     pub accepted: Vec<Accepted>,
     /// The message that is arriving.
@@ -74,11 +81,6 @@ pub(crate) struct Context<W: World> {
 }
 
 impl<W: World> Context<W> {
-    /// Whether the link is secured by TLS.
-    pub(crate) fn is_secured(&self) -> bool {
-        self.link.is_some()
-    }
-
     /// Says to the log what was noticed about the client.
     fn note(&self, note: Note) {
         let (server, client) = (&*self.server.config.name, self.client);
@@ -134,7 +136,10 @@ pub(crate) async fn run<W: World>(
         admission: Admission::Admitted,
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
+        secured: false,
         link: None,
+        exchange: None,
+        submitter: None,
         accepted: Vec::new(),
         incoming: None,
         submitted: 0,
@@ -300,7 +305,7 @@ impl<W: World> Driver<W> {
 
     /// The TLS handshake; `false` when it failed, and nothing is read in the clear again.
     async fn secure(&mut self) -> io::Result<bool> {
-        let Context { gateway, server, client, link, .. } = &mut self.context;
+        let Context { gateway, server, client, secured, link, .. } = &mut self.context;
         self.held.set(SESSION_OCTETS + TLS_OCTETS);
         let (Some(stream), Some(certificates)) = (self.stream.take(), &server.certificates) else { return Ok(false) };
         self.inbox.clear();
@@ -313,15 +318,14 @@ impl<W: World> Driver<W> {
             done = tokio::time::timeout(limit, handshake) => done,
         };
         match done {
-            Ok(Ok(Secured { stream, facts, link: secured })) => {
+            Ok(Ok(Secured { stream, facts, link: bound })) => {
                 self.stream = Some(stream);
                 let TlsFacts { version, cipher, .. } = &facts;
-                let certificate =
-                    secured.certificate.as_ref().and_then(|shown| shown.names.first()).map(|name| &**name);
+                let certificate = bound.certificate.as_ref().and_then(|shown| shown.names.first()).map(|name| &**name);
                 let event =
                     Event::Secured { server: &server.config.name, client: *client, version, cipher, certificate };
                 gateway.recorder.record(&event);
-                *link = Some(secured);
+                (*secured, *link) = (true, Some(bound));
                 self.protocol.secured(facts);
                 Ok(true)
             }
@@ -384,10 +388,18 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
             Next::Poll
         }
         Output::Ask(Question::Connection) => Next::Answer(answer::connection(context).await),
-        Output::Ask(Question::Credentials(_)) => Next::Answer(answer::credentials()),
+        Output::Ask(Question::Credentials(exchange)) => {
+            Next::Answer(authenticate::credentials(context, exchange).await)
+        }
         Output::Ask(Question::Sender(sender)) => Next::Answer(answer::sender(context, sender).await),
         Output::Ask(Question::Recipient(recipient)) => Next::Answer(answer::recipient(context, recipient).await),
         Output::Ask(Question::Message(transaction)) => Next::Receive(transaction),
+        Output::Ask(Question::Claims(claims)) => Next::Answer(answer::claims(context, claims).await),
+        Output::Forwarded(claims) => {
+            let (server, client) = (&*context.server.config.name, context.client);
+            context.gateway.recorder.record(&Event::Forwarded { server, client, claims: &claims });
+            Next::Poll
+        }
         Output::Secure => Next::Secure,
         Output::Pause(span) => {
             tokio::time::sleep(span).await;

@@ -10,6 +10,7 @@ pub(super) use clients::{Clients, server_name};
 
 use super::stream::Stream;
 use gateway::world::Secured;
+use rustls::crypto::aws_lc_rs;
 use rustls::server::Acceptor;
 use smtp::server::TlsFacts;
 use std::io;
@@ -32,4 +33,11 @@ pub(super) async fn accept(stream: TcpStream, certificates: &Certificates) -> io
         TlsFacts { version: version.into(), cipher: cipher.into(), server_name: session.server_name().map(Into::into) };
     let link = Arc::new(link::of(session, &pair).map_err(io::Error::other)?);
     Ok(Secured { stream: Stream::Server(Box::new(secured)), facts, link })
+}
+
+/// Octets that nobody can guess.
+pub(super) fn entropy() -> [u8; 32] {
+    let mut octets = [0; 32];
+    aws_lc_rs::default_provider().secure_random.fill(&mut octets).expect("the system gives random octets");
+    octets
 }
