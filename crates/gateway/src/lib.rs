@@ -9,6 +9,7 @@
 mod admission;
 mod answer;
 mod authenticate;
+mod certificates;
 mod conclude;
 mod counters;
 mod crowd;
@@ -26,6 +27,7 @@ mod memory;
 mod note;
 mod pace;
 mod plan;
+mod proxy;
 mod recall;
 mod receive;
 mod recorder;
@@ -58,7 +60,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use stop::Stop;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::task::TaskTracker;
 use world::World;
 
@@ -83,8 +85,8 @@ impl<W: World> Law<W> {
 pub struct Server<W: World> {
     /// Its settings.
     pub config: config::Server,
-    /// Its certificate, if it has one.
-    pub certificate: Option<Arc<W::Certificate>>,
+    /// Its certificates, if it has any.
+    pub certificates: Option<Arc<W::Certificates>>,
 }
 
 /// What all tasks of a running gateway share.
@@ -92,6 +94,8 @@ pub struct Gateway<W: World> {
     world: Arc<W>,
     recorder: Arc<Recorder<W>>,
     law: ArcSwap<Law<W>>,
+    /// The law has changed.
+    reloaded: Notify,
     keeper: KeeperHandle,
     orders: mpsc::Sender<dispatch::Order>,
     ids: Ids,

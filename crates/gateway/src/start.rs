@@ -8,7 +8,7 @@ use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
 use crate::guessing::{self, Guessing};
 use crate::keeper::Keeper;
-use crate::listener::{Door, Listening};
+use crate::listener::{Door, Greeting, Listening};
 use crate::memory::Memory;
 use crate::recorder::{LogForm, Recorder};
 use crate::world::{Resources, World};
@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -134,6 +134,7 @@ impl<W: World> Handle<W> {
             // What it has started may still have an answer to give.
             tasks.wait().await;
         });
+        gateway.tasks.spawn(crate::certificates::watch(gateway.clone()));
         gateway.recorder.record(&Event::Started);
         Ok(Handle { gateway, doors, keeper_ended })
     }
@@ -169,6 +170,7 @@ impl<W: World> Handle<W> {
         gateway.memory.set_limit(memory_limit(&law.config, &resources));
         say_lowered(gateway, &lowered);
         gateway.law.store(Arc::new(law));
+        gateway.reloaded.notify_one();
         self.doors.retain(|name, _| names.contains(name));
         let doors = std::mem::take(&mut self.doors);
         self.doors = open_doors(gateway, sockets, doors);
@@ -313,16 +315,10 @@ fn say_lowered<W: World>(gateway: &Gateway<W>, lowered: &[String]) {
 fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
     let mut servers = Vec::with_capacity(config.servers.len());
     for server in &config.servers {
-        let certificate = match &server.tls {
-            None => None,
-            Some(files) => {
-                let read = world.certificate(&files.certificate, &files.key);
-                let certificate =
-                    read.map_err(|source| StartError::Certificate { server: server.name.clone(), source })?;
-                Some(Arc::new(certificate))
-            }
-        };
-        servers.push(Arc::new(Server { config: server.clone(), certificate }));
+        let certificates = server.tls.as_ref().map(|tls| world.certificates(tls)).transpose();
+        let failed = |source| StartError::Certificate { server: server.name.clone(), source };
+        let certificates = certificates.map_err(failed)?.map(Arc::new);
+        servers.push(Arc::new(Server { config: server.clone(), certificates }));
     }
     let directories = Arc::new(world.directories(&config.directories).map_err(StartError::Directories)?);
     Ok(Law { config, servers, directories })
@@ -341,13 +337,15 @@ async fn listen<W: World>(
     let mut sockets = Vec::new();
     for server in &config.servers {
         let mut own = Vec::new();
-        for &address in &server.listen {
+        let clear = server.listen.iter().map(|&address| (address, Greeting::Clear));
+        let secured = server.listen_tls.iter().map(|&address| (address, Greeting::Secured));
+        for (address, greeting) in clear.chain(secured) {
             own.push(match find(open, &server.name, address) {
-                Some(listening) => listening,
+                Some(listening) => listening.with(greeting),
                 None => {
                     let socket = world.listen(address).await;
                     let failed = |source| StartError::Listen { server: server.name.clone(), address, source };
-                    Listening::new(world, address, socket.map_err(failed)?)
+                    Listening::new(world, (address, greeting), socket.map_err(failed)?)
                 }
             });
         }
@@ -391,6 +389,7 @@ fn assemble<W: World>(
         world: world.clone(),
         recorder,
         law: ArcSwap::new(law),
+        reloaded: Notify::new(),
         keeper: handle,
         orders,
         ids,

@@ -2,18 +2,20 @@
 
 use crate::cli;
 use crate::control::Socket;
+use crate::self_signed;
 use crate::settings::{self, Loaded};
 use crate::world::{Machine, threads};
 use anyhow::{Context, Result, bail};
 use config::Config;
 use gateway::Handle;
+use identity::settings::Kind;
 use policy::Route;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// Runs the gateway until it is told to stop.
 ///
@@ -30,12 +33,36 @@ use tokio_util::sync::CancellationToken;
 pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     let loaded = settings::load(&serve.settings)?;
     make_directories(&loaded.config)?;
+    if serve.settings.config.is_none() {
+        self_signed::ensure(&loaded.config)?;
+        first_account(&loaded.config)?;
+    }
     raise_descriptor_limit();
     let runtime = threads::for_sessions().context("cannot start")?;
     let ended = runtime.block_on(gateway(serve, loaded));
     // A disk call that hangs must not keep the process: nobody waits for its result any more.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// The account that a server without settings begins with.
+const FIRST_ACCOUNT: &str = "you";
+
+/// Makes the first account of a server without settings, and shows its password: this once.
+fn first_account(config: &Config) -> Result<()> {
+    let (Some(domain), Some(Kind::File(path))) =
+        (config.organization.domains.first(), config.directories.first().map(|directory| &directory.kind))
+    else {
+        return Ok(());
+    };
+    let address = format!("{FIRST_ACCOUNT}@{domain}");
+    if let Some(password) = super::account::first(path, FIRST_ACCOUNT, &address)? {
+        let mut text = Zeroizing::new(format!("the first account is `{FIRST_ACCOUNT}`, its password ").into_bytes());
+        text.extend_from_slice(password.expose());
+        text.extend_from_slice(b"\n  (it is shown only now; `bridgehead account password` makes another)\n");
+        let _ = std::io::stdout().write_all(&text);
+    }
+    Ok(())
 }
 
 async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
