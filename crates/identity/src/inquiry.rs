@@ -18,6 +18,12 @@ pub enum Inquiry {
         /// What the client says is its password.
         password: Secret,
     },
+    /// What is known of this account? Asked when somebody else has vouched for it: an issuer of tokens,
+    /// a ticket. One that may not log in is [`No::Suspended`].
+    Account {
+        /// The account.
+        name: Box<str>,
+    },
     /// What is a proof of SCRAM-SHA-256 checked by?
     ScramKeys {
         /// The account.
