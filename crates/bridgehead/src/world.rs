@@ -11,9 +11,12 @@ mod stream;
 pub(crate) mod threads;
 mod tls;
 
+use directory::Directories;
 use disk::RealDisk;
 use gateway::Keeper;
 use gateway::world::{Pieces, Resources, Verify, World};
+use identity::settings::Directory;
+use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
 use resources::{Reserve, shortage};
 use smtp::server::TlsFacts;
@@ -57,6 +60,7 @@ impl World for Machine {
     type Listener = TcpListener;
     type Certificate = tokio_rustls::TlsAcceptor;
     type Disk = RealDisk;
+    type Directories = Directories;
 
     async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -114,6 +118,25 @@ impl World for Machine {
         tls::server(chain, key).map(Into::into)
     }
 
+    fn directories(&self, settings: &[Directory]) -> io::Result<Directories> {
+        let clock: directory::Clock = Arc::new(now);
+        // The log is for what happens to mail; what an operator must mend goes where warnings at the start do.
+        let hear: directory::Hear = Arc::new(|notice| eprintln!("bridgehead: {notice}"));
+        Directories::open(settings, &clock, &hear)
+    }
+
+    async fn inquire(&self, directories: &Directories, names: &[Box<str>], inquiry: Inquiry) -> Finding {
+        directories.inquire(names, inquiry).await
+    }
+
+    fn entropy(&self) -> [u8; 32] {
+        tls::entropy()
+    }
+
+    fn lasting_secret(&self, state_dir: &Path) -> io::Result<Secret> {
+        files::lasting_secret(state_dir, &self.entropy())
+    }
+
     async fn secure_server(
         &self,
         stream: Stream,
@@ -147,7 +170,7 @@ impl World for Machine {
 
     async fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> io::Result<()> {
         let (directory, name) = (directory.to_owned(), name.to_owned());
-        self.blocking(move || files::place(&directory, &name, pieces).map_err(shortage)).await
+        self.blocking(move || files::place(&directory, &name, files::FOR_THE_GROUP, pieces).map_err(shortage)).await
     }
 
     async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {
@@ -186,7 +209,11 @@ impl World for Machine {
     }
 
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        now()
     }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

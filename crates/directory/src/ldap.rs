@@ -115,7 +115,6 @@ impl Ldap {
         let deadline = self.pool.deadline();
         let found = match inquiry {
             Inquiry::Password { name, password } => self.password(name, password, deadline).await,
-            Inquiry::Account { name } => self.vouched(name, deadline).await,
             // What a proof could be checked by does not leave a directory.
             Inquiry::ScramKeys { name } | Inquiry::NtHash { name, .. } => {
                 self.lookup(name, deadline).await.map(|lookup| match lookup {
@@ -133,6 +132,16 @@ impl Ldap {
                 .map(|found| found.map_or(Finding::No(No::Unknown), Finding::Account)),
             Inquiry::Token { .. } | Inquiry::Converse { .. } => Ok(Finding::No(No::Unknown)),
         };
+        found.unwrap_or(Finding::Unavailable)
+    }
+
+    /// The account of this name, for whoever has proved elsewhere that it is theirs.
+    pub(crate) async fn account(&self, name: &str) -> Finding {
+        let found = self.lookup(name, self.pool.deadline()).await.map(|lookup| match lookup {
+            Lookup::Known(known) => without_bind(&known),
+            Lookup::Unknown => Finding::No(No::Unknown),
+            Lookup::Several => Finding::No(No::Wrong),
+        });
         found.unwrap_or(Finding::Unavailable)
     }
 
@@ -235,15 +244,6 @@ impl Ldap {
             Answer::Checked(verdict) => Ok(verdict),
             Answer::Found(_) => Err(Unavailable),
         }
-    }
-
-    /// An account that somebody else has vouched for.
-    async fn vouched(&self, name: &str, deadline: Instant) -> Result<Finding, Unavailable> {
-        Ok(match self.lookup(name, deadline).await? {
-            Lookup::Known(known) => without_bind(&known),
-            Lookup::Unknown => Finding::No(No::Unknown),
-            Lookup::Several => Finding::No(No::Wrong),
-        })
     }
 
     /// The account whose address is in the certificate. If the client names one, it must be that.

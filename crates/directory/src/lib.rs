@@ -5,6 +5,7 @@
 
 mod cache;
 mod desk;
+mod file;
 mod ldap;
 mod notice;
 mod tokens;
@@ -13,6 +14,8 @@ mod watched;
 
 pub use notice::{Happening, Hear, Notice};
 
+use desk::Desk;
+use file::AccountFile;
 use identity::settings::{Directory, Kind};
 use identity::{Finding, Inquiry, No};
 use ldap::Ldap;
@@ -37,6 +40,7 @@ pub struct Directories {
 }
 
 enum Open {
+    File(AccountFile),
     Ldap(Box<Ldap>),
     Tokens(Box<Tokens>),
 }
@@ -55,17 +59,18 @@ impl Directories {
     /// # Errors
     /// Names the directory, the file and what is wrong with it.
     pub fn open(settings: &[Directory], clock: &Clock, hear: &Hear) -> io::Result<Directories> {
+        let desk = Desk::new();
         let open = |directory: &Directory| {
             let teller = Teller::new(&directory.name, hear.clone());
             let named =
                 |error: io::Error| io::Error::new(error.kind(), format!("directory {}: {error}", directory.name));
-            open(&directory.kind, clock, teller).map(|open| (directory.name.clone(), open)).map_err(named)
+            open(&directory.kind, clock, &desk, teller).map(|open| (directory.name.clone(), open)).map_err(named)
         };
         let opened = Directories { directories: settings.iter().map(open).collect::<io::Result<_>>()? };
         for (name, open) in &opened.directories {
             if let Open::Tokens(tokens) = open
                 && let Some(accounts) = tokens.accounts()
-                && !matches!(opened.named(accounts), Some(Open::Ldap(_)))
+                && !matches!(opened.named(accounts), Some(Open::File(_) | Open::Ldap(_)))
             {
                 let why = format!("directory {name}: {accounts} is no directory that knows accounts");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
@@ -87,6 +92,9 @@ impl Directories {
     async fn ask_in_turn(&self, names: &[Box<str>], inquiry: &Inquiry) -> Finding {
         for name in names {
             let Some(directory) = self.named(name) else { return Finding::Unavailable };
+            if !directory.is_asked(inquiry) {
+                continue;
+            }
             match self.ask(directory, inquiry).await {
                 Finding::No(No::Unknown) => {}
                 finding => return finding,
@@ -96,15 +104,14 @@ impl Directories {
     }
 
     async fn ask(&self, directory: &Open, inquiry: &Inquiry) -> Finding {
-        match directory {
-            Open::Ldap(ldap) => ldap.answer(inquiry).await,
-            Open::Tokens(tokens) => match inquiry {
-                Inquiry::Token { token, name } => match tokens.name(token.expose()).await {
-                    Ok(vouched) => self.known(tokens, &vouched, name.as_deref()).await,
-                    Err(finding) => finding,
-                },
-                _ => Finding::No(No::Unknown),
+        match (directory, inquiry) {
+            (Open::File(file), _) => file.answer(inquiry).await,
+            (Open::Ldap(ldap), _) => ldap.answer(inquiry).await,
+            (Open::Tokens(tokens), Inquiry::Token { token, name }) => match tokens.name(token.expose()).await {
+                Ok(vouched) => self.known(tokens, &vouched, name.as_deref()).await,
+                Err(finding) => finding,
             },
+            (Open::Tokens(_), _) => Finding::No(No::Unknown),
         }
     }
 
@@ -131,19 +138,31 @@ impl Directories {
     }
 
     async fn account(&self, directory: &str, name: &str) -> Finding {
-        let inquiry = Inquiry::Account { name: name.into() };
         match self.named(directory) {
-            Some(Open::Ldap(ldap)) => ldap.answer(&inquiry).await,
-            _ => Finding::Unavailable,
+            Some(Open::File(file)) => file.account(name).await,
+            Some(Open::Ldap(ldap)) => ldap.account(name).await,
+            Some(Open::Tokens(_)) | None => Finding::Unavailable,
         }
     }
 }
 
-fn open(kind: &Kind, clock: &Clock, teller: Teller) -> io::Result<Open> {
+impl Open {
+    /// Whether it could know: accounts are known by files and LDAP, tokens by their issuers.
+    fn is_asked(&self, inquiry: &Inquiry) -> bool {
+        match inquiry {
+            Inquiry::Token { .. } => matches!(self, Open::Tokens(_)),
+            Inquiry::Converse { .. } => false,
+            _ => !matches!(self, Open::Tokens(_)),
+        }
+    }
+}
+
+fn open(kind: &Kind, clock: &Clock, desk: &Desk, teller: Teller) -> io::Result<Open> {
     match kind {
+        Kind::File(path) => Ok(Open::File(AccountFile::open(path, clock.clone(), desk.clone(), teller)?)),
         Kind::Ldap(settings) => Ok(Open::Ldap(Box::new(Ldap::open(settings, clock.clone(), teller)?))),
         Kind::Tokens(settings) => Ok(Open::Tokens(Box::new(Tokens::open(settings, clock.clone(), teller)?))),
-        Kind::File(_) | Kind::Kerberos(_) | Kind::Winbind(_) | Kind::Pam(_) => {
+        Kind::Kerberos(_) | Kind::Winbind(_) | Kind::Pam(_) => {
             Err(io::Error::new(io::ErrorKind::Unsupported, "this build cannot ask a directory of that kind"))
         }
     }

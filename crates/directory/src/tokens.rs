@@ -35,7 +35,9 @@ impl Tokens {
     /// Reads a file of keys; keys at a URL are fetched when they are needed.
     pub(crate) fn open(settings: &Settings, clock: Clock, teller: Teller) -> io::Result<Tokens> {
         let source = match &settings.keys {
-            Keys::File(path) => Source::File(Arc::new(Watched::open(path, KeySet::parse, teller)?)),
+            Keys::File(path) => {
+                Source::File(Arc::new(Watched::open(path, keys::SET_OCTETS as u64, KeySet::parse, teller)?))
+            }
             Keys::Url { url, authorities } => Source::Url(Remote::open(url, authorities.as_deref(), teller)?),
         };
         Ok(Tokens { settings: settings.clone(), source, clock })

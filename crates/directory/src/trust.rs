@@ -8,6 +8,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Octets of a file of authorities: all those of a host have a fifth of it.
+const AUTHORITIES_OCTETS: u64 = 1024 * 1024;
+
 /// The client's side of TLS that believes the authorities in this PEM file, or those of the host.
 pub(crate) fn client(authorities: Option<&Path>) -> io::Result<Arc<ClientConfig>> {
     let roots = match authorities {
@@ -22,7 +25,7 @@ pub(crate) fn client(authorities: Option<&Path>) -> io::Result<Arc<ClientConfig>
 
 fn from_file(file: &Path) -> io::Result<RootCertStore> {
     let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", file.display()));
-    let octets = crate::watched::read(file, crate::watched::FILE_OCTETS)?;
+    let octets = crate::watched::read(file, AUTHORITIES_OCTETS)?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&octets) {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;

@@ -13,8 +13,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How large a file may be: a hundred thousand accounts.
-pub(crate) const FILE_OCTETS: u64 = 64 * 1024 * 1024;
 /// How often somebody looks whether a file has changed.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -71,6 +69,7 @@ impl Mark {
 /// What a file says, as of its last good state.
 pub(crate) struct Watched<T> {
     path: PathBuf,
+    limit: u64,
     meaning: fn(&[u8]) -> Result<T, String>,
     current: ArcSwap<T>,
     look: Mutex<Look>,
@@ -85,12 +84,17 @@ struct Look {
 
 impl<T: Send + Sync + 'static> Watched<T> {
     /// Reads the file for the first time.
-    pub(crate) fn open(path: &Path, meaning: fn(&[u8]) -> Result<T, String>, teller: Teller) -> io::Result<Watched<T>> {
-        let (octets, mark) = read_and_mark(path, FILE_OCTETS)?;
+    pub(crate) fn open(
+        path: &Path,
+        limit: u64,
+        meaning: fn(&[u8]) -> Result<T, String>,
+        teller: Teller,
+    ) -> io::Result<Watched<T>> {
+        let (octets, mark) = read_and_mark(path, limit)?;
         let wrong = |why| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
         let current = ArcSwap::from_pointee(meaning(&octets).map_err(wrong)?);
         let look = Mutex::new(Look { at: Instant::now(), mark: Some(mark) });
-        Ok(Watched { path: path.to_owned(), meaning, current, look, teller })
+        Ok(Watched { path: path.to_owned(), limit, meaning, current, look, teller })
     }
 
     /// What it says now. Looks at the file if nobody has in the last second.
@@ -120,7 +124,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
         if there == look.mark {
             return;
         }
-        let read = read_and_mark(&self.path, FILE_OCTETS);
+        let read = read_and_mark(&self.path, self.limit);
         look.mark = read.as_ref().ok().map(|(_, mark)| *mark);
         let meaning = read
             .map_err(|error| error.to_string())
@@ -156,7 +160,7 @@ mod tests {
         let told: Arc<Mutex<Vec<Happening>>> = Arc::default();
         let hear = told.clone();
         let teller = Teller::new("n", Arc::new(move |notice| hear.lock().unwrap().push(notice.what.clone())));
-        let watched = Arc::new(Watched::open(&path, number, teller).unwrap());
+        let watched = Arc::new(Watched::open(&path, 100, number, teller).unwrap());
         assert_eq!(*watched.current().await, 1);
         let renew = |text: &str| {
             fs::write(place.path().join("new"), text).unwrap();
@@ -196,6 +200,6 @@ mod tests {
         assert!(read_secret(&path, 5).unwrap_err().to_string().contains("everybody may read"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert_eq!(read_secret(&path, 5).unwrap(), b"12345");
-        assert!(Watched::open(&path.join("x"), number, Teller::silent()).is_err());
+        assert!(Watched::open(&path.join("x"), 100, number, Teller::silent()).is_err());
     }
 }

@@ -8,6 +8,7 @@
 
 mod admission;
 mod answer;
+mod authenticate;
 mod conclude;
 mod counters;
 mod crowd;
@@ -44,6 +45,7 @@ pub use start::{Control, Handle, StartError};
 
 use arc_swap::ArcSwap;
 use config::Config;
+use identity::Secret;
 use keeper::KeeperHandle;
 use memory::Memory;
 use queue::Bodies;
@@ -62,6 +64,8 @@ pub struct Law<W: World> {
     /// The settings.
     pub config: Config,
     servers: Vec<Arc<Server<W>>>,
+    /// The directories, open.
+    directories: Arc<W::Directories>,
 }
 
 impl<W: World> Law<W> {
@@ -90,6 +94,8 @@ pub struct Gateway<W: World> {
     ids: Ids,
     reader: Reader<W::Disk>,
     bodies: Bodies<W::Disk>,
+    /// A secret that lasts: what is shown of accounts that do not exist is made of it.
+    decoy: Secret,
     /// What everything together holds in memory.
     memory: Arc<Memory>,
     /// Open sessions of all virtual servers.

@@ -4,6 +4,7 @@
 //! how questions are answered, [`crate::receive`] how a message is taken.
 
 use crate::answer;
+use crate::authenticate;
 use crate::event::Event;
 use crate::inbox::Inbox;
 use crate::memory::{Held, SESSION_OCTETS, TLS_OCTETS};
@@ -14,6 +15,7 @@ use crate::timer::Timer;
 use crate::world::World;
 use crate::{Gateway, Law, Server};
 use config::Rate;
+use identity::{Exchange, Link};
 use mail::{Identity, Ledger, Mailbox};
 use policy::{Admission, ConnectionFacts};
 use smtp::server::{Answer, Note, Output, Question, Session as Protocol, TlsFacts, Transaction};
@@ -61,6 +63,12 @@ pub(crate) struct Context<W: World> {
     pub identity: Identity,
     /// The link is secured by TLS.
     pub secured: bool,
+    /// What TLS says about the link.
+    pub link: Option<Arc<Link>>,
+    /// An AUTH exchange that waits for the client.
+    pub exchange: Option<Exchange>,
+    /// Who sent this message to the peer that sends it to us, as the peer says.
+    pub submitter: Option<Box<str>>,
     /// The recipients accepted so far in this transaction.
     pub accepted: Vec<Accepted>,
     /// The message that is arriving.
@@ -119,6 +127,9 @@ pub(crate) async fn run<W: World>(
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
         secured: false,
+        link: None,
+        exchange: None,
+        submitter: None,
         accepted: Vec::new(),
         incoming: None,
         submitted: 0,
@@ -350,10 +361,18 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
             Next::Poll
         }
         Output::Ask(Question::Connection) => Next::Answer(answer::connection(context).await),
-        Output::Ask(Question::Credentials(_)) => Next::Answer(answer::credentials()),
+        Output::Ask(Question::Credentials(exchange)) => {
+            Next::Answer(authenticate::credentials(context, exchange).await)
+        }
         Output::Ask(Question::Sender(sender)) => Next::Answer(answer::sender(context, sender).await),
         Output::Ask(Question::Recipient(recipient)) => Next::Answer(answer::recipient(context, recipient).await),
         Output::Ask(Question::Message(transaction)) => Next::Receive(transaction),
+        Output::Ask(Question::Claims(claims)) => Next::Answer(answer::claims(context, claims).await),
+        Output::Forwarded(claims) => {
+            let (server, client) = (&*context.server.config.name, context.client);
+            context.gateway.recorder.record(&Event::Forwarded { server, client, claims: &claims });
+            Next::Poll
+        }
         Output::Secure => Next::Secure,
         Output::Pause(span) => {
             tokio::time::sleep(span).await;

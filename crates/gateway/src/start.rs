@@ -14,6 +14,7 @@ use crate::world::{Resources, World};
 use crate::{Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
 use arc_swap::ArcSwap;
 use config::{Config, LogFormat};
+use identity::Secret;
 use queue::spool::{Recovery, Settings as SpoolSettings, Spool};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +51,8 @@ pub enum StartError {
         /// What is wrong.
         source: io::Error,
     },
+    /// The accounts cannot be read; the error names the directory and the file.
+    Directories(io::Error),
     /// The spool's directory cannot be used.
     Directory {
         /// The state directory.
@@ -72,6 +75,7 @@ impl fmt::Display for StartError {
             StartError::Certificate { server, source } => {
                 write!(f, "virtual server `{server}` has no usable certificate: {source}")
             }
+            StartError::Directories(source) => write!(f, "the directories cannot be used: {source}"),
             StartError::Directory { directory, source } => {
                 write!(f, "the state directory {} cannot be used: {source}", directory.display())
             }
@@ -105,8 +109,11 @@ impl<W: World> Handle<W> {
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let settings = SpoolSettings { salt, ..law.config.queue.spool.clone() };
         let (spool, recovery) = world.blocking(move || Spool::open(disk, settings)).await.map_err(StartError::Spool)?;
+        let decoy = world
+            .lasting_secret(&law.config.state_dir)
+            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
-        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, memory);
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy));
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
@@ -297,7 +304,8 @@ fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
         };
         servers.push(Arc::new(Server { config: server.clone(), certificate }));
     }
-    Ok(Law { config, servers })
+    let directories = Arc::new(world.directories(&config.directories).map_err(StartError::Directories)?);
+    Ok(Law { config, servers, directories })
 }
 
 /// The sockets of each virtual server.
@@ -337,7 +345,12 @@ fn find<W: World>(open: &BTreeMap<Box<str>, Door<W>>, server: &str, wanted: Sock
 type Assembled<W> = (Arc<Gateway<W>>, mpsc::Receiver<Order>, mpsc::Receiver<()>);
 
 /// Puts the parts together and starts the keeper.
-fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>, memory: Memory) -> Assembled<W> {
+fn assemble<W: World>(
+    world: &Arc<W>,
+    law: Arc<Law<W>>,
+    spool: Spool<W::Disk>,
+    (memory, decoy): (Memory, Secret),
+) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
         LogFormat::Text => LogForm::Text,
@@ -364,6 +377,7 @@ fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>, m
         reader,
         bodies,
         memory: Arc::new(memory),
+        decoy,
         sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
         tasks: TaskTracker::new(),

@@ -1,6 +1,7 @@
 //! What a mechanism has to ask a directory, and what comes back.
 
 use crate::exchange::{ClientCertificate, Link};
+use crate::keys::ScramKeys;
 use crate::secret::Secret;
 use mail::{Account, Mailbox};
 use std::any::Any;
@@ -17,12 +18,6 @@ pub enum Inquiry {
         name: Box<str>,
         /// What the client says is its password.
         password: Secret,
-    },
-    /// What is known of this account? Asked when somebody else has vouched for it: an issuer of tokens,
-    /// a ticket. One that may not log in is [`No::Suspended`].
-    Account {
-        /// The account.
-        name: Box<str>,
     },
     /// What is a proof of SCRAM-SHA-256 checked by?
     ScramKeys {
@@ -91,7 +86,6 @@ impl fmt::Debug for Conversation {
 }
 
 /// What the directories found.
-#[derive(Debug)]
 pub enum Finding {
     /// The proof is good, or the mailbox exists: this is the account.
     Account(Arc<Account>),
@@ -111,6 +105,21 @@ pub enum Finding {
     Unavailable,
 }
 
+impl fmt::Debug for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::Account(account) => f.debug_tuple("Account").field(account).finish(),
+            Finding::Principal(name) => f.debug_tuple("Principal").field(name).finish(),
+            Finding::ScramKeys(keys, account) => f.debug_tuple("ScramKeys").field(keys).field(account).finish(),
+            Finding::NtHash(hash, account) => f.debug_tuple("NtHash").field(hash).field(account).finish(),
+            // What is in it can be tried against passwords.
+            Finding::Challenge(_, conversation) => f.debug_tuple("Challenge").field(conversation).finish(),
+            Finding::No(no) => f.debug_tuple("No").field(no).finish(),
+            Finding::Unavailable => f.write_str("Unavailable"),
+        }
+    }
+}
+
 /// Why a directory says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum No {
@@ -122,17 +131,4 @@ pub enum No {
     Suspended,
     /// There is such an account, but nothing that this mechanism could be checked by.
     NoSecret,
-}
-
-/// What a proof of SCRAM-SHA-256 is checked by (RFC 5802 §3).
-#[derive(Clone, Debug)]
-pub struct ScramKeys {
-    /// The salt of the password.
-    pub salt: Box<[u8]>,
-    /// How often it was hashed.
-    pub iterations: u32,
-    /// H(ClientKey).
-    pub stored_key: [u8; 32],
-    /// ServerKey.
-    pub server_key: Secret,
 }

@@ -1,20 +1,28 @@
 //! Files that are put into a directory whole or not at all.
 
+use bytes::Bytes;
 use gateway::world::Pieces;
+use identity::Secret;
 use rustix::fs::{self, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+/// What other files may be read by: the group of the process, too.
+pub(super) const FOR_THE_GROUP: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
+
+/// The file with the secret that lasts.
+const LASTING_SECRET: &str = "decoy-secret";
+
 /// Writes the pieces under a name of their own, flushes, renames, and flushes the directory.
 ///
 /// # Errors
 /// What the system said; the unfinished file is removed.
-pub(super) fn place(directory: &Path, name: &str, mut pieces: Pieces) -> io::Result<()> {
+pub(super) fn place(directory: &Path, name: &str, mode: Mode, mut pieces: Pieces) -> io::Result<()> {
     let at = fs::open(directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let unfinished = format!(".{name}.part");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let mut file = File::from(fs::openat(&at, &unfinished, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP)?);
+    let mut file = File::from(fs::openat(&at, &unfinished, flags, mode)?);
     let written = write_all(&mut file, &mut pieces)
         .and_then(|()| Ok(fs::renameat(&at, &unfinished, &at, name)?))
         .and_then(|()| Ok(fs::fsync(&at)?));
@@ -23,6 +31,23 @@ pub(super) fn place(directory: &Path, name: &str, mut pieces: Pieces) -> io::Res
         let _ = fs::unlinkat(&at, &unfinished, fs::AtFlags::empty());
     }
     written
+}
+
+/// The secret of this server that lasts: read, or made of `fresh` when there is none yet.
+///
+/// # Errors
+/// It can be neither read nor made; one that is not whole is made anew.
+pub(super) fn lasting_secret(state_dir: &Path, fresh: &[u8; 32]) -> io::Result<Secret> {
+    let path = state_dir.join(LASTING_SECRET);
+    match std::fs::read(&path) {
+        Ok(octets) if octets.len() == fresh.len() => return Ok(Secret::new(octets)),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut once = Some(Bytes::copy_from_slice(fresh));
+    place(state_dir, LASTING_SECRET, Mode::RUSR | Mode::WUSR, Box::new(move || Ok(once.take())))?;
+    Ok(Secret::from(&fresh[..]))
 }
 
 fn write_all(file: &mut File, pieces: &mut Pieces) -> io::Result<()> {
@@ -40,9 +65,11 @@ mod tests {
     fn a_file_is_whole_or_not_there() {
         let directory = tempfile::tempdir().unwrap();
         let mut left = vec!["b", "a"];
-        place(directory.path(), "m.eml", Box::new(move || Ok(left.pop().map(|p| p.as_bytes().into())))).unwrap();
+        place(directory.path(), "m.eml", FOR_THE_GROUP, Box::new(move || Ok(left.pop().map(|p| p.as_bytes().into()))))
+            .unwrap();
         assert_eq!(std::fs::read(directory.path().join("m.eml")).unwrap(), b"ab");
-        let failing = place(directory.path(), "n.eml", Box::new(|| Err(io::ErrorKind::InvalidData.into())));
+        let failing =
+            place(directory.path(), "n.eml", FOR_THE_GROUP, Box::new(|| Err(io::ErrorKind::InvalidData.into())));
         assert_eq!(failing.unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
