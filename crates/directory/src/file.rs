@@ -29,7 +29,7 @@ impl AccountFile {
     }
 
     /// Answers an inquiry. Only one about a password takes time.
-    pub(crate) async fn answer(&self, inquiry: &Inquiry) -> Finding {
+    pub(crate) async fn answer(&self, inquiry: &mut Inquiry) -> Finding {
         let accounts = self.accounts.current().await;
         let now = (self.clock)();
         let Inquiry::Password { name, password } = inquiry else { return accounts.answer(inquiry, now) };

@@ -111,7 +111,7 @@ impl Ldap {
     }
 
     /// Answers an inquiry.
-    pub(crate) async fn answer(&self, inquiry: &Inquiry) -> Finding {
+    pub(crate) async fn answer(&self, inquiry: &mut Inquiry) -> Finding {
         let deadline = self.pool.deadline();
         let found = match inquiry {
             Inquiry::Password { name, password } => self.password(name, password, deadline).await,

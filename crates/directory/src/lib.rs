@@ -86,16 +86,16 @@ impl Directories {
     /// Asks the directories of these names, in this order: the first that knows the account answers.
     /// One that cannot say ends it: a later one might know somebody else of that name.
     pub async fn inquire(&self, names: &[Box<str>], inquiry: Inquiry) -> Finding {
-        timeout(TIMEOUT, self.ask_in_turn(names, &inquiry)).await.unwrap_or(Finding::Unavailable)
+        timeout(TIMEOUT, self.ask_in_turn(names, inquiry)).await.unwrap_or(Finding::Unavailable)
     }
 
-    async fn ask_in_turn(&self, names: &[Box<str>], inquiry: &Inquiry) -> Finding {
+    async fn ask_in_turn(&self, names: &[Box<str>], mut inquiry: Inquiry) -> Finding {
         for name in names {
             let Some(directory) = self.named(name) else { return Finding::Unavailable };
-            if !directory.is_asked(inquiry) {
+            if !directory.is_asked(&inquiry) {
                 continue;
             }
-            match self.ask(directory, inquiry).await {
+            match self.ask(directory, &mut inquiry).await {
                 Finding::No(No::Unknown) => {}
                 finding => return finding,
             }
@@ -103,10 +103,12 @@ impl Directories {
         Finding::No(No::Unknown)
     }
 
-    async fn ask(&self, directory: &Open, inquiry: &Inquiry) -> Finding {
+    /// Asks one directory. Nobody changes the inquiry; it is lent like this because what an exchange
+    /// keeps in it may be moved between threads, but not be looked at by two.
+    async fn ask(&self, directory: &Open, inquiry: &mut Inquiry) -> Finding {
         match (directory, inquiry) {
-            (Open::File(file), _) => file.answer(inquiry).await,
-            (Open::Ldap(ldap), _) => ldap.answer(inquiry).await,
+            (Open::File(file), inquiry) => file.answer(inquiry).await,
+            (Open::Ldap(ldap), inquiry) => ldap.answer(inquiry).await,
             (Open::Tokens(tokens), Inquiry::Token { token, name }) => match tokens.name(token.expose()).await {
                 Ok(vouched) => self.known(tokens, &vouched, name.as_deref()).await,
                 Err(finding) => finding,
