@@ -89,9 +89,9 @@ impl fmt::Debug for Conversation {
 pub enum Finding {
     /// The proof is good, or the mailbox exists: this is the account.
     Account(Arc<Account>),
-    /// The proof is good, and this is the Kerberos principal or domain account that gave it. No
-    /// directory says more about it.
-    Principal(Box<str>),
+    /// The proof is good, and this is the Kerberos principal or domain account that gave it; with the
+    /// account, if it is one and not a machine or service.
+    Principal(Box<str>, Option<Arc<Account>>),
     /// What the proof of SCRAM is checked by.
     ScramKeys(ScramKeys, Arc<Account>),
     /// What the proof of NTLM is checked by.
