@@ -3,8 +3,10 @@
 //! [`Directories`] answers an [`identity::Inquiry`] by asking those that a virtual server names, in
 //! their order. What cannot be found out is [`Finding::Unavailable`], never a yes and never a no.
 
+pub mod kerberos;
 mod winbind;
 
+pub use kerberos::Kerberos;
 pub use winbind::Winbind;
 
 use identity::settings::Directory;

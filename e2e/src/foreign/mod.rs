@@ -11,12 +11,14 @@ use std::process::Command;
 use crate::process::{Finished, run};
 
 mod exim;
+mod kdc;
 mod opensmtpd;
 mod postfix;
 mod python;
 mod sink;
 
 pub use exim::Exim;
+pub use kdc::{Kdc, REALM};
 pub use opensmtpd::OpenSmtpd;
 pub use postfix::Postfix;
 pub use python::{Certificate, TlsPeer, python};
