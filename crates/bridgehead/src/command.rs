@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod account;
 mod check;
 mod explain;
 mod queue;
@@ -21,6 +22,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Check { file } => check::run(file),
         Command::Explain(explain) => explain::run(&explain),
         Command::Send(send) => send::run(&send),
+        Command::Account(account) => account::run(&account),
         Command::Queue(queue) => queue::run(&queue),
         Command::Spool(spool) => spool::run(&spool),
         Command::Reference(which) => {

@@ -1,7 +1,6 @@
 //! Processes of `ntlm_auth`: how many there are, who has one, and when the next may be started.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding};
 use identity::{Secret, settings};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -172,7 +171,7 @@ impl Helper {
         if !self.stdout.buffer().is_empty() {
             return None;
         }
-        let request = format!("{verb} {}\n", STANDARD.encode(octets.expose()));
+        let request = format!("{verb} {}\n", Base64::encode_string(octets.expose()));
         self.stdin.write_all(request.as_bytes()).await.ok()?;
         self.stdin.flush().await.ok()?;
         let mut line = Vec::new();

@@ -1,8 +1,7 @@
 //! What the helper says: one line, `TT` (go on with this), `AF` (yes), `NA` (no) or `BH` (broken). It is
 //! read strictly; a line that is none of these comes from no helper that should be asked again.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding};
 use identity::{No, Package};
 
 /// Octets of an account's name.
@@ -49,7 +48,7 @@ impl Said {
 }
 
 fn token(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok().filter(|token| !token.is_empty())
+    Base64::decode_vec(text).ok().filter(|token| !token.is_empty())
 }
 
 fn account(name: &str) -> Option<Box<str>> {

@@ -1,60 +1,33 @@
 //! GSSAPI (RFC 4752) and GSS-SPNEGO: the tokens go to whoever holds the keys, and what comes back goes
-//! to the client. Here they are counted and measured; what is in them is not read.
+//! to the client. What is in them is not read here; how many and how long they are, [`crate::Exchange`] sees to.
 
 use crate::exchange::{Credential, Failure, Proof, Protection, Setting, Step, Steps, Why};
 use crate::inquiry::{Conversation, Finding, Inquiry, Package};
 use crate::secret::Secret;
 
-/// Tokens of one client. Kerberos needs two and one for the layer, SPNEGO up to three.
-const ROUNDS: u32 = 8;
-/// Octets of a token: what the line of RFC 4954 §4 has room for, 12,288 octets in base64.
-const TOKEN_OCTETS: usize = 12_288 / 4 * 3;
-
 /// An exchange that is held elsewhere.
 pub(super) struct Relay {
     package: Package,
     setting: Setting,
-    rounds: u32,
-    state: State,
-}
-
-enum State {
-    /// It is the client's turn.
-    Listening(Option<Conversation>),
-    /// It is the turn of whoever holds the exchange.
-    Inquiring,
-    /// It is over, or a step came that nobody asked for.
-    Over,
+    /// What the last step left, while it is the client's turn.
+    conversation: Option<Conversation>,
 }
 
 impl Relay {
     pub(super) fn new(package: Package, setting: Setting) -> Relay {
-        Relay { package, setting, rounds: 0, state: State::Listening(None) }
+        Relay { package, setting, conversation: None }
     }
 }
 
 impl Steps for Relay {
     fn respond(&mut self, response: Option<&[u8]>) -> Step {
-        let State::Listening(conversation) = std::mem::replace(&mut self.state, State::Over) else {
-            return Step::Failed(Failure::Malformed);
-        };
-        self.rounds += 1;
-        let Some(octets) = response else {
-            if self.rounds > 1 {
-                return Step::Failed(Failure::Malformed);
-            }
-            // RFC 4422 §3.3: the client speaks first, so it is asked to.
-            self.state = State::Listening(None);
-            return Step::Challenge(Vec::new());
-        };
+        // RFC 4422 §3.3: the client speaks first, so it is asked to.
+        let Some(octets) = response else { return Step::Challenge(Vec::new()) };
+        let conversation = self.conversation.take();
         // The first token cannot be empty; a later one may be (RFC 4752 §3.1).
-        if octets.len() > TOKEN_OCTETS || (octets.is_empty() && conversation.is_none()) {
+        if octets.is_empty() && conversation.is_none() {
             return Step::Failed(Failure::Malformed);
         }
-        if self.rounds > ROUNDS {
-            return refused(Why::TooLong);
-        }
-        self.state = State::Inquiring;
         Step::Inquire(Inquiry::Converse {
             package: self.package,
             conversation,
@@ -65,12 +38,9 @@ impl Steps for Relay {
     }
 
     fn found(&mut self, finding: Finding) -> Step {
-        let State::Inquiring = std::mem::replace(&mut self.state, State::Over) else {
-            return Step::Failed(Failure::Unavailable);
-        };
         match finding {
             Finding::Challenge(octets, conversation) => {
-                self.state = State::Listening(Some(conversation));
+                self.conversation = Some(conversation);
                 Step::Challenge(octets)
             }
             Finding::Principal(name, account) => {
@@ -152,7 +122,7 @@ mod tests {
     #[test]
     fn an_exchange_that_does_not_end_is_ended() {
         let mut exchange = exchange(Mechanism::GssSpnego, Protection::WhenGiven);
-        for round in 0..ROUNDS {
+        for round in 0..8 {
             assert_eq!(asked(exchange.respond(Some(b"more"))).0, Package::Spnego, "{round}");
             assert!(matches!(exchange.found(challenge(b"more", 0)), Step::Challenge(_)));
         }
@@ -162,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_handed_on() {
-        for wrong in [Vec::new(), vec![0; TOKEN_OCTETS + 1]] {
+        for wrong in [Vec::new(), vec![0; 9217]] {
             let mut exchange = exchange(Mechanism::Gssapi, Protection::WhenGiven);
             assert!(matches!(exchange.respond(Some(&wrong)), Step::Failed(Failure::Malformed)));
         }

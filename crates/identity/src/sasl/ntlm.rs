@@ -27,15 +27,15 @@ pub(super) struct Ntlm {
 
 /// How far the exchange is.
 enum State {
-    /// Nothing has come. The flag says whether the client was told to begin.
-    Fresh { asked: bool },
+    /// The client has yet to begin.
+    Fresh,
     /// The domain has been asked for a challenge.
     Beginning,
     /// A challenge is with the client.
     Challenged { shown: Shown },
     /// Somebody has been asked about the third message.
     Inquiring { claim: Box<Authenticate>, shown: Shown },
-    /// It is over, or a step came that nobody asked for.
+    /// It is over.
     Over,
 }
 
@@ -49,7 +49,7 @@ enum Shown {
 
 impl Ntlm {
     pub(super) fn new(setting: Setting) -> Ntlm {
-        Ntlm { setting, state: State::Fresh { asked: false } }
+        Ntlm { setting, state: State::Fresh }
     }
 
     /// The first message of the client: what it can do.
@@ -145,11 +145,11 @@ impl Steps for Ntlm {
     fn respond(&mut self, response: Option<&[u8]>) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), response) {
             // MS-SMTPNTLM §3.2.5: without an initial response, the client is told to go on.
-            (State::Fresh { asked: false }, None) => {
-                self.state = State::Fresh { asked: true };
+            (State::Fresh, None) => {
+                self.state = State::Fresh;
                 Step::Challenge(Vec::new())
             }
-            (State::Fresh { .. }, Some(octets)) => self.begin(octets),
+            (State::Fresh, Some(octets)) => self.begin(octets),
             (State::Challenged { shown }, Some(octets)) => self.prove(octets, shown),
             _ => Step::Failed(Failure::Malformed),
         }

@@ -3,8 +3,7 @@
 //! With `--password`, the helper computes what a domain controller would, and says in the same words
 //! whether it is right; the lines, the tokens and the names are those of a domain.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding};
 use directory::Winbind;
 use e2e::{foreign, skip};
 use identity::{Exchange, Failure, Finding, Inquiry, Mechanism, Package, Secret, Setting, Step, Why, settings};
@@ -39,11 +38,11 @@ impl Client {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("it answers");
         let token = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("{line}"));
-        STANDARD.decode(token).unwrap_or_else(|_| panic!("{line}"))
+        Base64::decode_vec(token).unwrap_or_else(|_| panic!("{line}"))
     }
 
     fn answer(&mut self, challenge: &[u8]) -> Vec<u8> {
-        self.ask(&format!("TT {}", STANDARD.encode(challenge)))
+        self.ask(&format!("TT {}", Base64::encode_string(challenge)))
     }
 }
 
