@@ -119,7 +119,10 @@ impl World for Machine {
     }
 
     fn directories(&self, settings: &[Directory]) -> io::Result<Directories> {
-        Directories::open(settings)
+        let clock: directory::Clock = Arc::new(now);
+        // The log is for what happens to mail; what an operator must mend goes where warnings at the start do.
+        let hear: directory::Hear = Arc::new(|notice| eprintln!("bridgehead: {notice}"));
+        Directories::open(settings, &clock, &hear)
     }
 
     async fn inquire(&self, directories: &Directories, names: &[Box<str>], inquiry: Inquiry) -> Finding {
@@ -215,7 +218,11 @@ impl World for Machine {
     }
 
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        now()
     }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
