@@ -3,6 +3,7 @@
 //! stand in a file or a log.
 
 pub(crate) mod bearer;
+pub(crate) mod ntlm;
 pub(crate) mod password;
 pub(crate) mod scram;
 

@@ -13,6 +13,9 @@ mod principal;
 pub use self::acceptor::Kerberos;
 use identity::Package;
 
+/// What names the keytab in the environment of a process, and when it was started, for good.
+pub const KEYTAB_VARIABLE: &str = "KRB5_KTNAME";
+
 /// Whether this is an exchange for Kerberos.
 #[must_use]
 pub fn takes(package: Package) -> bool {
@@ -26,6 +29,12 @@ pub struct Kerberos(std::convert::Infallible);
 
 #[cfg(not(feature = "gssapi"))]
 impl Kerberos {
+    /// Nothing is read here, so nothing else would be.
+    #[must_use]
+    pub fn reads(_keytab: &std::path::Path) -> bool {
+        true
+    }
+
     /// Says that it is not there.
     ///
     /// # Errors

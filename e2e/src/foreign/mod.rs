@@ -16,6 +16,7 @@ mod opensmtpd;
 mod postfix;
 mod python;
 mod sink;
+mod winbindd;
 
 pub use exim::Exim;
 pub use kdc::{Kdc, REALM};
@@ -23,6 +24,7 @@ pub use opensmtpd::OpenSmtpd;
 pub use postfix::Postfix;
 pub use python::{Certificate, TlsPeer, python};
 pub use sink::{Sink, Source};
+pub use winbindd::Winbindd;
 
 /// The root of the workspace.
 #[must_use]

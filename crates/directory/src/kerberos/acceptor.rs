@@ -1,6 +1,6 @@
 //! Exchanges with clients that have a ticket, by the system's GSSAPI library.
 
-use super::principal;
+use super::{KEYTAB_VARIABLE, principal};
 use identity::{Conversation, Finding, Inquiry, Link, No, Package, Secret, settings};
 use libgssapi::context::{CtxFlags, SecurityContext, ServerCtx};
 use libgssapi::credential::{Cred, CredUsage};
@@ -51,12 +51,18 @@ impl std::fmt::Debug for Kerberos {
 }
 
 impl Kerberos {
+    /// Whether the library would read this keytab, by the environment of this process.
+    #[must_use]
+    pub fn reads(keytab: &Path) -> bool {
+        check_keytab(keytab, std::env::var_os(KEYTAB_VARIABLE).as_deref()).is_ok()
+    }
+
     /// Looks whether there are keys in the keytab.
     ///
     /// # Errors
     /// When the library would read another keytab, or there is nothing of use in it.
     pub fn open(settings: &settings::Kerberos) -> io::Result<Kerberos> {
-        check_keytab(&settings.keytab, std::env::var_os("KRB5_KTNAME").as_deref())?;
+        check_keytab(&settings.keytab, std::env::var_os(KEYTAB_VARIABLE).as_deref())?;
         let service = Service {
             kerberos: credential(&settings.keytab, GSS_MECH_KRB5)?,
             spnego: credential(&settings.keytab, GSS_MECH_SPNEGO)?,
@@ -118,7 +124,8 @@ fn check_keytab(keytab: &Path, environment: Option<&std::ffi::OsStr>) -> io::Res
         return Ok(());
     }
     let keytab = keytab.display();
-    let text = format!("the Kerberos library would read {named}: start this program with KRB5_KTNAME=FILE:{keytab}");
+    let text =
+        format!("the Kerberos library would read {named}: it must be started with {KEYTAB_VARIABLE}=FILE:{keytab}");
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 

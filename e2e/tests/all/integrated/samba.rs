@@ -1,10 +1,11 @@
 //! Samba's `ntlm_auth`: as the helper that checks, and as the client that proves.
 //!
-//! With `--password`, the helper computes what a domain controller would, and says in the same words
-//! whether it is right; the lines, the tokens and the names are those of a domain.
+//! winbindd has accounts of its own here instead of a domain controller's. It answers about them in the
+//! same words; the lines, the tokens and the names are those of a domain.
 
 use base64ct::{Base64, Encoding};
 use directory::Winbind;
+use e2e::foreign::Winbindd;
 use e2e::{foreign, skip};
 use identity::{Exchange, Failure, Finding, Inquiry, Mechanism, Package, Secret, Setting, Step, Why, settings};
 use std::io::{BufRead, BufReader, Write};
@@ -20,10 +21,10 @@ struct Client {
 }
 
 impl Client {
-    fn start(protocol: &str, password: &str) -> Client {
+    fn start(protocol: &str, account: &str, password: &str) -> Client {
         let mut process = Command::new("ntlm_auth")
             .arg(format!("--helper-protocol={protocol}"))
-            .args(["--username=alice", "--domain=CORP", &format!("--password={password}")])
+            .args([format!("--username={account}"), "--domain=TESTHOST".into(), format!("--password={password}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -90,17 +91,17 @@ async fn converse(winbind: &Winbind, package: Package, client: &mut Client) -> F
 }
 
 #[tokio::test]
-async fn sambas_helper_is_believed() {
-    if !available() {
-        return;
-    }
-    let winbind = with_a_password();
+async fn winbindd_is_believed() {
+    let Some(winbindd) = Winbindd::start() else { return skip("winbindd cannot be started here") };
+    let winbind = winbind(winbindd.helper());
     for (package, protocol) in [(Package::Ntlm, "ntlmssp-client-1"), (Package::Spnego, "gss-spnego-client")] {
         for _ in 0..2 {
-            let good = converse(&winbind, package, &mut Client::start(protocol, "secret")).await;
-            assert!(matches!(&good, Finding::Principal(name, Some(_)) if &**name == r"CORP\alice"), "{good:?}");
-            let bad = converse(&winbind, package, &mut Client::start(protocol, "guess")).await;
-            assert!(matches!(bad, Finding::No(identity::No::Wrong)), "{bad:?}");
+            let good = converse(&winbind, package, &mut Client::start(protocol, "nobody", "secret")).await;
+            assert!(matches!(&good, Finding::Principal(name, Some(_)) if &**name == r"TESTHOST\nobody"), "{good:?}");
+            let guessed = converse(&winbind, package, &mut Client::start(protocol, "nobody", "guess")).await;
+            assert!(matches!(guessed, Finding::No(identity::No::Wrong)), "{guessed:?}");
+            let stranger = converse(&winbind, package, &mut Client::start(protocol, "stranger", "secret")).await;
+            assert!(matches!(stranger, Finding::No(identity::No::Wrong)), "{stranger:?}");
         }
     }
 }
@@ -112,7 +113,7 @@ async fn a_domain_that_cannot_be_asked_says_neither_yes_nor_no() {
     }
     // Nobody runs winbindd here.
     let winbind = winbind("/usr/bin/ntlm_auth".into());
-    let finding = converse(&winbind, Package::Ntlm, &mut Client::start("ntlmssp-client-1", "secret")).await;
+    let finding = converse(&winbind, Package::Ntlm, &mut Client::start("ntlmssp-client-1", "alice", "secret")).await;
     assert!(matches!(finding, Finding::Unavailable), "{finding:?}");
 }
 
@@ -124,7 +125,7 @@ async fn sambas_client_without_an_integrity_code_is_refused() {
         return;
     }
     let winbind = with_a_password();
-    let mut client = Client::start("ntlmssp-client-1", "secret");
+    let mut client = Client::start("ntlmssp-client-1", "alice", "secret");
     let mut exchange = Exchange::new(Mechanism::Ntlm, Setting { ntlm_here: false, ..super::setting() });
     let Step::Inquire(inquiry) = exchange.respond(Some(&client.ask("YR"))) else { panic!("the domain is asked") };
     let Step::Challenge(challenge) = exchange.found(winbind.converse(inquiry).await) else { panic!("a challenge") };
