@@ -39,7 +39,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     target("address", address::run, 1100),
     target("bearer", sasl::bearer::run, 1024),
     target("body", body::run, 2048),
@@ -53,6 +53,7 @@ pub const TARGETS: [Target; 20] = [
     target("explain", explain::run, 1024),
     target("header", header::run, 4096),
     target("log", log::run, 1024),
+    target("ntlm", sasl::ntlm::run, 1024),
     target("password", sasl::password::run, 2600),
     target("reply", reply::run, 8192),
     target("sasl", sasl::run, 2048),

@@ -14,7 +14,7 @@ mod tls;
 use directory::Directories;
 use disk::RealDisk;
 use gateway::Keeper;
-use gateway::world::{Inspection, Pieces, Resources, Secured, Verify, World};
+use gateway::world::{Hear, Inspection, Pieces, Resources, Secured, Verify, World};
 use identity::settings::Directory;
 use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
@@ -121,10 +121,10 @@ impl World for Machine {
         tls::watch(certificates, || self.now()).await
     }
 
-    fn directories(&self, settings: &[Directory]) -> io::Result<Directories> {
+    fn directories(&self, settings: &[Directory], hear: &Hear) -> io::Result<Directories> {
         let clock: directory::Clock = Arc::new(now);
-        // The log is for what happens to mail; what an operator must mend goes where warnings at the start do.
-        let hear: directory::Hear = Arc::new(|notice| eprintln!("bridgehead: {notice}"));
+        let hear = hear.clone();
+        let hear: directory::Hear = Arc::new(move |notice| hear(&notice.directory, notice.what.to_string()));
         Directories::open(settings, &clock, &hear)
     }
 

@@ -90,10 +90,7 @@ authenticated = true
         outbound = quoted(&options.outbound),
     ));
     if let Some(smart_host) = &options.smart_host {
-        text.push_str(&format!(
-            "\n[virtual_server.outbound.delivery]\nsmart_hosts = [{}]\n",
-            quoted(smart_host)
-        ));
+        text.push_str(&format!("\n[virtual_server.outbound.delivery]\nsmart_hosts = [{}]\n", quoted(smart_host)));
     }
     text.push_str(&format!("\n[metrics]\nlisten = [{}]\n", quoted(&options.metrics)));
     text

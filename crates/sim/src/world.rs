@@ -15,7 +15,7 @@ use crate::peers::Peers;
 use crate::plant::Plant;
 use crate::power::Power;
 use gateway::Keeper;
-use gateway::world::{Inspection, Pieces, Resources, Secured, Verify, World};
+use gateway::world::{Hear, Inspection, Pieces, Resources, Secured, Verify, World};
 use identity::settings::Directory;
 use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
@@ -373,7 +373,7 @@ impl World for SimWorld {
         Ok(Certificates { name: names.swap_remove(0).to_owned(), said: AtomicBool::new(false) })
     }
 
-    fn directories(&self, _settings: &[Directory]) -> io::Result<()> {
+    fn directories(&self, _settings: &[Directory], _hear: &Hear) -> io::Result<()> {
         Ok(())
     }
 

@@ -53,11 +53,8 @@ pub(super) fn run(account: &cli::Account) -> Result<ExitCode> {
 
 /// The account file that the settings name, if they name just one.
 fn of_settings(account: &cli::Account) -> Result<PathBuf> {
-    let from = cli::SettingsFrom {
-        config: account.config.clone(),
-        smart_host: None,
-        state_dir: account.state_dir.clone(),
-    };
+    let from =
+        cli::SettingsFrom { config: account.config.clone(), smart_host: None, state_dir: account.state_dir.clone() };
     let loaded = settings::load(&from)?;
     let mut files = loaded.config.directories.iter().filter_map(|directory| match &directory.kind {
         Kind::File(path) => Some(path.clone()),

@@ -7,18 +7,22 @@ use crate::settings::{self, Loaded};
 use crate::world::{Machine, threads};
 use anyhow::{Context, Result, bail};
 use config::Config;
+use directory::Kerberos;
+use directory::kerberos::KEYTAB_VARIABLE;
 use gateway::Handle;
 use identity::settings::Kind;
 use policy::Route;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -32,6 +36,7 @@ use zeroize::Zeroizing;
 /// One clear message why it did not start; nothing is listening then and no mail was taken.
 pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     let loaded = settings::load(&serve.settings)?;
+    with_keytab(&loaded.config)?;
     make_directories(&loaded.config)?;
     if serve.settings.config.is_none() {
         self_signed::ensure(&loaded.config)?;
@@ -63,6 +68,19 @@ fn first_account(config: &Config) -> Result<()> {
         let _ = std::io::stdout().write_all(&text);
     }
     Ok(())
+}
+
+/// The Kerberos library is told of its keytab by the environment, and a program cannot change its own
+/// soundly: it begins again with another, as the same process.
+fn with_keytab(config: &Config) -> Result<()> {
+    let mut kinds = config.directories.iter().map(|directory| &directory.kind);
+    let keytab = kinds.find_map(|kind| if let Kind::Kerberos(kerberos) = kind { Some(&kerberos.keytab) } else { None });
+    let Some(keytab) = keytab.filter(|keytab| !Kerberos::reads(keytab)) else { return Ok(()) };
+    let mut name = OsString::from("FILE:");
+    name.push(keytab);
+    let program = std::env::current_exe().context("cannot find this program to begin again with the keytab")?;
+    let error = Command::new(program).args(std::env::args_os().skip(1)).env(KEYTAB_VARIABLE, name).exec();
+    Err(error).context("cannot begin again with the keytab")
 }
 
 async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
