@@ -160,6 +160,7 @@ transcripts! {
     g10_tls_required_and_another_name,
     g10_tls_required_and_not_offered,
     g10_tls_required_and_there,
+    guessing_where_nothing_is_offered_is_guessing,
     h06_a_mechanism_that_is_not_offered_is_not_accepted,
     h11_without_a_mechanism_servers_cannot_talk,
     i07_a_listed_device_relays,
@@ -192,6 +193,7 @@ transcripts! {
     n05_deleted_with_a_report,
     n05_deleted_without_a_report,
     octets_earn_time_for_more,
+    one_password_on_many_accounts_is_refused,
     rt1_from_outside_to_outside,
     rt2_from_a_bare_name,
     rt3_from_nobody,
@@ -208,6 +210,7 @@ transcripts! {
     tls_that_cannot_be_begun,
     what_was_asked_goes_on,
     where_a_message_came_from_is_for_the_log,
+    who_has_forgotten_a_password_is_not_locked_out,
 }
 
 #[test]
