@@ -104,9 +104,11 @@ fn without_settings_it_serves_this_machine() {
     let hop = Peer::start(HOP, Script::polite());
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
+    let said = directory.path().join("said");
+    let output = std::fs::File::create(&said).expect("a file for what it says");
     let mut command = std::process::Command::new(e2e::program());
     command.args(["serve", "--smart-host", &hop.route()]).arg("--state-dir").arg(&state);
-    let _process = e2e::Process::start(command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()));
+    let _process = e2e::Process::start(command.stdout(output).stderr(std::process::Stdio::null()));
     let listening = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
     until("both virtual servers", || (listening(2525) && listening(2526)).then_some(()));
 
@@ -119,9 +121,19 @@ fn without_settings_it_serves_this_machine() {
         entries.flatten().find(|entry| std::fs::read_to_string(entry.path()).is_ok_and(|text| text.contains(&token)))
     });
 
+    // The first account sends outside, over TLS, with the password that was shown once.
+    let said = std::fs::read_to_string(&said).expect("what it said");
+    let password = said.split_once("its password ").and_then(|(_, rest)| rest.lines().next()).expect("a password");
     let (message, token) = mail::message("onward");
-    let mut client = e2e::Client::connect(([127, 0, 0, 1], 2526).into(), "127.0.0.1");
-    client.greet();
-    client.deliver("x@ext.example", "bob@ext.example", &message);
+    let file = directory.path().join("message");
+    std::fs::write(&file, &message).expect("a message to send");
+    let sent = |password: &str| {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["--silent", "--ssl-reqd", "--insecure", "--user", &format!("you:{password}")]);
+        curl.args(["--mail-from", "you@bridgehead.test", "--mail-rcpt", "bob@ext.example", "--upload-file"]);
+        curl.arg(&file).arg("smtp://127.0.0.1:2526").status().expect("curl is installed").success()
+    };
+    assert!(!sent("wrong"));
+    assert!(sent(password));
     let _ = hop.received_with(&token);
 }
