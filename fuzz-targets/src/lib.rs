@@ -7,6 +7,7 @@
 //! the fuzzer once found is part of the normal tests.
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
+mod accounts;
 mod address;
 mod body;
 mod client;
@@ -38,7 +39,8 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
+    target("accounts", accounts::run, 2048),
     target("address", address::run, 1100),
     target("body", body::run, 2048),
     target("client", client::run, 4096),

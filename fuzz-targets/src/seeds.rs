@@ -13,6 +13,7 @@ use std::path::Path;
 #[must_use]
 pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
     match target {
+        "accounts" => vec![ACCOUNTS.into()],
         "address" => lines(ADDRESSES),
         "body" => bodies(root),
         "client" => client(root),
@@ -30,6 +31,11 @@ pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
         other => panic!("no seeds for {other}"),
     }
 }
+
+const ACCOUNTS: &str = "# People.\n\naccount Alice\n  \
+    password $2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n  group staff\n  address a@corp.example\n\n\
+    account b\u{fc}ro\n  nt-hash a4f49c406510bdcab6824ee7c30fd852\n  suspended\n  expires 2027-01-31\n  \
+    certificate 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f\n";
 
 const ADDRESSES: &str = "<>\n<postmaster>\n<a@b.example>\n<\"a b\\\"@\"@[IPv6:2001:db8::1]>\na.b@c.example.\n\
     <@a.example,@b.example:c@d.example> SIZE=1\nbücher@bücher.example\n[192.0.2.1]\nxn--bcher-kva.example\n<a%b@c_d.example>";
