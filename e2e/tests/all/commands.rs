@@ -133,7 +133,8 @@ fn accounts_are_made_changed_and_listed() {
     let account = |arguments: &[&str], input: &str| {
         command_with_input(&[&["account", "--file", &file], arguments].concat(), input.as_bytes())
     };
-    let added = account(&["add", "Alice", "--group", "staff", "--address", "alice@corp.example"], "one two\n").success();
+    let added =
+        account(&["add", "Alice", "--group", "staff", "--address", "alice@corp.example"], "one two\n").success();
     assert_eq!(added.stdout, "");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains("password $argon2id$") && !text.contains("one two"), "{text}");
@@ -151,10 +152,10 @@ fn accounts_are_made_changed_and_listed() {
     let before = std::fs::read_to_string(&file).unwrap();
     for (arguments, said) in [
         (&["add", "ALICE", "--no-password"][..], "there is such an account already"),
-        (&["resume", "carol"], "there is no such account"),
-        (&["address", "bob", "--add", "alice@corp.example"], "this address has an account already"),
-        (&["add", "d d", "--no-password"], "a name has no blanks"),
-        (&["password", "alice"], "the password is empty"),
+        (&["resume", "carol"][..], "there is no such account"),
+        (&["address", "bob", "--add", "alice@corp.example"][..], "this address has an account already"),
+        (&["add", "d d", "--no-password"][..], "a name has no blanks"),
+        (&["password", "alice"][..], "the password is empty"),
     ] {
         let refused = account(arguments, "");
         assert!(refused.code != 0 && refused.text().contains(said), "{arguments:?}: {}", refused.text());
