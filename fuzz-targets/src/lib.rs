@@ -22,6 +22,7 @@ mod header;
 mod input;
 mod log;
 mod reply;
+mod sasl;
 pub mod seeds;
 mod server;
 mod settings;
@@ -39,9 +40,10 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 22] = [
     target("accounts", accounts::run, 2048),
     target("address", address::run, 1100),
+    target("bearer", sasl::bearer::run, 1024),
     target("body", body::run, 2048),
     target("client", client::run, 4096),
     target("command", command::run, 1024),
@@ -53,7 +55,11 @@ pub const TARGETS: [Target; 17] = [
     target("explain", explain::run, 1024),
     target("header", header::run, 4096),
     target("log", log::run, 1024),
+    target("ntlm", sasl::ntlm::run, 1024),
+    target("password", sasl::password::run, 2600),
     target("reply", reply::run, 8192),
+    target("sasl", sasl::run, 2048),
+    target("scram", sasl::scram::run, 1024),
     target("server", server::run, 4096),
     target("settings", settings::run, 4096),
     target("spool", spool::run, 4096),

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Queue(Queue),
     /// Look at the account file, or change it
     Account(Account),
+    /// See who is refused for guessing passwords, or let somebody in again
+    Bans(Bans),
     /// Look into a spool; nothing is changed
     #[command(subcommand)]
     Spool(Spool),
@@ -186,12 +188,47 @@ pub(crate) struct Which {
     pub count: bool,
 }
 
+/// `bans`
+#[derive(Debug, Args)]
+pub(crate) struct Bans {
+    /// The settings file of the running gateway; without one, that of the embedded default
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The state directory of the running gateway; only without --config
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "config", global = true)]
+    pub state_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub action: BansAction,
+}
+
+/// What to do about refusals.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BansAction {
+    /// Networks and accounts that are refused now
+    List,
+    /// Refuse it no longer, and forget what led to it
+    Lift {
+        /// A network, an address of it, or an account
+        who: String,
+    },
+}
+
 /// `account`
 #[derive(Debug, Args)]
 pub(crate) struct Account {
-    /// The account file
+    /// The account file; without one, that of the settings
     #[arg(short, long, value_name = "PATH", global = true)]
     pub file: Option<PathBuf>,
+    /// The settings file; without one, the embedded default is used
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file", global = true)]
+    pub config: Option<PathBuf>,
+    /// The state directory; only without --config
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["config", "file"], global = true)]
+    pub state_dir: Option<PathBuf>,
     /// What to do
     #[command(subcommand)]
     pub action: AccountAction,

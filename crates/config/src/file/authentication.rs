@@ -157,6 +157,10 @@ pub struct Ldap {
     /// Where to search. Required.
     #[schemars(example = "dc=corp,dc=example")]
     pub base: Option<String>,
+    /// Where groups are searched. Absent: where accounts are. Whoever may make groups there may make one
+    /// of any name, so it should be no wider than need be.
+    #[schemars(example = "ou=groups,dc=corp,dc=example")]
+    pub group_base: Option<String>,
     /// What finds an account by its name, `%u`. Absent: what fits `schema`.
     #[schemars(example = "(&(objectClass=person)(uid=%u))")]
     pub user_filter: Option<String>,
@@ -185,6 +189,7 @@ impl Default for Ldap {
             password_file: None,
             user_dn: None,
             base: None,
+            group_base: None,
             user_filter: None,
             mail_filter: None,
             schema: Schema::Posix,
@@ -209,6 +214,10 @@ pub struct Tokens {
     /// The public keys of the issuer: a JWKS file, or an `https://` URL of one. Required.
     #[schemars(example = "https://login.corp.example/jwks.json")]
     pub keys: Option<String>,
+    /// A PEM file with the certificate authorities to believe at the URL of `keys`. Absent: those of this
+    /// host.
+    #[schemars(example = "/etc/bridgehead/login-ca.pem")]
+    pub authorities: Option<PathText>,
     /// The claim that names the account.
     pub claim: String,
     /// What the scope of a token must contain. Absent: nothing.
@@ -222,7 +231,15 @@ pub struct Tokens {
 
 impl Default for Tokens {
     fn default() -> Tokens {
-        Tokens { issuer: None, audience: None, keys: None, claim: "email".into(), scope: None, accounts: None }
+        Tokens {
+            issuer: None,
+            audience: None,
+            keys: None,
+            authorities: None,
+            claim: "email".into(),
+            scope: None,
+            accounts: None,
+        }
     }
 }
 
@@ -289,15 +306,16 @@ pub struct Peer {
 #[serde(default, deny_unknown_fields)]
 pub struct Guessing {
     /// Different accounts that one network (the /24 of an IPv4 address, the /64 of an IPv6 one) may fail
-    /// at before it is refused for a time.
-    #[schemars(range(min = 2, max = 10000))]
+    /// at before it is refused for a time. From a third of them on, answers come later and later; from
+    /// two thirds on, each failure ends its session.
+    #[schemars(range(min = 3, max = 10000))]
     pub accounts_per_network: u32,
-    /// Different secrets that may be tried for one account before clients that have never
-    /// authenticated as it are refused for a time.
-    #[schemars(range(min = 2, max = 10000))]
+    /// Different secrets that may be tried for one account before it is refused for a time to networks it
+    /// has not lately been used from. The same secret again is not counted.
+    #[schemars(range(min = 3, max = 10000))]
     pub secrets_per_account: u32,
-    /// How long failures are remembered.
-    pub remember: DurationText,
+    /// How long it takes to forget one of either.
+    pub forget: DurationText,
     /// How long somebody is refused, the first time; each further time lasts twice as long, up to a day.
     pub refuse: DurationText,
     /// Addresses and networks that are never refused for guessing: proxies, monitoring.
@@ -308,10 +326,10 @@ pub struct Guessing {
 impl Default for Guessing {
     fn default() -> Guessing {
         Guessing {
-            accounts_per_network: 5,
-            secrets_per_account: 10,
-            remember: DurationText::new("1 h"),
-            refuse: DurationText::new("15 min"),
+            accounts_per_network: 10,
+            secrets_per_account: 30,
+            forget: DurationText::new("10 min"),
+            refuse: DurationText::new("10 min"),
             exempt: Vec::new(),
         }
     }
