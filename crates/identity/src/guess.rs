@@ -38,6 +38,8 @@ pub struct Settings {
     pub prefix: Limits,
     /// Different secrets tried for one account, from prefixes it has not been used from.
     pub account: Limits,
+    /// How long it takes to forget one of either.
+    pub forget: Duration,
     /// The longest pause.
     pub pause: Duration,
     /// How long the first refusal lasts. Each one after it lasts twice as long as the one before.
@@ -61,46 +63,21 @@ pub struct Limits {
     pub refuse: u32,
     /// Tries that are being checked at one time; others are sent away.
     pub at_once: u32,
-    /// How long it takes to forget one.
-    pub forget: Duration,
-}
-
-impl Limits {
-    /// Refuses at `refuse`; pauses from a third of it, and closes sessions from two thirds. As many are
-    /// forgotten in `remember`.
-    fn new(refuse: u32, at_once: u32, remember: Duration) -> Limits {
-        let refuse = refuse.max(2);
-        let pause = refuse.div_ceil(3);
-        Limits { pause, close: (refuse * 2 / 3).max(pause), refuse, at_once, forget: remember / refuse }
-    }
-}
-
-impl Settings {
-    /// What administrators set: how many different accounts from one prefix and different secrets for
-    /// one account are too many, how long they are remembered, how long the first refusal lasts, and who
-    /// is exempt.
-    ///
-    /// Fewer secrets than twice the accounts would let one prefix get an account refused before it is
-    /// refused itself.
-    #[must_use]
-    pub fn new(accounts: u32, secrets: u32, remember: Duration, refusal: Duration, exempt: Box<[Net]>) -> Settings {
-        Settings {
-            exempt,
-            prefix: Limits::new(accounts, 20, remember),
-            account: Limits::new(secrets, 5, remember),
-            pause: Duration::from_secs(15),
-            refusal,
-            refusal_longest: Duration::from_secs(24 * 60 * 60).max(refusal),
-            device: Duration::from_secs(30 * 24 * 60 * 60),
-            remembered: 8192,
-        }
-    }
 }
 
 impl Default for Settings {
-    /// Five accounts, ten secrets, an hour, a quarter of an hour.
     fn default() -> Settings {
-        Settings::new(5, 10, Duration::from_secs(60 * 60), Duration::from_secs(15 * 60), Box::new([]))
+        Settings {
+            exempt: Box::new([]),
+            prefix: Limits { pause: 3, close: 6, refuse: 10, at_once: 20 },
+            account: Limits { pause: 4, close: 8, refuse: 30, at_once: 5 },
+            forget: Duration::from_secs(10 * 60),
+            pause: Duration::from_secs(15),
+            refusal: Duration::from_secs(10 * 60),
+            refusal_longest: Duration::from_secs(24 * 60 * 60),
+            device: Duration::from_secs(30 * 24 * 60 * 60),
+            remembered: 8192,
+        }
     }
 }
 
@@ -219,7 +196,7 @@ impl Guard {
                 Some(_) if exempt => pause = settings.pause,
                 Some(until) => return Gate::Refused { until },
                 None if suspect.pending(now) >= limits.at_once && !exempt => return Gate::Close,
-                None => pause = pause.max(pause_of(suspect.points(now, limits), limits, settings)),
+                None => pause = pause.max(pause_of(suspect.points(now, settings), limits, settings)),
             }
         }
         watched.into_iter().for_each(|(suspect, _)| suspect.begin(now));
@@ -250,7 +227,7 @@ impl Guard {
                 return Gate::Open;
             }
             target.settle(now);
-            target.blame(now, guess, &settings.account);
+            target.blame(now, guess, settings);
             gate = target.judge(now, &settings.account, settings);
         }
         if exempt {
@@ -259,7 +236,7 @@ impl Guard {
         let source = self.prefixes.entry(prefix, now, settings);
         source.settle(now);
         let blame = if source.is_new(tried) { Points::ONE } else { guess.half() };
-        source.blame(now, blame, &settings.prefix);
+        source.blame(now, blame, settings);
         let other = source.judge(now, &settings.prefix, settings);
         if severity(&gate) > severity(&other) { gate } else { other }
     }
@@ -271,7 +248,7 @@ impl Guard {
         let Ok(name) = account.parse::<AccountName>() else { return };
         let tried = self.digest(&name.as_str());
         // Who has mistyped and then got it right did not try somebody else's account.
-        self.prefixes.change(&prefix, |suspect| suspect.forgive(tried, now, &self.settings.prefix));
+        self.prefixes.change(&prefix, |suspect| suspect.forgive(tried, now, &self.settings));
         self.devices.learn(name, prefix, now, &self.settings);
     }
 
@@ -297,7 +274,7 @@ impl Guard {
             return Gate::Open;
         }
         let source = self.prefixes.entry(prefix(client), now, &self.settings);
-        source.blame(now, Points::ONE.half(), &self.settings.prefix);
+        source.blame(now, Points::ONE.half(), &self.settings);
         source.judge(now, &self.settings.prefix, &self.settings)
     }
 

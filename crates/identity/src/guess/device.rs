@@ -33,7 +33,7 @@ impl Devices {
     pub(super) fn knows(&self, name: &AccountName, net: Net, now: Timestamp, settings: &Settings) -> bool {
         let device = self.of.get(name).into_iter().flatten().find(|device| device.net == net);
         device.is_some_and(|device| {
-            let wrong = device.level.points(now, settings.account.forget);
+            let wrong = device.level.points(now, settings.forget);
             now.since(device.last) <= settings.device && wrong.whole() < WRONG
         })
     }
@@ -80,7 +80,7 @@ impl Devices {
 
     pub(super) fn blame(&mut self, name: &AccountName, net: Net, now: Timestamp, points: Points, settings: &Settings) {
         let device = self.of.get_mut(name).into_iter().flatten().find(|device| device.net == net);
-        device.into_iter().for_each(|device| device.level.add(now, settings.account.forget, points));
+        device.into_iter().for_each(|device| device.level.add(now, settings.forget, points));
     }
 
     /// The clock has gone back to `now`.

@@ -30,8 +30,8 @@ impl Suspect {
         Suspect { level: Level::new(now), refusal: None, seen: VecDeque::new(), pending: 0, pending_since: now }
     }
 
-    pub(super) fn points(&self, now: Timestamp, limits: &Limits) -> Points {
-        self.level.points(now, limits.forget)
+    pub(super) fn points(&self, now: Timestamp, settings: &Settings) -> Points {
+        self.level.points(now, settings.forget)
     }
 
     pub(super) fn refused_until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -50,16 +50,16 @@ impl Suspect {
         before.is_none()
     }
 
-    pub(super) fn blame(&mut self, now: Timestamp, points: Points, limits: &Limits) {
-        self.level.add(now, limits.forget, points);
+    pub(super) fn blame(&mut self, now: Timestamp, points: Points, settings: &Settings) {
+        self.level.add(now, settings.forget, points);
     }
 
     /// It was not what it looked like.
-    pub(super) fn forgive(&mut self, digest: u64, now: Timestamp, limits: &Limits) {
+    pub(super) fn forgive(&mut self, digest: u64, now: Timestamp, settings: &Settings) {
         let before = self.seen.len();
         self.seen.retain(|seen| *seen != digest);
         if self.seen.len() < before {
-            self.level.take(now, limits.forget, Points::ONE);
+            self.level.take(now, settings.forget, Points::ONE);
         }
     }
 
@@ -68,7 +68,7 @@ impl Suspect {
         if let Some(until) = self.refused_until(now) {
             return Gate::Refused { until };
         }
-        let points = self.points(now, limits);
+        let points = self.points(now, settings);
         if points.whole() < limits.refuse {
             return if points.whole() >= limits.close { Gate::Close } else { Gate::Open };
         }
@@ -76,7 +76,7 @@ impl Suspect {
         let lasts = again.map_or(settings.refusal, |last| last.lasts.saturating_mul(2)).min(settings.refusal_longest);
         self.refusal = Some(Refusal { from: now, lasts });
         // At its end half of it is left: who comes back is slowed down from the first try.
-        self.level = Level { points: points.half().plus(Points::forgotten(lasts, limits.forget)), at: now };
+        self.level = Level { points: points.half().plus(Points::forgotten(lasts, settings.forget)), at: now };
         Gate::Refused { until: now.after(lasts) }
     }
 
@@ -102,8 +102,8 @@ impl Suspect {
     }
 
     /// How sorry one would be to forget it: whoever is refused last of all.
-    fn danger(&self, now: Timestamp) -> (Option<Timestamp>, Points, Timestamp, u32) {
-        (self.refused_until(now), self.level.points, self.level.at, self.pending(now))
+    fn danger(&self, now: Timestamp, settings: &Settings) -> (Option<Timestamp>, Points, u32) {
+        (self.refused_until(now), self.points(now, settings), self.pending(now))
     }
 }
 
@@ -159,7 +159,8 @@ impl<K: Ord + Clone> Suspects<K> {
     /// Forgets the least dangerous eighth, all at once, so that each addition costs little.
     fn sweep(&mut self, now: Timestamp, settings: &Settings) {
         let keep = settings.remembered.max(8) / 8 * 7;
-        let mut danger: Vec<_> = self.0.iter().map(|(key, suspect)| (suspect.danger(now), key.clone())).collect();
+        let mut danger: Vec<_> =
+            self.0.iter().map(|(key, suspect)| (suspect.danger(now, settings), key.clone())).collect();
         danger.sort_unstable();
         for (_, key) in danger.iter().rev().skip(keep) {
             self.0.remove(key);

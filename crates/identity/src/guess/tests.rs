@@ -12,39 +12,8 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn settings() -> Settings {
-    let forget = Duration::from_secs(10 * 60);
-    Settings {
-        prefix: Limits { pause: 3, close: 6, refuse: 10, at_once: 20, forget },
-        account: Limits { pause: 4, close: 8, refuse: 30, at_once: 5, forget },
-        refusal: Duration::from_secs(10 * 60),
-        ..Settings::default()
-    }
-}
-
-#[test]
-fn limits_follow_from_what_administrators_set() {
-    let Settings { prefix, account, refusal_longest, .. } = Settings::default();
-    assert_eq!((prefix.pause, prefix.close, prefix.refuse), (2, 3, 5));
-    assert_eq!((account.pause, account.close, account.refuse), (4, 6, 10));
-    assert_eq!((prefix.forget.as_secs(), account.forget.as_secs()), (720, 360));
-    assert_eq!(refusal_longest.as_secs(), 86_400);
-    // The promises hold for these too.
-    let mut guard = Guard::new(Settings::default(), KEY);
-    for time in 0..50 {
-        assert_eq!(try_wrong(&mut guard, at(time), "198.51.100.1", "alice", time % 2), Gate::Open, "forgetful");
-    }
-    let sprayed = (0..20).position(|n| is_refused(try_wrong(&mut guard, at(n), "192.0.2.1", &format!("user{n}"), 7)));
-    assert_eq!(sprayed, Some(4));
-    let guessed = (0..20).position(|n| is_refused(try_wrong(&mut guard, at(n), "203.0.113.1", "bob", n)));
-    assert_eq!(
-        (guessed, guard.before_try(at(20), ip("10.0.0.1"), "bob")),
-        (Some(8), Gate::Pause(Duration::from_secs(15)))
-    );
-}
-
 fn guard() -> Guard {
-    Guard::new(settings(), KEY)
+    Guard::new(Settings::default(), KEY)
 }
 
 /// A whole try that comes to nothing; what was said at its beginning or at its end, whichever is worse.
@@ -236,7 +205,7 @@ fn auth_where_none_is_offered() {
 #[test]
 fn an_exempt_network_is_never_refused() {
     let exempt = Box::new(["192.0.2.0/28".parse().unwrap()]);
-    let mut guard = Guard::new(Settings { exempt, ..settings() }, KEY);
+    let mut guard = Guard::new(Settings { exempt, ..Settings::default() }, KEY);
     for n in 0..200 {
         let gate = try_wrong(&mut guard, at(0), "192.0.2.1", &format!("user{}", n % 3), n);
         assert!(!is_refused(gate) && gate != Gate::Close, "{n}: {gate:?}");
@@ -277,7 +246,7 @@ fn no_debug_form_shows_more_than_numbers() {
 
 #[test]
 fn what_is_dangerous_is_remembered_through_a_flood() {
-    let mut guard = Guard::new(Settings { remembered: 64, ..settings() }, KEY);
+    let mut guard = Guard::new(Settings { remembered: 64, ..Settings::default() }, KEY);
     let _ = (0..20).map(|n| try_wrong(&mut guard, at(0), "192.0.2.1", &format!("user{n}"), 7)).count();
     for n in 0..5000 {
         let client = format!("10.{}.{}.1", n / 250, n % 250);
@@ -296,15 +265,17 @@ fn it_survives_a_restart() {
     let _ = (0..20).map(|n| try_wrong(&mut guard, at(0), "192.0.2.1", &format!("user{n}"), 7)).count();
     let _ = (0..60).map(|n| try_wrong(&mut guard, at(0), &format!("10.0.{n}.1"), "alice", n)).count();
     let text = guard.save();
-    let mut again = Guard::restore(settings(), KEY, text.as_bytes(), at(5)).unwrap();
+    let mut again = Guard::restore(Settings::default(), KEY, text.as_bytes(), at(5)).unwrap();
     assert_eq!(again.bans(at(5)), guard.bans(at(5)));
     assert_eq!(again.bans(at(5)).len(), 2);
     assert_eq!(again.save(), text);
     assert!(try_right(&mut again, at(5), "203.0.113.5", "alice"));
     // Smaller tables hold what fits.
-    let small = Settings { remembered: 8, ..settings() };
+    let small = Settings { remembered: 8, ..Settings::default() };
     assert_eq!(Guard::restore(small, KEY, text.as_bytes(), at(5)).unwrap().prefixes.len(), 8);
-    assert!(Guard::restore(settings(), KEY, Guard::new(settings(), KEY).save().as_bytes(), at(0)).is_ok());
+    assert!(
+        Guard::restore(Settings::default(), KEY, Guard::new(Settings::default(), KEY).save().as_bytes(), at(0)).is_ok()
+    );
 }
 
 #[test]
@@ -313,7 +284,7 @@ fn damage_is_found_wherever_it_is() {
     assert!(try_right(&mut guard, at(0), "203.0.113.5", "alice"));
     let _ = (0..20).map(|n| try_wrong(&mut guard, at(0), "192.0.2.1", &format!("user{n}"), 7)).count();
     let text = guard.save().into_bytes();
-    let restored = |octets: &[u8]| Guard::restore(settings(), KEY, octets, at(0)).is_ok();
+    let restored = |octets: &[u8]| Guard::restore(Settings::default(), KEY, octets, at(0)).is_ok();
     assert!(restored(&text));
     for at in 0..text.len() {
         assert!(!restored(&text[..at]), "cut at {at}");
@@ -384,7 +355,7 @@ proptest! {
     #[test]
     fn whatever_happens(acts in proptest::collection::vec(act(), 0..300)) {
         let exempt: Box<[Net]> = Box::new(["10.0.0.0/8".parse().unwrap()]);
-        let settings = Settings { exempt, remembered: 16, ..settings() };
+        let settings = Settings { exempt, remembered: 16, ..Settings::default() };
         let mut guard = Guard::new(settings.clone(), KEY);
         let mut now = 1_000_000;
         for act in acts {
@@ -421,10 +392,10 @@ proptest! {
 
     #[test]
     fn no_saved_octets_do_harm(octets in proptest::collection::vec(any::<u8>(), 0..300), lines in "((prefix|account|device) [a-z0-9./: ]{0,40}\n){0,5}") {
-        let _ = Guard::restore(settings(), KEY, &octets, at(0));
+        let _ = Guard::restore(Settings::default(), KEY, &octets, at(0));
         // With the right checksum, too.
         let body = format!("bridgehead guard 1\n{lines}");
         let sum = crate::hex::written(&<sha2::Sha256 as sha2::Digest>::digest(&body));
-        let _ = Guard::restore(settings(), KEY, format!("{body}end {sum}\n").as_bytes(), at(0));
+        let _ = Guard::restore(Settings::default(), KEY, format!("{body}end {sum}\n").as_bytes(), at(0));
     }
 }
