@@ -38,6 +38,12 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
                 exchange.found(gateway.world.inquire(&law.directories, names, inquiry).await)
             }
             Step::Challenge(octets) => {
+                if let Some(Failure::Refused { name, secret, .. }) = exchange.decided() {
+                    // It counts now: a client that hears of it and cancels must not escape.
+                    if let Some(trying) = context.trying.take() {
+                        trying.failed(name.as_deref(), secret).await;
+                    }
+                }
                 context.exchange = Some(exchange);
                 return Answer::Challenge(octets);
             }
