@@ -7,6 +7,7 @@
 //! the fuzzer once found is part of the normal tests.
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
+mod accounts;
 mod address;
 mod body;
 mod client;
@@ -39,7 +40,8 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
+    target("accounts", accounts::run, 2048),
     target("address", address::run, 1100),
     target("bearer", sasl::bearer::run, 1024),
     target("body", body::run, 2048),

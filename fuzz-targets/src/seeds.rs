@@ -14,6 +14,7 @@ use std::path::Path;
 #[must_use]
 pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
     match target {
+        "accounts" => vec![ACCOUNTS.into()],
         "address" => lines(ADDRESSES),
         "bearer" => bearers(root),
         "body" => bodies(root),
@@ -36,6 +37,11 @@ pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
         other => panic!("no seeds for {other}"),
     }
 }
+
+const ACCOUNTS: &str = "# People.\n\naccount Alice\n  \
+    password $2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n  group staff\n  address a@corp.example\n\n\
+    account b\u{fc}ro\n  nt-hash a4f49c406510bdcab6824ee7c30fd852\n  suspended\n  expires 2027-01-31\n  \
+    certificate 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f\n";
 
 /// A first message, and third ones: of today, and of old clients.
 fn ntlm() -> Vec<Vec<u8>> {

@@ -137,3 +137,47 @@ fn without_settings_it_serves_this_machine() {
     assert!(sent(password));
     let _ = hop.received_with(&token);
 }
+
+#[test]
+fn accounts_are_made_changed_and_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("accounts").display().to_string();
+    let account = |arguments: &[&str], input: &str| {
+        command_with_input(&[&["account", "--file", &file], arguments].concat(), input.as_bytes())
+    };
+    let added =
+        account(&["add", "Alice", "--group", "staff", "--address", "alice@corp.example"], "one two\n").success();
+    assert_eq!(added.stdout, "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("password $argon2id$") && !text.contains("one two"), "{text}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let generated = account(&["add", "bob", "--generate"], "").success().stdout;
+    assert_eq!(generated.trim_end().len(), 24, "{generated}");
+    let _ = account(&["group", "alice", "--add", "sales", "--remove", "staff"], "").success();
+    let _ = account(&["suspend", "bob"], "").success();
+    let listed = account(&["list"], "").success().stdout;
+    assert_eq!(listed, "alice argon2id scram group=sales <alice@corp.example>\nbob argon2id scram suspended\n");
+
+    // What cannot be done leaves the file as it was, and says why.
+    let before = std::fs::read_to_string(&file).unwrap();
+    for (arguments, said) in [
+        (&["add", "ALICE", "--no-password"][..], "there is such an account already"),
+        (&["resume", "carol"][..], "there is no such account"),
+        (&["address", "bob", "--add", "alice@corp.example"][..], "this address has an account already"),
+        (&["add", "d d", "--no-password"][..], "a name has no blanks"),
+        (&["password", "alice"][..], "the password is empty"),
+    ] {
+        let refused = account(arguments, "");
+        assert!(refused.code != 0 && refused.text().contains(said), "{arguments:?}: {}", refused.text());
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    let _ = account(&["remove", "alice"], "").success();
+    assert_eq!(account(&["list"], "").success().stdout, "bob argon2id scram suspended\n");
+
+    std::fs::write(&file, "account a\n  pasword hunter2\n").unwrap();
+    let mistaken = account(&["list"], "");
+    assert!(mistaken.code != 0 && mistaken.text().contains("accounts: line 2: does not begin with one of"));
+    assert!(!mistaken.text().contains("hunter2"), "{}", mistaken.text());
+}

@@ -147,7 +147,7 @@ fn list(path: &Path) -> Result<ExitCode> {
         Ok(accounts) => accounts.entries().iter().for_each(|entry| println!("{}", line(entry))),
         Err(mistakes) => {
             mistakes.iter().for_each(|mistake| eprintln!("{}: {mistake}", path.display()));
-            bail!("{} mistakes in {}", mistakes.len(), path.display());
+            bail!("mistakes in {}: {}", path.display(), mistakes.len());
         }
     }
     Ok(ExitCode::SUCCESS)
