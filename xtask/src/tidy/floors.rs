@@ -53,11 +53,14 @@ const SMALL: [(&str, &[&str]); 5] = [
 ];
 
 /// Libraries that only these crates may name.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 9] = [
     ("toml", &["config"]),
     ("axum", &["console"]),
-    ("rustls", &["bridgehead"]),
-    ("tokio-rustls", &["bridgehead"]),
+    ("rustls", &["bridgehead", "directory"]),
+    ("tokio-rustls", &["bridgehead", "directory"]),
+    ("rustls-native-certs", &["bridgehead", "directory"]),
+    ("reqwest", &["directory"]),
+    ("jsonwebtoken", &["directory"]),
     ("hickory-resolver", &["bridgehead", "verify"]),
     ("anyhow", &["bridgehead"]),
 ];

@@ -123,6 +123,3 @@ fn words<'a>(value: &'a Value, split: fn(&'a str) -> Vec<&'a str>) -> Option<Vec
 pub(super) fn candidates<'a>(keys: &'a KeySet, head: &Head) -> Vec<&'a DecodingKey> {
     keys.fitting(head.algorithm, head.key_id.as_deref())
 }
-
-#[cfg(test)]
-mod tests;
