@@ -7,6 +7,7 @@ use libgssapi::credential::{Cred, CredUsage};
 use libgssapi::error::{Error, MajorFlags};
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_MECH_SPNEGO, Oid, OidSet};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,14 @@ const CHANNEL_BOUND: u32 = 0x800;
 /// RFC 4752 §3.3: one octet with the layers that may be chosen, of which 1 is none, and three with the
 /// size of what we could take.
 const NO_LAYER: [u8; 4] = [1, 0, 0, 0];
-/// Errors of the protocol (RFC 4120 §7.5.9) have these numbers in MIT Kerberos; its own begin at 128.
-const PROTOCOL_ERRORS: std::ops::Range<u32> = PROTOCOL_BASE..PROTOCOL_BASE + 128;
-const PROTOCOL_BASE: u32 = (-1_765_328_384_i32).cast_unsigned();
+/// Where a routine error stands in a major status.
+const ROUTINE_ERRORS: u32 = 0x00ff_0000;
+/// Errors of the system: a file that cannot be read.
+const SYSTEM_ERRORS: Range<u32> = 1..4096;
+/// Errors that MIT Kerberos has of its own, of keytabs, replay caches and settings. They come behind those
+/// of the protocol (RFC 4120 §7.5.9), which are the client's.
+const HOST_ERRORS: Range<u32> = PROTOCOL_ERRORS + 128..PROTOCOL_ERRORS + 256;
+const PROTOCOL_ERRORS: u32 = (-1_765_328_384_i32).cast_unsigned();
 
 /// The service, with its keys.
 pub struct Kerberos {
@@ -251,9 +257,14 @@ impl Exchange {
 
 /// What an error of the library means: something wrong with what the client sent, or with this host.
 fn refusal(error: Error) -> Finding {
-    let ours = error.major.contains(MajorFlags::GSS_S_NO_CRED)
-        || (error.major.contains(MajorFlags::GSS_S_FAILURE) && !PROTOCOL_ERRORS.contains(&error.minor));
-    if ours { Finding::Unavailable } else { Finding::No(No::Wrong) }
+    // The library's type says flags, but a routine error is one number of RFC 2744 §3.9.1.
+    let routine = error.major.bits() & ROUTINE_ERRORS;
+    let here = SYSTEM_ERRORS.contains(&error.minor) || HOST_ERRORS.contains(&error.minor);
+    if routine == MajorFlags::GSS_S_NO_CRED.bits() || (routine == MajorFlags::GSS_S_FAILURE.bits() && here) {
+        Finding::Unavailable
+    } else {
+        Finding::No(No::Wrong)
+    }
 }
 
 #[cfg(test)]
@@ -277,10 +288,13 @@ mod tests {
     fn what_is_wrong_here_is_not_held_against_the_client() {
         let finding = |major, minor| refusal(Error { major, minor });
         // KRB_AP_ERR_REPEAT, and a keytab that cannot be read.
-        let repeat = finding(MajorFlags::GSS_S_FAILURE, PROTOCOL_BASE + 34);
+        let repeat = finding(MajorFlags::GSS_S_FAILURE, PROTOCOL_ERRORS + 34);
         assert!(matches!(repeat, Finding::No(No::Wrong)));
-        assert!(matches!(finding(MajorFlags::GSS_S_FAILURE, PROTOCOL_BASE + 200), Finding::Unavailable));
+        assert!(matches!(finding(MajorFlags::GSS_S_FAILURE, PROTOCOL_ERRORS + 200), Finding::Unavailable));
+        assert!(matches!(finding(MajorFlags::GSS_S_FAILURE, 13), Finding::Unavailable));
         assert!(matches!(finding(MajorFlags::GSS_S_NO_CRED, 0), Finding::Unavailable));
+        // As numbers, these contain the bits of the two above.
+        assert!(matches!(finding(MajorFlags::GSS_S_UNAUTHORIZED, 13), Finding::No(No::Wrong)));
         assert!(matches!(finding(MajorFlags::GSS_S_DEFECTIVE_TOKEN, 0), Finding::No(No::Wrong)));
         assert!(matches!(finding(MajorFlags::GSS_S_BAD_BINDINGS, 0), Finding::No(No::Wrong)));
     }

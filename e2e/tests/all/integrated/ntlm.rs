@@ -4,18 +4,15 @@
 
 use super::{alone, setting};
 use e2e::skip;
-use identity::{Exchange, Failure, Finding, Inquiry, Link, Mechanism, Protection, Secret, Setting, Step, Why};
+use identity::{Exchange, Failure, Link, Mechanism, Protection, Setting, Step, Why};
 use libgssapi::context::{ClientCtx, CtxFlags};
 use libgssapi::credential::{Cred, CredUsage};
 use libgssapi::name::Name;
 use libgssapi::oid::{GSS_NT_HOSTBASED_SERVICE, GSS_NT_USER_NAME, Oid, OidSet};
-use mail::Account;
-use md4::{Digest, Md4};
 use std::sync::Arc;
 
 /// 1.3.6.1.4.1.311.2.2.10
 const NTLMSSP: Oid<'static> = Oid::from_slice(b"\x2b\x06\x01\x04\x01\x82\x37\x02\x02\x0a");
-const PASSWORD: &str = "Pa55 wörd";
 
 #[test]
 fn another_client_of_ntlm_is_understood() {
@@ -24,25 +21,20 @@ fn another_client_of_ntlm_is_understood() {
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let users = directory.path().join("users");
-    let text = format!("CORP:alice:{PASSWORD}\nCORP:mallory:guess\nCORP:ŽOFIE:{PASSWORD}\n");
-    std::fs::write(&users, text).expect("our own directory");
+    std::fs::write(&users, "CORP:alice:Pa55 wörd\n").expect("our own directory");
     alone("ntlm::alice_with_a_password", vec![("NTLM_USER_FILE", users.display().to_string())]);
 }
 
+/// Outside SPNEGO this client has no integrity code, bound to the link or not: it is understood, and refused.
 #[test]
 #[ignore = "run by another_client_of_ntlm_is_understood"]
 fn alice_with_a_password() {
-    assert!(proved(&authenticate("alice", None, setting())));
-    // Names are the same in capitals (MS-NLMP §3.3.2), and the proof is made of those.
-    assert!(proved(&authenticate("žofie", None, setting())));
-    assert_eq!(refused(&authenticate("mallory", None, setting())), Why::Proof);
-    for protection in [Protection::WhenGiven, Protection::Required] {
-        assert!(proved(&authenticate("alice", Some(b"our certificate"), on_link(protection))));
-        let elsewhere = authenticate("alice", Some(b"another certificate"), on_link(protection));
-        assert_eq!(refused(&elsewhere), Why::Binding);
+    for end_point in [None, Some(&b"our certificate"[..])] {
+        let step = authenticate("alice", end_point, on_link(Protection::WhenGiven));
+        let weak = |name: &Option<Box<str>>| name.as_deref() == Some("alice");
+        let refused = matches!(&step, Step::Failed(Failure::Refused { name, why: Why::Weak, .. }) if weak(name));
+        assert!(refused, "{step:?}");
     }
-    assert!(proved(&authenticate("alice", None, on_link(Protection::WhenGiven))));
-    assert_eq!(refused(&authenticate("alice", None, on_link(Protection::Required))), Why::Binding);
 }
 
 /// The whole exchange of an account, bound to the link with this certificate.
@@ -60,30 +52,10 @@ fn authenticate(name: &str, end_point: Option<&[u8]>, setting: Setting) -> Step 
     };
     let mut exchange = Exchange::new(Mechanism::Ntlm, setting);
     let Step::Challenge(challenge) = exchange.respond(Some(&answer(None))) else { panic!("a challenge") };
-    match exchange.respond(Some(&answer(Some(&challenge)))) {
-        Step::Inquire(Inquiry::NtHash { .. }) => exchange.found(nt_hash()),
-        other => other,
-    }
+    exchange.respond(Some(&answer(Some(&challenge))))
 }
 
 fn on_link(protection: Protection) -> Setting {
     let link = Link { end_point: b"our certificate"[..].into(), ..Link::default() };
     Setting { link: Some(Arc::new(link)), protection, ..setting() }
-}
-
-fn nt_hash() -> Finding {
-    let password: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    Finding::NtHash(Secret::from(&Md4::digest(password)[..]), Arc::new(Account::named("alice")))
-}
-
-fn proved(step: &Step) -> bool {
-    matches!(step, Step::Proved(proof) if proof.account.as_ref().is_some_and(|account| &*account.name == "alice"))
-}
-
-#[track_caller]
-fn refused(step: &Step) -> Why {
-    match step {
-        Step::Failed(Failure::Refused { why, .. }) => *why,
-        other => panic!("{other:?}"),
-    }
 }
