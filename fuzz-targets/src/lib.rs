@@ -20,6 +20,7 @@ pub mod growth;
 mod header;
 mod input;
 mod log;
+mod proxy;
 mod reply;
 pub mod seeds;
 mod server;
@@ -38,7 +39,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     target("address", address::run, 1100),
     target("body", body::run, 2048),
     target("client", client::run, 4096),
@@ -51,6 +52,7 @@ pub const TARGETS: [Target; 16] = [
     target("explain", explain::run, 1024),
     target("header", header::run, 4096),
     target("log", log::run, 1024),
+    target("proxy", proxy::run, 5000),
     target("reply", reply::run, 8192),
     target("server", server::run, 4096),
     target("settings", settings::run, 4096),

@@ -1,7 +1,7 @@
 //! Installs the foreign peers that the end-to-end tests speak to, where it may, and what they make the
 //! kernel's calls fail with.
 //!
-//! Swaks, Postfix and strace come as Debian packages; no service is started and nothing is removed for them.
+//! Swaks, Postfix, haproxy and strace come as Debian packages; no service is started and nothing is removed for them.
 //! Exim and OpenSMTPD conflict with Postfix as packages, so each becomes a tree under `target/peers`
 //! with the libraries it needs and its own users, entered with chroot. What cannot be done is said
 //! aloud; the tests that need it then skip themselves, which is a failure in CI.
@@ -15,11 +15,12 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::foreign::{self, installed};
 
 /// A Debian package, and a file by which it is recognised.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("swaks", "/usr/bin/swaks"),
     ("postfix", "/usr/lib/postfix/sbin/master"),
     ("python3", "/usr/bin/python3"),
     ("openssl", "/usr/bin/openssl"),
+    ("haproxy", "/usr/sbin/haproxy"),
     ("strace", "/usr/bin/strace"),
 ];
 

@@ -11,13 +11,17 @@ use std::process::Command;
 use crate::process::{Finished, run};
 
 mod exim;
+mod haproxy;
 mod opensmtpd;
+mod openssl;
 mod postfix;
 mod python;
 mod sink;
 
 pub use exim::Exim;
+pub use haproxy::Haproxy;
 pub use opensmtpd::OpenSmtpd;
+pub use openssl::{openssl, s_client};
 pub use postfix::Postfix;
 pub use python::{Certificate, TlsPeer, python};
 pub use sink::{Sink, Source};
