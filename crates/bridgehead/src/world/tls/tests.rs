@@ -45,13 +45,15 @@ fn for_names(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
-/// Writes a certificate of its own making for these names, and its key.
+/// Writes a certificate of its own making for these names, and its key; whole, under other names first.
 fn write(directory: &Path, stem: &str, names: &[&str]) -> TlsFiles {
-    let files = files(directory, stem);
+    let (files, unfinished) = (files(directory, stem), files(directory, "unfinished"));
     let key = KeyPair::generate().unwrap();
-    fs::write(&files.certificate, for_names(names).self_signed(&key).unwrap().pem()).unwrap();
-    fs::write(&files.key, key.serialize_pem()).unwrap();
-    fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&unfinished.certificate, for_names(names).self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&unfinished.key, key.serialize_pem()).unwrap();
+    fs::set_permissions(&unfinished.key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(&unfinished.certificate, &files.certificate).unwrap();
+    fs::rename(&unfinished.key, &files.key).unwrap();
     files
 }
 
