@@ -22,6 +22,7 @@ mod input;
 mod log;
 mod proxy;
 mod reply;
+mod sasl;
 pub mod seeds;
 mod server;
 mod settings;
@@ -39,8 +40,9 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 21] = [
     target("address", address::run, 1100),
+    target("bearer", sasl::bearer::run, 1024),
     target("body", body::run, 2048),
     target("client", client::run, 4096),
     target("command", command::run, 1024),
@@ -52,8 +54,11 @@ pub const TARGETS: [Target; 17] = [
     target("explain", explain::run, 1024),
     target("header", header::run, 4096),
     target("log", log::run, 1024),
+    target("password", sasl::password::run, 2600),
     target("proxy", proxy::run, 5000),
     target("reply", reply::run, 8192),
+    target("sasl", sasl::run, 2048),
+    target("scram", sasl::scram::run, 1024),
     target("server", server::run, 4096),
     target("settings", settings::run, 4096),
     target("spool", spool::run, 4096),

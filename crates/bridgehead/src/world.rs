@@ -137,6 +137,15 @@ impl World for Machine {
         files::lasting_secret(state_dir, &self.entropy())
     }
 
+    async fn write_file(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        let path = path.to_owned();
+        self.blocking(move || files::write(&path, content).map_err(shortage)).await
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        files::read(path)
+    }
+
     async fn secure_server(
         &self,
         stream: Stream,

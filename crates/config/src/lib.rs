@@ -141,8 +141,8 @@ pub struct Guessing {
     pub accounts_per_network: u32,
     /// Different secrets that may be tried for one account.
     pub secrets_per_account: u32,
-    /// How long failures are remembered.
-    pub remember: Duration,
+    /// How long it takes to forget one of either.
+    pub forget: Duration,
     /// How long somebody is refused, the first time.
     pub refuse: Duration,
     /// Who is never refused.

@@ -18,6 +18,8 @@ pub(crate) enum Asked {
     Connection,
     /// May it submit, and as this sender?
     Sender,
+    /// Who is it?
+    Credentials,
     /// May this recipient be reached: submit or relay?
     Recipient,
     /// May this message be taken?
@@ -30,6 +32,7 @@ impl Asked {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Asked::Connection => "connection",
+            Asked::Credentials => "credentials",
             Asked::Sender => "sender",
             Asked::Recipient => "recipient",
             Asked::Message => "message",

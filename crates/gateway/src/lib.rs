@@ -18,6 +18,7 @@ mod dispatch;
 mod event;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod guessing;
 mod inbox;
 mod keeper;
 mod listener;
@@ -41,12 +42,14 @@ pub mod world;
 pub use answer::refusal;
 pub use deliver::{NotSubmitted, Submission, submit};
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
+pub use guessing::BanView;
 pub use keeper::Keeper;
 pub use plan::host_name;
 pub use start::{Control, Handle, StartError};
 
 use arc_swap::ArcSwap;
 use config::Config;
+use guessing::Guessing;
 use identity::Secret;
 use keeper::KeeperHandle;
 use memory::Memory;
@@ -100,6 +103,8 @@ pub struct Gateway<W: World> {
     bodies: Bodies<W::Disk>,
     /// A secret that lasts: what is shown of accounts that do not exist is made of it.
     decoy: Secret,
+    /// The way to the owner of the defence against guessing.
+    guessing: Guessing,
     /// What everything together holds in memory.
     memory: Arc<Memory>,
     /// Open sessions of all virtual servers.

@@ -6,6 +6,7 @@
 use crate::answer;
 use crate::authenticate;
 use crate::event::Event;
+use crate::guessing::Trying;
 use crate::inbox::Inbox;
 use crate::listener::Greeting;
 use crate::memory::{Held, SESSION_OCTETS, TLS_OCTETS};
@@ -66,6 +67,8 @@ pub(crate) struct Context<W: World> {
     pub secured: bool,
     /// What TLS says about the link.
     pub link: Option<Arc<Link>>,
+    /// The secret that is being checked, for the defence against guessing.
+    pub trying: Option<Trying>,
     /// An AUTH exchange that waits for the client.
     pub exchange: Option<Exchange>,
     /// Who sent this message to the peer that sends it to us, as the peer says.
@@ -83,6 +86,10 @@ pub(crate) struct Context<W: World> {
 impl<W: World> Context<W> {
     /// Says to the log what was noticed about the client.
     fn note(&self, note: Note) {
+        if note == Note::AuthNotOffered {
+            // Nobody who was set up for this server does that; all others are warned.
+            self.gateway.guessing.decoy(self.client);
+        }
         let (server, client) = (&*self.server.config.name, self.client);
         self.gateway.recorder.record(&Event::Noted { server, client, note: crate::note::name(note) });
     }
@@ -138,6 +145,7 @@ pub(crate) async fn run<W: World>(
         identity: Identity::Anonymous,
         secured: false,
         link: None,
+        trying: None,
         exchange: None,
         submitter: None,
         accepted: Vec::new(),

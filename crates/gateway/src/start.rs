@@ -6,15 +6,17 @@
 use crate::counters::Counters;
 use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
+use crate::guessing::{self, Guessing};
 use crate::keeper::Keeper;
 use crate::listener::{Door, Greeting, Listening};
 use crate::memory::Memory;
 use crate::recorder::{LogForm, Recorder};
 use crate::world::{Resources, World};
-use crate::{Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
+use crate::{BanView, Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
 use arc_swap::ArcSwap;
 use config::{Config, LogFormat};
 use identity::Secret;
+use identity::guess::Banned;
 use queue::spool::{Recovery, Settings as SpoolSettings, Spool};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -112,8 +114,12 @@ impl<W: World> Handle<W> {
         let decoy = world
             .lasting_secret(&law.config.state_dir)
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let known = guessing::saved(&*world, &law)
+            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let (guessing, guesses) = Guessing::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
-        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy));
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy, guessing));
+        guessing::start(&gateway, &law, guesses, known);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
@@ -158,6 +164,7 @@ impl<W: World> Handle<W> {
         let (config, lowered) = fit(config, &resources);
         let law = read_law(&*gateway.world, config).map_err(refused)?;
         let sockets = listen(&*gateway.world, &law.config, &self.doors).await.map_err(refused)?;
+        gateway.guessing.reload(&law.config.guessing).await;
         let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
         gateway.recorder.counters().know(&names);
         gateway.memory.set_limit(memory_limit(&law.config, &resources));
@@ -233,6 +240,19 @@ impl<W: World> Control<W> {
         let (answer, answered) = oneshot::channel();
         self.0.orders.send(Order::Queue(command, answer)).await.ok()?;
         answered.await.ok()
+    }
+
+    /// Who is refused for guessing; `None` when the gateway is stopping.
+    pub async fn bans(&self) -> Option<Vec<BanView>> {
+        Some(self.0.guessing.bans().await?.iter().map(BanView::new).collect())
+    }
+
+    /// Ends a refusal of a network, an address of it, or an account; whether there was one.
+    pub async fn lift(&self, meant: &str) -> Option<bool> {
+        match Banned::meant(meant) {
+            Some(banned) => self.0.guessing.lift(banned).await,
+            None => Some(false),
+        }
     }
 
     /// All counters in Prometheus text form.
@@ -347,7 +367,7 @@ fn assemble<W: World>(
     world: &Arc<W>,
     law: Arc<Law<W>>,
     spool: Spool<W::Disk>,
-    (memory, decoy): (Memory, Secret),
+    (memory, decoy, guessing): (Memory, Secret, Guessing),
 ) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
@@ -377,6 +397,7 @@ fn assemble<W: World>(
         bodies,
         memory: Arc::new(memory),
         decoy,
+        guessing,
         sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
         tasks: TaskTracker::new(),

@@ -184,6 +184,18 @@ pub trait World: Send + Sync + 'static {
     /// It cannot be read or made.
     fn lasting_secret(&self, state_dir: &Path) -> io::Result<Secret>;
 
+    /// Reads a small file of the state directory; `None` when there is none.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// Writes a small file of the state directory, whole or not at all. A file of that name is replaced.
+    ///
+    /// # Errors
+    /// The directory is missing or full; the file is what it was.
+    fn write_file(&self, path: &Path, content: Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
+
     /// The directory the spool lives in.
     ///
     /// # Errors

@@ -214,6 +214,17 @@ pub enum Credential {
     Certificate(Arc<ClientCertificate>),
 }
 
+impl Credential {
+    /// The account, if it is the secret of one.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Credential::Account(name) => Some(name),
+            Credential::Principal(_) | Credential::Certificate(_) => None,
+        }
+    }
+}
+
 /// Why an exchange came to nothing. What the client hears of it is decided elsewhere, and is the same
 /// for all of [`Failure::Refused`].
 #[derive(Clone, PartialEq, Eq)]

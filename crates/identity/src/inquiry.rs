@@ -65,6 +65,18 @@ pub enum Inquiry {
     },
 }
 
+impl Inquiry {
+    /// The account that the client has named, if it has named one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Inquiry::Password { name, .. } | Inquiry::ScramKeys { name } | Inquiry::NtHash { name, .. } => Some(name),
+            Inquiry::Certificate { name, .. } | Inquiry::Token { name, .. } => name.as_deref(),
+            Inquiry::Converse { .. } | Inquiry::Recipient { .. } => None,
+        }
+    }
+}
+
 /// An exchange that others hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Package {

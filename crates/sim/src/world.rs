@@ -75,6 +75,8 @@ struct State {
     accounts: Accounts,
     disks: BTreeMap<PathBuf, MemoryDisk>,
     files: BTreeMap<(PathBuf, String), Vec<u8>>,
+    /// Small files of the state directory.
+    kept: BTreeMap<PathBuf, Vec<u8>>,
     /// Files in the order in which they were placed, and how many of them have been asked for.
     placed: Vec<PlacedFile>,
     read: usize,
@@ -386,6 +388,18 @@ impl World for SimWorld {
 
     fn lasting_secret(&self, _state_dir: &Path) -> io::Result<Secret> {
         Ok(Secret::from("decoy"))
+    }
+
+    async fn write_file(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        if !self.power.step() {
+            std::future::pending::<()>().await;
+        }
+        self.state().kept.insert(path.to_owned(), content);
+        Ok(())
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.state().kept.get(path).cloned())
     }
 
     async fn watch(&self, certificates: &[Arc<Certificates>]) -> Vec<(usize, Inspection)> {

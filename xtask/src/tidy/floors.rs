@@ -51,11 +51,13 @@ const SMALL: [(&str, &[&str]); 5] = [
 ];
 
 /// Libraries that only these crates may name.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 8] = [
     ("toml", &["config"]),
     ("axum", &["console"]),
     ("rustls", &["bridgehead"]),
     ("tokio-rustls", &["bridgehead"]),
+    ("x509-parser", &["bridgehead"]),
+    ("rcgen", &["bridgehead"]),
     ("hickory-resolver", &["bridgehead", "verify"]),
     ("anyhow", &["bridgehead"]),
 ];
