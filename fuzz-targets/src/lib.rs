@@ -21,6 +21,7 @@ pub mod growth;
 mod header;
 mod input;
 mod log;
+mod proxy;
 mod reply;
 mod sasl;
 pub mod seeds;
@@ -40,7 +41,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
     target("accounts", accounts::run, 2048),
     target("address", address::run, 1100),
     target("bearer", sasl::bearer::run, 1024),
@@ -57,6 +58,7 @@ pub const TARGETS: [Target; 22] = [
     target("log", log::run, 1024),
     target("ntlm", sasl::ntlm::run, 1024),
     target("password", sasl::password::run, 2600),
+    target("proxy", proxy::run, 5000),
     target("reply", reply::run, 8192),
     target("sasl", sasl::run, 2048),
     target("scram", sasl::scram::run, 1024),

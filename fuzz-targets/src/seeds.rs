@@ -28,6 +28,7 @@ pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
         "header" => said(root).into_iter().map(header).collect(),
         "log" => (0..12).map(event).collect(),
         "password" => passwords(root),
+        "proxy" => proxy(),
         "reply" => client(root).into_iter().map(|input| [&[1], &input[4..]].concat()).collect(),
         "ntlm" => ntlm(),
         "sasl" => exchanges(root),
@@ -63,6 +64,17 @@ fn ntlm() -> Vec<Vec<u8>> {
     let fixed = [&[7; 16][..], &[1, 1, 0, 0, 0, 0, 0, 0], &[3; 8], &[0xaa; 8], &[0; 4]].concat();
     let pairs = [&[6, 0, 4, 0, 2, 0, 0, 0][..], &[10, 0, 16, 0], &[9; 16], &[0; 8]].concat();
     vec![[&[0, 1], crate::sasl::ntlm::NEGOTIATE].concat(), third(&[fixed, pairs].concat()), third(&[1; 24]), third(&[])]
+/// Headers of proxies, in both versions.
+fn proxy() -> Vec<Vec<u8>> {
+    let block = |rest: &[u8]| [b"\r\n\r\n\0\r\nQUIT\n", rest].concat();
+    vec![
+        b"PROXY TCP4 192.0.2.66 10.0.0.1 51000 25\r\n".to_vec(),
+        b"PROXY TCP6 2001:db8::66 ::1 51000 25\r\nEHLO a\r\n".to_vec(),
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        block(b"\x20\0\0\0"),
+        block(b"\x21\x11\0\x0c\xc0\0\x02\x42\x0a\0\0\x01\xc7\x38\0\x19"),
+        block(&[&b"\x21\x21\0\x29"[..], &[0x20; 36], b"\x03\0\x02ab"].concat()),
+    ]
 }
 
 const ADDRESSES: &str = "<>\n<postmaster>\n<a@b.example>\n<\"a b\\\"@\"@[IPv6:2001:db8::1]>\na.b@c.example.\n\

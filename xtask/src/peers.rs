@@ -16,11 +16,12 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::foreign::{self, installed};
 
 /// A Debian package, and a file by which it is recognised.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("swaks", "/usr/bin/swaks"),
     ("postfix", "/usr/lib/postfix/sbin/master"),
     ("python3", "/usr/bin/python3"),
     ("openssl", "/usr/bin/openssl"),
+    ("haproxy", "/usr/sbin/haproxy"),
     ("strace", "/usr/bin/strace"),
     ("krb5-kdc", "/usr/sbin/krb5kdc"),
     ("krb5-admin-server", "/usr/sbin/kadmin.local"),

@@ -12,7 +12,9 @@ use crate::process::{Finished, run};
 
 mod exim;
 mod kdc;
+mod haproxy;
 mod opensmtpd;
+mod openssl;
 mod postfix;
 mod python;
 mod sink;
@@ -20,7 +22,9 @@ mod winbindd;
 
 pub use exim::Exim;
 pub use kdc::{Kdc, REALM};
+pub use haproxy::Haproxy;
 pub use opensmtpd::OpenSmtpd;
+pub use openssl::{openssl, s_client};
 pub use postfix::Postfix;
 pub use python::{Certificate, TlsPeer, python};
 pub use sink::{Sink, Source};

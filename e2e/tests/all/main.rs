@@ -21,6 +21,7 @@ mod queue;
 mod scarce;
 mod split;
 mod tls;
+mod transport;
 mod volume;
 
 /// A client that rules name.

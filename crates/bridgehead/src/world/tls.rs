@@ -4,6 +4,8 @@ mod certificates;
 mod clients;
 mod link;
 mod pair;
+#[cfg(test)]
+mod tests;
 
 pub(super) use certificates::{Certificates, watch};
 pub(super) use clients::{Clients, server_name};

@@ -95,7 +95,7 @@ impl Certificates {
     }
 
     /// Looks at the files, and takes what is new and can be used; `None` when there is nothing to say.
-    fn look(&self, now: Timestamp) -> Option<Inspection> {
+    pub(super) fn look(&self, now: Timestamp) -> Option<Inspection> {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.set.load_full();
         let mut pairs: Vec<Arc<Pair>> = old.offers.iter().map(|(pair, _)| pair.clone()).collect();
@@ -139,6 +139,12 @@ impl Certificates {
             self.set.store(Arc::new(Set::new(self.tls.min_version, &self.provider, pairs, vouching)));
         }
         Some(Inspection { news, days_left })
+    }
+
+    /// The names of each certificate that is shown.
+    #[cfg(test)]
+    pub(super) fn names_in_use(&self) -> Vec<Vec<String>> {
+        self.set.load().offers.iter().map(|(pair, _)| pair.names.clone()).collect()
     }
 
     fn is_unsaid(&self) -> bool {
