@@ -15,7 +15,8 @@ pub(crate) async fn decide<W: World, V>(
         match judge(ledger) {
             Ok(decision) => return decision,
             Err(Missing(query)) => {
-                let found = world.look_up(&query).await;
+                // Boxed: what a look-up takes would stand empty in every task that may need one.
+                let found = Box::pin(world.look_up(&query)).await;
                 ledger.enter(query, found);
             }
         }

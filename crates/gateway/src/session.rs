@@ -20,7 +20,7 @@ use smtp::server::{Answer, Note, Output, Question, Session as Protocol, TlsFacts
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -137,7 +137,8 @@ pub(crate) async fn run<W: World>(
         context,
     };
     // A peer that breaks the connection is everyday life, and the session's end either way.
-    if let Some(Err(_) | Ok(())) = caught(driver.converse()).await {
+    let conversed = caught(pin!(driver.converse())).await;
+    if conversed.is_some() {
         presence.end(driver.context.messages);
         return;
     }
@@ -149,9 +150,9 @@ pub(crate) async fn run<W: World>(
     presence.end(driver.context.messages);
 }
 
-/// Runs a future to its end; `None` if it panicked.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+/// Runs a future to its end; `None` if it panicked. The future is pinned by the caller: one that is
+/// taken by value has a place in the task twice, and a session is mostly what its task takes.
+pub(crate) async fn caught<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(polled) => polled.map(Some),
         Err(_) => std::task::Poll::Ready(None),
@@ -280,7 +281,8 @@ impl<W: World> Driver<W> {
         self.held.set(SESSION_OCTETS + TLS_OCTETS);
         let (Some(stream), Some(certificate)) = (self.stream.take(), &server.certificate) else { return Ok(false) };
         self.inbox.clear();
-        let handshake = gateway.world.secure_server(stream, certificate);
+        // Boxed: most sessions that idle have theirs behind them or none before them.
+        let handshake = Box::pin(gateway.world.secure_server(stream, certificate));
         match tokio::time::timeout(self.protocol.patience(), handshake).await {
             Ok(Ok((stream, facts))) => {
                 self.stream = Some(stream);
