@@ -137,7 +137,8 @@ pub(crate) async fn tell<W: World>(
     draft.push(&body);
     let report = Arc::new(report);
     // Of the receipt nothing is wanted but that it is there.
-    let receipt = gateway.keeper.commit(report.clone(), draft.finish()).await?;
+    let (receipt, admission) = gateway.keeper.commit(report.clone(), draft.finish()).await?;
+    admission.enter().await;
     let kind = kind(event);
     let event = Event::Reported { server: &report.server, id: receipt.id(), about: envelope.id, kind };
     gateway.recorder.record(&event);

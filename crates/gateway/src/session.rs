@@ -69,6 +69,8 @@ pub(crate) struct Context<W: World> {
     pub submitted: usize,
     /// Messages taken in this session.
     pub messages: u32,
+    /// The last of them, until its client has been told: the dispatcher has time until then.
+    pub entering: Option<crate::admission::Admission>,
 }
 
 impl<W: World> Context<W> {
@@ -123,6 +125,7 @@ pub(crate) async fn run<W: World>(
         incoming: None,
         submitted: 0,
         messages: 0,
+        entering: None,
     };
     let mut driver = Driver {
         stream: Some(stream),
@@ -193,6 +196,7 @@ impl<W: World> Driver<W> {
                 Next::Poll => {}
                 Next::Answer(answer) => self.protocol.answer(answer),
                 Next::Receive(transaction) => {
+                    self.enter().await;
                     self.pace = Pace::default();
                     let answer = receive::receive(&mut self.context, self.protocol.hello(), transaction).await;
                     self.protocol.answer(answer);
@@ -240,7 +244,15 @@ impl<W: World> Driver<W> {
         self.out.clear();
         self.out.shrink_to(OUT_KEPT_OCTETS);
         self.patience.restart();
+        self.enter().await;
         Ok(())
+    }
+
+    /// Tells the dispatcher of the message whose client has been told.
+    async fn enter(&mut self) {
+        if let Some(admission) = self.context.entering.take() {
+            admission.enter().await;
+        }
     }
 
     /// Waits for bytes; `false` when the client has gone.
