@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "reads the tests from the tree")]
 
 use crate::spool::first_meaning;
+use identity::Mechanism;
 use std::path::Path;
 
 /// The seeds of a target, from the tree at `root`.
@@ -14,6 +15,7 @@ use std::path::Path;
 pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
     match target {
         "address" => lines(ADDRESSES),
+        "bearer" => bearers(root),
         "body" => bodies(root),
         "client" => client(root),
         "command" | "differential" => commands(root),
@@ -24,7 +26,10 @@ pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
         "explain" => explain(),
         "header" => said(root).into_iter().map(header).collect(),
         "log" => (0..12).map(event).collect(),
+        "password" => passwords(root),
         "reply" => client(root).into_iter().map(|input| [&[1], &input[4..]].concat()).collect(),
+        "sasl" => exchanges(root),
+        "scram" => scrams(),
         "server" => server(root),
         "settings" => settings(root),
         other => panic!("no seeds for {other}"),
@@ -148,6 +153,98 @@ fn explain() -> Vec<Vec<u8>> {
 fn settings(root: &Path) -> Vec<Vec<u8>> {
     let all = [texts(root, "tests/settings/good", "toml"), texts(root, "tests/settings/bad", "toml")].concat();
     all.into_iter().map(String::into_bytes).collect()
+}
+
+/// The dialogs of the mechanisms: what clients say, each turn in one piece, and what is found.
+fn dialogs(root: &Path) -> Vec<(String, Vec<(char, Vec<u8>)>)> {
+    let mut dialogs: Vec<(String, Vec<(char, Vec<u8>)>)> = Vec::new();
+    for line in texts(root, "tests/mechanisms", "dialog").concat().lines() {
+        if let Some(words) = line.strip_prefix("mechanism ") {
+            dialogs.push((words.to_owned(), Vec::new()));
+        }
+        let (mark, rest) = line.split_at_checked(2).unwrap_or((line, ""));
+        let Some((_, turns)) = dialogs.last_mut() else { continue };
+        match mark {
+            "C:" => turns.push(('C', said_octets(rest.strip_prefix(' ').unwrap_or(rest)))),
+            "C-" => turns.push(('-', Vec::new())),
+            "F:" => turns.push(('F', rest.trim().into())),
+            _ => {}
+        }
+    }
+    dialogs.retain(|(_, turns)| turns.iter().all(|(_, octets)| octets.len() < 256));
+    dialogs
+}
+
+/// The octets of a dialog, in its escapes; repetitions are left as they are.
+fn said_octets(text: &str) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let mut rest = text;
+    while let Some((front, back)) = rest.split_once("\\x") {
+        octets.extend(self::octets(&format!("{front}\\")));
+        octets.push(u8::from_str_radix(&back[..2], 16).unwrap());
+        rest = &back[2..];
+    }
+    octets.extend(self::octets(&format!("{rest}\\")));
+    octets
+}
+
+/// Whole dialogs for `sasl`.
+fn exchanges(root: &Path) -> Vec<Vec<u8>> {
+    let seed = |(words, turns): (String, Vec<(char, Vec<u8>)>)| {
+        let name = words.split(' ').next().unwrap_or_default();
+        let mechanism = Mechanism::ALL.iter().position(|known| known.name() == name).expect("a mechanism");
+        let has = |word| u8::from(words.contains(word));
+        let flags = has("tls") | has("certificate") << 1 | has("tls1.3") << 2 | has("plus-offered") << 3;
+        let mut seed = vec![u8::try_from(mechanism).unwrap(), flags];
+        for (mark, octets) in turns {
+            match mark {
+                'C' => seed.extend([&[11, u8::try_from(octets.len()).unwrap()], &octets[..]].concat()),
+                '-' => seed.push(0),
+                _ => seed.extend(match octets.split(|octet| *octet == b' ').next().unwrap_or_default() {
+                    b"account" => &b"\x02\x00"[..],
+                    b"principal" => b"\x03\x01p",
+                    b"keys" => b"\x04\x04salt",
+                    b"unknown" => b"\x08\x00",
+                    b"unavailable" => b"\x0a\x00",
+                    _ => b"\x09\x00",
+                }),
+            }
+        }
+        seed
+    };
+    dialogs(root).into_iter().map(seed).collect()
+}
+
+/// What the clients of one kind of mechanism say first.
+fn first_responses(root: &Path, names: [&str; 2]) -> Vec<(bool, Vec<u8>)> {
+    let of_kind = |(words, turns): (String, Vec<(char, Vec<u8>)>)| {
+        let kind = words.split(' ').next().unwrap_or_default().to_owned();
+        let said = turns.into_iter().find(|(mark, _)| *mark == 'C')?;
+        names.contains(&&*kind).then_some((kind == names[0], said.1))
+    };
+    dialogs(root).into_iter().filter_map(of_kind).collect()
+}
+
+fn bearers(root: &Path) -> Vec<Vec<u8>> {
+    let seed = |(first, said): (bool, Vec<u8>)| [&[u8::from(first), 1, 1], &said[..]].concat();
+    first_responses(root, ["OAUTHBEARER", "XOAUTH2"]).into_iter().map(seed).collect()
+}
+
+fn passwords(root: &Path) -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = first_responses(root, ["PLAIN", "PLAIN"]).into_iter().map(|(_, said)| said).collect();
+    seeds.extend([b"\x05alicesecret".to_vec(), b"\x05alice".to_vec(), b"\x06al\xc2\x9bicex".to_vec()]);
+    seeds
+}
+
+fn scrams() -> Vec<Vec<u8>> {
+    vec![
+        b"\x00\x00\x05alice\x01q".to_vec(),
+        b"\x01\x01\x06al,i=e\x05rOprN\x03y=z".to_vec(),
+        b"\x01\x00\x05alice\x01q\x00\x03\x00A".to_vec(),
+        b"\x00\x01\x05alice\x01q\x00\x40\x00=".to_vec(),
+        b"\x00\x00\x05alice\x01q\x00\x00\x00\x00x".to_vec(),
+        b"\x00\x00\x05al\nic\x01,".to_vec(),
+    ]
 }
 
 /// Directories in the steps of the builder: a message with its history, damage, body files, a

@@ -5,7 +5,7 @@
 
 use crate::input::{Dice, Input, has_bare_newline, pieces};
 use mail::{Identity, Reply};
-use smtp::server::{Answer, BareNewline, Body, EarlyTalk, Note, Output, Question, Session, Settings, TlsFacts};
+use smtp::server::{Answer, BareNewline, Body, EarlyTalk, Note, Output, Question, Session, Settings, TlsFacts, Trust};
 use std::sync::Arc;
 
 pub(crate) fn run(octets: &[u8]) {
@@ -126,7 +126,7 @@ impl Driver {
                 }
                 (taken, Output::Wait) => (taken, Next::Wait),
                 (taken, Output::Secure) => (taken, Next::Secure),
-                (taken, Output::Pause(_)) => (taken, Next::Poll),
+                (taken, Output::Pause(_) | Output::Forwarded(_)) => (taken, Next::Poll),
                 (taken, Output::Reply(reply)) => {
                     let mut bytes = Vec::new();
                     reply.write_to(&mut bytes);
@@ -249,6 +249,7 @@ fn choose(dice: &mut Dice, question: &Question<'_>) -> Answer {
     match (question, dice.roll(16)) {
         (Question::Credentials(_), 0..8) => Answer::Challenge(vec![1, 2, 3]),
         (Question::Credentials(_), 8..12) => Answer::Known(Identity::account("u1")),
+        (Question::Credentials(_), 12..14) => Answer::Peer("ex1".into(), Trust { xclient: true, xforward: true }),
         (_, 0) => Answer::Refuse(refusal()),
         (Question::Connection, _) => Answer::Proceed,
         (_, 1) => Answer::Dismiss(refusal()),

@@ -11,9 +11,12 @@ mod stream;
 pub(crate) mod threads;
 mod tls;
 
+use directory::Directories;
 use disk::RealDisk;
 use gateway::Keeper;
 use gateway::world::{Pieces, Resources, Verify, World};
+use identity::settings::Directory;
+use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
 use resources::{Reserve, shortage};
 use smtp::server::TlsFacts;
@@ -57,6 +60,7 @@ impl World for Machine {
     type Listener = TcpListener;
     type Certificate = tokio_rustls::TlsAcceptor;
     type Disk = RealDisk;
+    type Directories = Directories;
 
     async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -114,6 +118,31 @@ impl World for Machine {
         tls::server(chain, key).map(Into::into)
     }
 
+    fn directories(&self, settings: &[Directory]) -> io::Result<Directories> {
+        Directories::open(settings)
+    }
+
+    async fn inquire(&self, directories: &Directories, names: &[Box<str>], inquiry: Inquiry) -> Finding {
+        directories.inquire(names, inquiry).await
+    }
+
+    fn entropy(&self) -> [u8; 32] {
+        tls::entropy()
+    }
+
+    fn lasting_secret(&self, state_dir: &Path) -> io::Result<Secret> {
+        files::lasting_secret(state_dir, &self.entropy())
+    }
+
+    async fn write_file(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        let path = path.to_owned();
+        self.blocking(move || files::write(&path, content).map_err(shortage)).await
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        files::read(path)
+    }
+
     async fn secure_server(
         &self,
         stream: Stream,
@@ -147,7 +176,7 @@ impl World for Machine {
 
     async fn place_file(&self, directory: &Path, name: &str, pieces: Pieces) -> io::Result<()> {
         let (directory, name) = (directory.to_owned(), name.to_owned());
-        self.blocking(move || files::place(&directory, &name, pieces).map_err(shortage)).await
+        self.blocking(move || files::place(&directory, &name, files::FOR_THE_GROUP, pieces).map_err(shortage)).await
     }
 
     async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {

@@ -4,6 +4,8 @@
 //! `None` means that a mistake was written down. So all mistakes of a file are found at once, and no
 //! place needs an invented value.
 
+mod authentication;
+mod directory;
 mod domains;
 mod hosts;
 mod listen;
@@ -85,9 +87,15 @@ impl Check<'_> {
             Some(path) => self.path("state_dir", path),
             None => self.missing("state_dir", "state_dir = \"/var/lib/bridgehead\""),
         };
+        let directories = self.directories(file, hostname.as_ref());
+        let known = directories.as_deref().unwrap_or_default();
+        let recipients_in =
+            self.directories_named("organization.recipients_in", &file.organization.recipients_in, known);
+        let peers = self.peers(file);
+        let guessing = self.guessing(&file.guessing);
         let names = self.domains(file);
         let organization = self.organization(file, names.as_ref(), hostname.as_ref());
-        let mut servers = self.servers(file, hostname.as_ref(), names.as_ref());
+        let mut servers = self.servers(file, hostname.as_ref(), names.as_ref(), directories.as_deref());
         let in_all = self.connections_in_all(file, servers.as_deref_mut().unwrap_or_default());
         self.listeners(file);
         self.smart_host_loops(file);
@@ -105,6 +113,10 @@ impl Check<'_> {
             hostname: hostname?,
             state_dir: state_dir?,
             organization: organization?,
+            directories: directories?,
+            recipients_in: recipients_in?,
+            peers: peers?,
+            guessing: guessing?,
             servers: servers?,
             routing: Arc::new(routing?),
             memory_bytes: memory?,

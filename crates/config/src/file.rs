@@ -4,12 +4,17 @@
 //! about its key, and the `Default` of a table is the only place where a default stands. Nothing is
 //! judged here; a value that has the right shape and makes no sense is a matter for `check`.
 
+mod authentication;
 mod server;
 mod value;
 
+pub use authentication::{
+    AccountFile, Authentication, Directories, ExtendedProtection, Guessing, Kerberos, Ldap, MechanismName, Peer,
+    Schema, Tokens, Winbind,
+};
 pub use server::{
-    AppliesTo, Authentication, BareNewline, ConnectionControl, EarlyTalk, Limits as ServerLimits, Mode, OutboundTls,
-    Protocol, Relay, ServerDelivery, Tls, VirtualServer,
+    AppliesTo, BareNewline, ConnectionControl, EarlyTalk, Limits as ServerLimits, Mode, OutboundTls, Protocol, Relay,
+    ServerDelivery, Tls, VirtualServer,
 };
 pub use value::{
     AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, PathText, Size,
@@ -40,6 +45,12 @@ pub struct File {
     /// Domains outside the organization that are treated specially, by name. A name that begins
     /// with `*.` stands for every name below it, and not for the name itself.
     pub remote_domain: BTreeMap<String, RemoteDomain>,
+    /// The directories that know accounts, each by a name of its own.
+    pub directory: Directories,
+    /// Servers of the organization, by name.
+    pub peer: BTreeMap<String, Peer>,
+    /// How guessers are kept out, at all virtual servers together.
+    pub guessing: Guessing,
     /// How much of everything, for all virtual servers together.
     pub limits: Limits,
     /// Outgoing connections of all virtual servers together.
@@ -71,6 +82,10 @@ pub struct Organization {
     /// `550 5.1.1`. Absent: every recipient of the domains is accepted.
     #[schemars(extend("examples" = [["alice@corp.example"]]))]
     pub recipients: Option<Vec<MailboxText>>,
+    /// The directories that know the recipients of the domains of the organization, by their names. A
+    /// recipient that none of them knows is refused with `550 5.1.1`, unless `recipients` lists it.
+    #[schemars(extend("examples" = [["people"]]))]
+    pub recipients_in: Vec<String>,
     /// The smart host, or hosts, that take mail for the organization. Absent: it is put into the
     /// drop directory, see `delivery.drop_directory` of the virtual servers.
     #[schemars(example = "[10.0.0.20]")]

@@ -17,7 +17,9 @@ mod units;
 pub use file::{LogFormat, OutboundTls};
 pub use mistake::{Mistake, Mistakes, Place, Severity, render};
 
-use mail::{Domain, Mailbox};
+use identity::settings::Directory;
+use identity::{Mechanism, Peer, Protection};
+use mail::{Domain, Mailbox, Net};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +34,14 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Whose mail this is.
     pub organization: Organization,
+    /// The directories that know accounts.
+    pub directories: Vec<Directory>,
+    /// Those of them that know the recipients in the organization's domains; may be none.
+    pub recipients_in: Vec<Box<str>>,
+    /// The servers of the organization.
+    pub peers: Vec<Peer>,
+    /// How guessers are kept out.
+    pub guessing: Guessing,
     /// The virtual servers, by name; never none.
     pub servers: Vec<Server>,
     /// Where mail goes: the routes of all virtual servers, for `policy::route`.
@@ -93,12 +103,46 @@ pub struct Server {
     pub rate: Rate,
     /// Whom it admits and what it takes.
     pub rules: Arc<policy::Rules>,
+    /// How clients prove who they are.
+    pub authentication: Arc<Authentication>,
     /// The reply code to a client that must authenticate first: 530 or 454.
     pub not_authenticated_code: u16,
     /// Its certificate; `None` when there is none, and then STARTTLS is not offered.
     pub tls: Option<TlsFiles>,
     /// How its mail leaves.
     pub delivery: ServerDelivery,
+}
+
+/// How clients of a virtual server prove who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authentication {
+    /// What is offered, strongest first; none where AUTH does not exist.
+    pub mechanisms: Vec<Mechanism>,
+    /// Who is asked, in this order.
+    pub directories: Vec<Box<str>>,
+    /// What is asked of clients about channel binding.
+    pub protection: Protection,
+    /// Whether NTLM is checked by the accounts of this host; otherwise by the domain.
+    pub ntlm_here: bool,
+    /// The failed attempt that reaches this count ends the session.
+    pub failures_limit: u32,
+    /// Whether mechanisms that show their secret are offered outside TLS, too.
+    pub in_the_clear: bool,
+}
+
+/// How guessers are kept out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guessing {
+    /// Different accounts that one network may fail at.
+    pub accounts_per_network: u32,
+    /// Different secrets that may be tried for one account.
+    pub secrets_per_account: u32,
+    /// How long it takes to forget one of either.
+    pub forget: Duration,
+    /// How long somebody is refused, the first time.
+    pub refuse: Duration,
+    /// Who is never refused.
+    pub exempt: Vec<Net>,
 }
 
 /// The files of a certificate, not opened yet.

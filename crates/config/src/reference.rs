@@ -12,6 +12,12 @@ use toml::Value as Toml;
 fn example_name(table: &str) -> &'static str {
     match table {
         "virtual_server" => "inbound",
+        "file" => "people",
+        "ldap" => "corp",
+        "tokens" => "logins",
+        "kerberos" => "realm",
+        "winbind" => "domain",
+        "peer" => "ex1",
         _ => "corp2.example",
     }
 }

@@ -8,12 +8,17 @@ use crate::event::{Asked, Event};
 use crate::lookups::decide;
 use crate::session::{Accepted, Context};
 use crate::world::World;
-use mail::{Mailbox, Reply, ReversePath};
+use crate::{Gateway, Server};
+use identity::guess::Gate;
+use mail::{Identity, Ledger, Mailbox, Reply, ReversePath};
 use policy::{Acceptance, Decision, RecipientFacts, Refusal, SenderFacts, render};
+use smtp::claims::{Claim, Claims};
 use smtp::server::{Answer, Recipient, Sender};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The names of all refusals, as they stand in the log and in counters.
-pub(crate) const REASONS: [&str; 14] = [
+pub(crate) const REASONS: [&str; 15] = [
     "connection-listed",
     "connection-not-listed",
     "too-many-connections",
@@ -28,10 +33,14 @@ pub(crate) const REASONS: [&str; 14] = [
     UTF8_HEADER,
     "too-many-from-network",
     NO_MEMORY,
+    GUESSING,
 ];
 
 /// A header that needs SMTPUTF8 in a transaction without it.
 const UTF8_HEADER: &str = "utf8-header";
+
+/// The client, or its network, has guessed too often.
+const GUESSING: &str = "guessing";
 
 /// Memory is short.
 const NO_MEMORY: &str = "no-memory";
@@ -67,10 +76,12 @@ pub fn refusal(refusal: &Refusal, hostname: &mail::Domain, not_authenticated_cod
 pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
     let facts = context.arrival;
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
-    let decision =
-        decide(&*gateway.world, &mut context.ledger, |ledger| policy::connection(&server.config.rules, &facts, ledger))
-            .await;
+    let decision = decide(&*gateway.world, &context.law, &mut context.ledger, |ledger| {
+        policy::connection(&server.config.rules, &facts, ledger)
+    })
+    .await;
     match decision.verdict {
+        Ok(_) if is_refused_for_guessing(gateway, server, context.client).await => Answer::Dismiss(guessing(context)),
         Ok(admission) => {
             context.admission = admission;
             Answer::Proceed
@@ -79,15 +90,57 @@ pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
     }
 }
 
-/// No mechanism is offered yet, so the session never gets this far.
-pub(crate) fn credentials() -> Answer {
-    Answer::Refuse(Reply::never(35, 7, 8, "Authentication credentials invalid"))
+/// Whether a client is not even let in, because it has guessed: only where everybody must authenticate.
+/// Elsewhere its mail is as good as before, and its guesses are stopped at AUTH.
+async fn is_refused_for_guessing<W: World>(gateway: Arc<Gateway<W>>, server: Arc<Server<W>>, client: IpAddr) -> bool {
+    let only_accounts = !server.config.rules.authentication.anonymous && server.config.session.has_auth();
+    only_accounts && matches!(gateway.guessing.arrived(client).await, Gate::Refused { .. })
+}
+
+/// Says to the log that a client is sent away because of guessing, and makes the reply.
+pub(crate) fn guessing<W: World>(context: &Context<W>) -> Reply {
+    let reply = Reply::later(21, 7, 0, "Too many failed authentications, try again later");
+    context.gateway.recorder.record(&Event::Refused {
+        server: &context.server.config.name,
+        client: context.client,
+        asked: Asked::Credentials,
+        reason: GUESSING,
+        reply: &reply,
+        sender: None,
+        recipient: None,
+        why: &[],
+    });
+    reply
+}
+
+/// XCLIENT: from here on the session is that of the client for which the peer speaks, judged as if it
+/// had come itself. Only what the peer says is known of it (reference 5).
+pub(crate) async fn claims<W: World>(context: &mut Context<W>, claims: &Claims) -> Answer {
+    let login = claims.login.as_ref().and_then(Claim::value);
+    let client = claims.address.as_ref().and_then(Claim::value).copied().unwrap_or(context.client);
+    context.gateway.recorder.record(&Event::SpeaksFor {
+        server: &context.server.config.name,
+        client: context.client,
+        peer: context.identity.name().unwrap_or_default(),
+        for_client: client,
+        login: login.map(|name| &**name),
+    });
+    context.client = client;
+    context.arrival.client = client;
+    context.ledger = Ledger::new();
+    context.identity = login.map_or(Identity::Anonymous, |name| Identity::account(name));
+    match connection(context).await {
+        Answer::Proceed if login.is_some() => Answer::Known(context.identity.clone()),
+        answer => answer,
+    }
 }
 
 /// May this client submit, and does the queue have room?
 pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) -> Answer {
     context.accepted.clear();
     context.incoming = None;
+    // RFC 4954 §5: believed only of those who are trusted to say it.
+    context.submitter = sender.auth.clone().filter(|_| matches!(context.identity, Identity::Peer(_)));
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
     let facts = SenderFacts {
         client: context.client,
@@ -96,9 +149,10 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
         secured: context.secured,
         reverse_path: &sender.reverse_path,
     };
-    let decision =
-        decide(&*gateway.world, &mut context.ledger, |ledger| policy::sender(&server.config.rules, &facts, ledger))
-            .await;
+    let decision = decide(&*gateway.world, &context.law, &mut context.ledger, |ledger| {
+        policy::sender(&server.config.rules, &facts, ledger)
+    })
+    .await;
     match &decision.verdict {
         Ok(_) if !gateway.keeper.has_room() => Answer::Refuse(no_room(context)),
         Ok(_) if gateway.memory.is_tight() => Answer::Refuse(no_memory(context)),
@@ -115,9 +169,10 @@ pub(crate) async fn recipient<W: World>(context: &mut Context<W>, recipient: &Re
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
     let facts =
         RecipientFacts { client: context.client, identity: &context.identity, recipient: &recipient.forward_path };
-    let decision =
-        decide(&*gateway.world, &mut context.ledger, |ledger| policy::recipient(&server.config.rules, &facts, ledger))
-            .await;
+    let decision = decide(&*gateway.world, &context.law, &mut context.ledger, |ledger| {
+        policy::recipient(&server.config.rules, &facts, ledger)
+    })
+    .await;
     match decision.verdict {
         Ok(acceptance) => {
             context.accepted.push(match acceptance {

@@ -34,6 +34,7 @@ struct OfServer {
     noted: BTreeMap<&'static str, Counter>,
     secured: Counter,
     not_secured: Counter,
+    authentications: BTreeMap<&'static str, Counter>,
     messages_received: Counter,
     message_bytes_received: Counter,
     recipients_submitted: Counter,
@@ -80,6 +81,7 @@ struct Families {
     noted: Family<ServerReason, Counter>,
     secured: Family<Server, Counter>,
     not_secured: Family<Server, Counter>,
+    authentications: Family<ServerReason, Counter>,
     messages_received: Family<Server, Counter>,
     message_bytes_received: Family<Server, Counter>,
     recipients_submitted: Family<Server, Counter>,
@@ -115,6 +117,7 @@ impl Families {
             noted: add(r, "noted", "Breaches of the protocol and limits, by kind"),
             secured: add(r, "tls_sessions", "Sessions secured by TLS"),
             not_secured: add(r, "tls_failures", "TLS handshakes that failed"),
+            authentications: add(r, "authentications", "Attempts to authenticate, by how they ended"),
             messages_received: add(r, "messages_received", "Messages taken"),
             message_bytes_received: add(r, "message_bytes_received", "Octets of messages taken"),
             recipients_submitted: add(r, "recipients_submitted", "Recipients inside the organization"),
@@ -145,6 +148,7 @@ impl Families {
             noted: each(&self.noted, &mut crate::note::NAMES.iter().copied()),
             secured: self.secured.get_or_create_owned(&plain),
             not_secured: self.not_secured.get_or_create_owned(&plain),
+            authentications: each(&self.authentications, &mut crate::authenticate::OUTCOMES.iter().copied()),
             messages_received: self.messages_received.get_or_create_owned(&plain),
             message_bytes_received: self.message_bytes_received.get_or_create_owned(&plain),
             recipients_submitted: self.recipients_submitted.get_or_create_owned(&plain),
@@ -254,7 +258,10 @@ impl Counters {
             Event::SpoolFailed { .. } => bump(&self.spool_failures),
             Event::Damaged { .. } => bump(&self.spool_damages),
             Event::Fault { .. } => bump(&self.faults),
-            Event::Connected { server, .. }
+            Event::Authenticated { server, .. }
+            | Event::SpeaksFor { server, .. }
+            | Event::Forwarded { server, .. }
+            | Event::Connected { server, .. }
             | Event::Disconnected { server, .. }
             | Event::Refused { server, .. }
             | Event::Noted { server, .. }
@@ -292,6 +299,7 @@ impl OfServer {
             Event::Noted { note, .. } => bump_named(&self.noted, note),
             Event::Secured { .. } => bump(&self.secured),
             Event::NotSecured { .. } => bump(&self.not_secured),
+            Event::Authenticated { outcome, .. } => bump_named(&self.authentications, outcome),
             Event::Received { recipients, submitted, bytes, .. } => {
                 bump(&self.messages_received);
                 self.message_bytes_received.inc_by(bytes);

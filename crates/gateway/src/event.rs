@@ -6,6 +6,7 @@
 
 use mail::{Address, Mailbox, Reply, ReversePath, Timestamp};
 use queue::{Ending, MessageId};
+use smtp::claims::{Claim, Claims};
 use std::fmt::{Display, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub(crate) enum Asked {
     Connection,
     /// May it submit, and as this sender?
     Sender,
+    /// Who is it?
+    Credentials,
     /// May this recipient be reached: submit or relay?
     Recipient,
     /// May this message be taken?
@@ -29,6 +32,7 @@ impl Asked {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Asked::Connection => "connection",
+            Asked::Credentials => "credentials",
             Asked::Sender => "sender",
             Asked::Recipient => "recipient",
             Asked::Message => "message",
@@ -104,11 +108,28 @@ pub(crate) enum Event<'a> {
     Secured { server: &'a str, client: IpAddr, version: &'a str, cipher: &'a str },
     /// The TLS handshake failed.
     NotSecured { server: &'a str, client: IpAddr, why: &'a str },
+    /// A client has proved who it is, or has not. `outcome` is one of [`crate::authenticate::OUTCOMES`].
+    Authenticated {
+        server: &'a str,
+        client: IpAddr,
+        mechanism: &'static str,
+        name: Option<&'a str>,
+        outcome: &'static str,
+        why: &'static str,
+    },
+    /// A peer speaks for a client of its own (XCLIENT).
+    SpeaksFor { server: &'a str, client: IpAddr, peer: &'a str, for_client: IpAddr, login: Option<&'a str> },
+    /// A peer said where its next message came from (XFORWARD).
+    Forwarded { server: &'a str, client: IpAddr, claims: &'a Claims },
     /// A message is ours.
     Received {
         server: &'a str,
         id: MessageId,
         client: Option<IpAddr>,
+        /// The account or peer that has sent it.
+        account: Option<&'a str>,
+        /// Who sent it to the peer, as the peer says (AUTH=, RFC 4954 §5).
+        submitter: Option<&'a str>,
         sender: &'a ReversePath,
         recipients: usize,
         submitted: usize,
@@ -185,6 +206,12 @@ impl Event<'_> {
             Event::Noted { .. } => "noted",
             Event::Secured { .. } => "secured",
             Event::NotSecured { .. } => "not-secured",
+            Event::Authenticated { outcome, .. } => match *outcome {
+                "proved" => "authenticated",
+                _ => "not-authenticated",
+            },
+            Event::SpeaksFor { .. } => "speaks-for",
+            Event::Forwarded { .. } => "forwarded",
             Event::Received { .. } => "received",
             Event::NotTaken { .. } => "not-taken",
             Event::HopConnected { .. } => "hop-connected",
@@ -276,11 +303,35 @@ impl Event<'_> {
                 session(to, server, client);
                 to.text("why", why);
             }
-            Event::Received { server, id, client, sender, recipients, submitted, bytes } => {
+            Event::Authenticated { server, client, mechanism, name, outcome, why } => {
+                session(to, server, client);
+                to.text("mechanism", mechanism);
+                if let Some(name) = name {
+                    to.text("name", name);
+                }
+                to.text("outcome", outcome);
+                to.text("why", why);
+            }
+            Event::SpeaksFor { server, client, peer, for_client, login } => {
+                session(to, server, client);
+                to.text("peer", peer);
+                to.field("for", &Address(for_client));
+                if let Some(login) = login {
+                    to.text("login", login);
+                }
+            }
+            Event::Forwarded { server, client, claims } => forwarded(to, server, client, claims),
+            Event::Received { server, id, client, account, submitter, sender, recipients, submitted, bytes } => {
                 to.text("server", server);
                 to.field("id", &id);
                 if let Some(client) = client {
                     to.field("client", &Address(client));
+                }
+                if let Some(account) = account {
+                    to.text("account", account);
+                }
+                if let Some(submitter) = submitter {
+                    to.text("submitter", submitter);
                 }
                 to.field("from", sender);
                 to.number("recipients", recipients as u64);
@@ -359,6 +410,23 @@ impl Event<'_> {
 fn session(to: &mut dyn Fields, server: &str, client: IpAddr) {
     to.text("server", server);
     to.field("client", &Address(client));
+}
+
+/// What was said; what was not is not there.
+fn forwarded(to: &mut dyn Fields, server: &str, client: IpAddr, claims: &Claims) {
+    session(to, server, client);
+    if let Some(address) = claims.address.as_ref().and_then(Claim::value) {
+        to.field("for", &Address(*address));
+    }
+    if let Some(name) = claims.name.as_ref().and_then(Claim::value) {
+        to.field("name", name);
+    }
+    if let Some(hello) = claims.hello.as_ref().and_then(Claim::value) {
+        to.field("hello", hello);
+    }
+    if let Some(ident) = claims.ident.as_ref().and_then(Claim::value) {
+        to.text("ident", ident);
+    }
 }
 
 fn millis(span: Duration) -> u64 {

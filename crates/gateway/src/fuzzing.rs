@@ -40,6 +40,8 @@ pub fn log_lines(kind: usize, number: u64, texts: &[String; 3]) -> (Vec<u8>, Vec
             id,
             client: Some(client),
             sender: &sender,
+            account: Some(b),
+            submitter: Some(c),
             recipients: 1,
             submitted: 1,
             bytes: number,

@@ -8,6 +8,7 @@
 
 mod admission;
 mod answer;
+mod authenticate;
 mod conclude;
 mod counters;
 mod crowd;
@@ -16,6 +17,7 @@ mod dispatch;
 mod event;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod guessing;
 mod inbox;
 mod keeper;
 mod listener;
@@ -38,12 +40,15 @@ pub mod world;
 pub use answer::refusal;
 pub use deliver::{NotSubmitted, Submission, submit};
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
+pub use guessing::BanView;
 pub use keeper::Keeper;
 pub use plan::host_name;
 pub use start::{Control, Handle, StartError};
 
 use arc_swap::ArcSwap;
 use config::Config;
+use guessing::Guessing;
+use identity::Secret;
 use keeper::KeeperHandle;
 use memory::Memory;
 use queue::Bodies;
@@ -62,6 +67,8 @@ pub struct Law<W: World> {
     /// The settings.
     pub config: Config,
     servers: Vec<Arc<Server<W>>>,
+    /// The directories, open.
+    directories: Arc<W::Directories>,
 }
 
 impl<W: World> Law<W> {
@@ -90,6 +97,10 @@ pub struct Gateway<W: World> {
     ids: Ids,
     reader: Reader<W::Disk>,
     bodies: Bodies<W::Disk>,
+    /// A secret that lasts: what is shown of accounts that do not exist is made of it.
+    decoy: Secret,
+    /// The way to the owner of the defence against guessing.
+    guessing: Guessing,
     /// What everything together holds in memory.
     memory: Arc<Memory>,
     /// Open sessions of all virtual servers.

@@ -3,7 +3,7 @@
 use smtp::server::Note;
 
 /// All of them.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 20] = [
     "too-big",
     "too-big-declared",
     "header-too-big",
@@ -23,6 +23,7 @@ pub(crate) const NAMES: [&str; 19] = [
     "tls-needed",
     "expired",
     "too-slow",
+    "too-many-failures",
 ];
 
 /// The name of one.
@@ -48,6 +49,7 @@ pub(crate) fn name(note: Note) -> &'static str {
         Note::TlsNeeded => 16,
         Note::Expired => 17,
         Note::TooSlow => 18,
+        Note::TooManyFailures => 19,
     };
     NAMES[at]
 }

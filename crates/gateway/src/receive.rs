@@ -142,9 +142,10 @@ async fn judge<W: World>(context: &mut Context<W>, transaction: &Transaction, gl
     }
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
     let facts = MessageFacts { hops: glance.hops };
-    let decision =
-        decide(&*gateway.world, &mut context.ledger, |ledger| policy::message(&server.config.rules, &facts, ledger))
-            .await;
+    let decision = decide(&*gateway.world, &context.law, &mut context.ledger, |ledger| {
+        policy::message(&server.config.rules, &facts, ledger)
+    })
+    .await;
     match decision.verdict {
         Ok(_) => Ok(()),
         Err(_) => Err(refuse(context, Asked::Message, &decision, Some(&transaction.sender.reverse_path), None)),
@@ -220,6 +221,8 @@ fn taken<W: World>(context: &mut Context<W>, envelope: &Envelope, receipt: Recei
         server: &envelope.server,
         id: receipt.id(),
         client: envelope.client,
+        account: context.identity.name(),
+        submitter: context.submitter.as_deref(),
         sender: &envelope.reverse_path,
         recipients: envelope.recipients.len(),
         submitted: context.submitted,

@@ -4,7 +4,9 @@
 //! how questions are answered, [`crate::receive`] how a message is taken.
 
 use crate::answer;
+use crate::authenticate;
 use crate::event::Event;
+use crate::guessing::Trying;
 use crate::inbox::Inbox;
 use crate::memory::{Held, SESSION_OCTETS, TLS_OCTETS};
 use crate::pace::Pace;
@@ -14,6 +16,7 @@ use crate::timer::Timer;
 use crate::world::World;
 use crate::{Gateway, Law, Server};
 use config::Rate;
+use identity::{Exchange, Link};
 use mail::{Identity, Ledger, Mailbox};
 use policy::{Admission, ConnectionFacts};
 use smtp::server::{Answer, Note, Output, Question, Session as Protocol, TlsFacts, Transaction};
@@ -61,6 +64,14 @@ pub(crate) struct Context<W: World> {
     pub identity: Identity,
     /// The link is secured by TLS.
     pub secured: bool,
+    /// What TLS says about the link.
+    pub link: Option<Arc<Link>>,
+    /// The secret that is being checked, for the defence against guessing.
+    pub trying: Option<Trying>,
+    /// An AUTH exchange that waits for the client.
+    pub exchange: Option<Exchange>,
+    /// Who sent this message to the peer that sends it to us, as the peer says.
+    pub submitter: Option<Box<str>>,
     /// The recipients accepted so far in this transaction.
     pub accepted: Vec<Accepted>,
     /// The message that is arriving.
@@ -76,6 +87,10 @@ pub(crate) struct Context<W: World> {
 impl<W: World> Context<W> {
     /// Says to the log what was noticed about the client.
     fn note(&self, note: Note) {
+        if note == Note::AuthNotOffered {
+            // Nobody who was set up for this server does that; all others are warned.
+            self.gateway.guessing.decoy(self.client);
+        }
         let (server, client) = (&*self.server.config.name, self.client);
         self.gateway.recorder.record(&Event::Noted { server, client, note: crate::note::name(note) });
     }
@@ -121,6 +136,10 @@ pub(crate) async fn run<W: World>(
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
         secured: false,
+        link: None,
+        trying: None,
+        exchange: None,
+        submitter: None,
         accepted: Vec::new(),
         incoming: None,
         submitted: 0,
@@ -364,10 +383,19 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
             Next::Poll
         }
         Output::Ask(Question::Connection) => Next::Answer(answer::connection(context).await),
-        Output::Ask(Question::Credentials(_)) => Next::Answer(answer::credentials()),
+        Output::Ask(Question::Credentials(exchange)) => {
+            // Boxed: directories are asked in many ways, and seldom.
+            Next::Answer(Box::pin(authenticate::credentials(context, exchange)).await)
+        }
         Output::Ask(Question::Sender(sender)) => Next::Answer(answer::sender(context, sender).await),
         Output::Ask(Question::Recipient(recipient)) => Next::Answer(answer::recipient(context, recipient).await),
         Output::Ask(Question::Message(transaction)) => Next::Receive(transaction),
+        Output::Ask(Question::Claims(claims)) => Next::Answer(answer::claims(context, claims).await),
+        Output::Forwarded(claims) => {
+            let (server, client) = (&*context.server.config.name, context.client);
+            context.gateway.recorder.record(&Event::Forwarded { server, client, claims: &claims });
+            Next::Poll
+        }
         Output::Secure => Next::Secure,
         Output::Pause(span) => {
             tokio::time::sleep(span).await;

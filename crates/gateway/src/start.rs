@@ -6,14 +6,17 @@
 use crate::counters::Counters;
 use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
+use crate::guessing::{self, Guessing};
 use crate::keeper::Keeper;
 use crate::listener::{Door, Listening};
 use crate::memory::Memory;
 use crate::recorder::{LogForm, Recorder};
 use crate::world::{Resources, World};
-use crate::{Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
+use crate::{BanView, Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
 use arc_swap::ArcSwap;
 use config::{Config, LogFormat};
+use identity::Secret;
+use identity::guess::Banned;
 use queue::spool::{Recovery, Settings as SpoolSettings, Spool};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +53,8 @@ pub enum StartError {
         /// What is wrong.
         source: io::Error,
     },
+    /// The accounts cannot be read; the error names the directory and the file.
+    Directories(io::Error),
     /// The spool's directory cannot be used.
     Directory {
         /// The state directory.
@@ -72,6 +77,7 @@ impl fmt::Display for StartError {
             StartError::Certificate { server, source } => {
                 write!(f, "virtual server `{server}` has no usable certificate: {source}")
             }
+            StartError::Directories(source) => write!(f, "the directories cannot be used: {source}"),
             StartError::Directory { directory, source } => {
                 write!(f, "the state directory {} cannot be used: {source}", directory.display())
             }
@@ -105,8 +111,15 @@ impl<W: World> Handle<W> {
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let settings = SpoolSettings { salt, ..law.config.queue.spool.clone() };
         let (spool, recovery) = world.blocking(move || Spool::open(disk, settings)).await.map_err(StartError::Spool)?;
+        let decoy = world
+            .lasting_secret(&law.config.state_dir)
+            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let known = guessing::saved(&*world, &law)
+            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let (guessing, guesses) = Guessing::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
-        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, memory);
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy, guessing));
+        guessing::start(&gateway, &law, guesses, known);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
@@ -150,6 +163,7 @@ impl<W: World> Handle<W> {
         let (config, lowered) = fit(config, &resources);
         let law = read_law(&*gateway.world, config).map_err(refused)?;
         let sockets = listen(&*gateway.world, &law.config, &self.doors).await.map_err(refused)?;
+        gateway.guessing.reload(&law.config.guessing).await;
         let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
         gateway.recorder.counters().know(&names);
         gateway.memory.set_limit(memory_limit(&law.config, &resources));
@@ -226,6 +240,19 @@ impl<W: World> Control<W> {
         answered.await.ok()
     }
 
+    /// Who is refused for guessing; `None` when the gateway is stopping.
+    pub async fn bans(&self) -> Option<Vec<BanView>> {
+        Some(self.0.guessing.bans().await?.iter().map(BanView::new).collect())
+    }
+
+    /// Ends a refusal of a network, an address of it, or an account; whether there was one.
+    pub async fn lift(&self, meant: &str) -> Option<bool> {
+        match Banned::meant(meant) {
+            Some(banned) => self.0.guessing.lift(banned).await,
+            None => Some(false),
+        }
+    }
+
     /// All counters in Prometheus text form.
     pub async fn metrics(&self) -> String {
         let (done, surveyed) = oneshot::channel();
@@ -297,7 +324,8 @@ fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
         };
         servers.push(Arc::new(Server { config: server.clone(), certificate }));
     }
-    Ok(Law { config, servers })
+    let directories = Arc::new(world.directories(&config.directories).map_err(StartError::Directories)?);
+    Ok(Law { config, servers, directories })
 }
 
 /// The sockets of each virtual server.
@@ -337,7 +365,12 @@ fn find<W: World>(open: &BTreeMap<Box<str>, Door<W>>, server: &str, wanted: Sock
 type Assembled<W> = (Arc<Gateway<W>>, mpsc::Receiver<Order>, mpsc::Receiver<()>);
 
 /// Puts the parts together and starts the keeper.
-fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>, memory: Memory) -> Assembled<W> {
+fn assemble<W: World>(
+    world: &Arc<W>,
+    law: Arc<Law<W>>,
+    spool: Spool<W::Disk>,
+    (memory, decoy, guessing): (Memory, Secret, Guessing),
+) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
         LogFormat::Text => LogForm::Text,
@@ -364,6 +397,8 @@ fn assemble<W: World>(world: &Arc<W>, law: Arc<Law<W>>, spool: Spool<W::Disk>, m
         reader,
         bodies,
         memory: Arc::new(memory),
+        decoy,
+        guessing,
         sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
         tasks: TaskTracker::new(),

@@ -4,6 +4,8 @@
 //! they come from the runtime, which the simulator runs paused.
 
 use bytes::Bytes;
+use identity::settings::Directory;
+use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
 use queue::disk::Disk;
 use std::future::Future;
@@ -46,6 +48,8 @@ pub trait World: Send + Sync + 'static {
     type Certificate: Send + Sync + 'static;
     /// The directory the spool lives in.
     type Disk: Disk;
+    /// The directories that know accounts, open.
+    type Directories: Send + Sync + 'static;
 
     /// Opens a listening socket. Port 0 lets the outside choose; [`World::bound`] tells.
     ///
@@ -102,6 +106,41 @@ pub trait World: Send + Sync + 'static {
 
     /// Asks the name service. Never fails: not finding out is an answer.
     fn look_up(&self, query: &Query) -> impl Future<Output = Found> + Send;
+
+    /// Opens the directories that know accounts. Those elsewhere need not answer yet.
+    ///
+    /// # Errors
+    /// Names the directory, the file and what is wrong with it.
+    fn directories(&self, settings: &[Directory]) -> io::Result<Self::Directories>;
+
+    /// Asks the directories of these names, in this order. Never fails: not finding out is an answer.
+    fn inquire(
+        &self,
+        directories: &Self::Directories,
+        names: &[Box<str>],
+        inquiry: Inquiry,
+    ) -> impl Future<Output = Finding> + Send;
+
+    /// Octets that nobody can guess.
+    fn entropy(&self) -> [u8; 32];
+
+    /// A secret of this server that lasts, made at the first start.
+    ///
+    /// # Errors
+    /// It cannot be read or made.
+    fn lasting_secret(&self, state_dir: &Path) -> io::Result<Secret>;
+
+    /// Reads a small file of the state directory; `None` when there is none.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// Writes a small file of the state directory, whole or not at all. A file of that name is replaced.
+    ///
+    /// # Errors
+    /// The directory is missing or full; the file is what it was.
+    fn write_file(&self, path: &Path, content: Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
 
     /// The directory the spool lives in.
     ///

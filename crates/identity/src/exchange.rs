@@ -97,7 +97,7 @@ impl FromStr for Mechanism {
 }
 
 /// What a mechanism must know about where it is used.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setting {
     /// Octets nobody can guess, drawn for this exchange: the server's part of a nonce or challenge.
     pub entropy: [u8; 32],
@@ -119,6 +119,20 @@ pub struct Setting {
     pub now: u64,
 }
 
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setting { link, plus_offered, protection, hostname, ntlm_here, now, entropy: _, decoy: _ } = self;
+        f.debug_struct("Setting")
+            .field("link", link)
+            .field("plus_offered", plus_offered)
+            .field("protection", protection)
+            .field("hostname", hostname)
+            .field("ntlm_here", ntlm_here)
+            .field("now", now)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Extended protection: whether NTLM and SPNEGO must be bound to the TLS link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protection {
@@ -130,7 +144,7 @@ pub enum Protection {
 }
 
 /// What TLS says about a link.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Link {
     /// `tls-exporter` (RFC 9266); `None` before TLS 1.3, where it does not bind.
     pub exporter: Option<[u8; 32]>,
@@ -138,6 +152,13 @@ pub struct Link {
     pub end_point: Box<[u8]>,
     /// The certificate that the client has shown, verified.
     pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What binds to the link is a secret of its two ends (RFC 9266 §4.3).
+        f.debug_struct("Link").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
 }
 
 /// A certificate of a client, which an authority vouches for that the settings name.
@@ -150,7 +171,6 @@ pub struct ClientCertificate {
 }
 
 /// What happens next in an exchange.
-#[derive(Debug)]
 pub enum Step {
     /// Send this to the client, and call [`Exchange::respond`] with its answer.
     Challenge(Vec<u8>),
@@ -160,6 +180,18 @@ pub enum Step {
     Proved(Proof),
     /// It has not.
     Failed(Failure),
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // What is in it can be tried against passwords.
+            Step::Challenge(_) => f.write_str("Challenge(…)"),
+            Step::Inquire(inquiry) => f.debug_tuple("Inquire").field(inquiry).finish(),
+            Step::Proved(proof) => f.debug_tuple("Proved").field(proof).finish(),
+            Step::Failed(failure) => f.debug_tuple("Failed").field(failure).finish(),
+        }
+    }
 }
 
 /// Who a client has proved to be, and by what.
@@ -182,9 +214,20 @@ pub enum Credential {
     Certificate(Arc<ClientCertificate>),
 }
 
+impl Credential {
+    /// The account, if it is the secret of one.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Credential::Account(name) => Some(name),
+            Credential::Principal(_) | Credential::Certificate(_) => None,
+        }
+    }
+}
+
 /// Why an exchange came to nothing. What the client hears of it is decided elsewhere, and is the same
 /// for all of [`Failure::Refused`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Failure {
     /// It did not prove who it is.
     Refused {
@@ -200,6 +243,18 @@ pub enum Failure {
     Malformed,
     /// It could not be found out.
     Unavailable,
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Refused { name, why, secret: _ } => {
+                f.debug_struct("Refused").field("name", name).field("why", why).finish_non_exhaustive()
+            }
+            Failure::Malformed => f.write_str("Malformed"),
+            Failure::Unavailable => f.write_str("Unavailable"),
+        }
+    }
 }
 
 /// Why a client did not prove who it is.
@@ -223,18 +278,59 @@ pub enum Why {
     TooLong,
 }
 
-/// What every mechanism does. Each step is only called when the last one asked for it.
+impl Why {
+    /// The word for it in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Why::Directory(No::Unknown) => "unknown-account",
+            Why::Directory(No::Wrong) | Why::Proof => "wrong-secret",
+            Why::Directory(No::Suspended) => "suspended",
+            Why::Directory(No::NoSecret) => "no-secret-for-mechanism",
+            Why::ForAnother => "for-another",
+            Why::Binding => "channel-binding",
+            Why::Downgrade => "downgrade",
+            Why::NoCertificate => "no-certificate",
+            Why::Weak => "weak",
+            Why::TooLong => "too-long",
+        }
+    }
+}
+
+/// What every mechanism does. Each step is only called when the last one asked for it: [`Exchange`] sees
+/// to that.
 pub(crate) trait Steps: Send {
-    /// What the client sent; `None` when AUTH came without an initial response.
+    /// What the client sent; `None` when AUTH came without an initial response, and only then.
     fn respond(&mut self, response: Option<&[u8]>) -> Step;
     /// What the directories found.
     fn found(&mut self, finding: Finding) -> Step;
+    /// A failure that is decided already while the client has yet to answer a challenge that tells it so.
+    fn decided(&self) -> Option<Failure> {
+        None
+    }
 }
 
-/// One exchange. It is made for one try and thrown away after it, whatever came of it.
+/// Octets of a response or challenge: what a line of 12288 octets in base64 carries (RFC 4954 §4).
+const OCTETS: usize = 12_288 / 4 * 3;
+
+/// Responses of one exchange; the longest mechanism, SPNEGO with NTLM inside, needs four.
+const RESPONSES: u8 = 8;
+
+/// What an exchange can be given next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    Response,
+    Finding,
+}
+
+/// One exchange. It is made for one try and thrown away after it, whatever came of it. What does not
+/// fit, a response to an inquiry or anything after the end, ends it as failed; so does too much.
 pub struct Exchange {
     mechanism: Mechanism,
-    steps: Box<dyn Steps>,
+    awaits: Awaits,
+    responses: u8,
+    /// Gone after the end, with every secret of it.
+    steps: Option<Box<dyn Steps>>,
 }
 
 impl fmt::Debug for Exchange {
@@ -247,7 +343,8 @@ impl Exchange {
     /// The beginning of an exchange. Whether the mechanism is offered was asked before.
     #[must_use]
     pub fn new(mechanism: Mechanism, setting: Setting) -> Exchange {
-        Exchange { mechanism, steps: crate::sasl::steps(mechanism, setting) }
+        let steps = crate::sasl::steps(mechanism, setting);
+        Exchange { mechanism, awaits: Awaits::Response, responses: 0, steps }
     }
 
     /// Which mechanism it is.
@@ -258,11 +355,45 @@ impl Exchange {
 
     /// What the client sent: first the initial response if there was one, then the answer to each challenge.
     pub fn respond(&mut self, response: Option<&[u8]>) -> Step {
-        self.steps.respond(response)
+        let first = self.responses == 0;
+        self.responses = self.responses.saturating_add(1);
+        let fits = self.awaits == Awaits::Response && response.map_or(first, |octets| octets.len() <= OCTETS);
+        let step = match &mut self.steps {
+            Some(steps) if fits && self.responses <= RESPONSES => steps.respond(response),
+            Some(_) if fits => Step::Failed(Failure::Refused { name: None, secret: None, why: Why::TooLong }),
+            _ => Step::Failed(Failure::Malformed),
+        };
+        self.taken(step)
     }
 
     /// What the directories found.
     pub fn found(&mut self, finding: Finding) -> Step {
-        self.steps.found(finding)
+        let step = match &mut self.steps {
+            Some(steps) if self.awaits == Awaits::Finding => steps.found(finding),
+            _ => Step::Failed(Failure::Unavailable),
+        };
+        self.taken(step)
+    }
+
+    /// The failure that stands already, if the client gives up now. Some mechanisms tell a client that it
+    /// has failed by one more challenge (RFC 7628 §3.2.3); cancelling there must not make the try uncounted.
+    #[must_use]
+    pub fn decided(&self) -> Option<Failure> {
+        self.steps.as_ref().and_then(|steps| steps.decided())
+    }
+
+    /// Remembers what the step asks for.
+    fn taken(&mut self, step: Step) -> Step {
+        match &step {
+            Step::Challenge(octets) if octets.len() <= OCTETS => self.awaits = Awaits::Response,
+            Step::Inquire(_) => self.awaits = Awaits::Finding,
+            Step::Proved(_) | Step::Failed(_) => self.steps = None,
+            // No client would take it. Only what others hold can be so long.
+            Step::Challenge(_) => {
+                self.steps = None;
+                return Step::Failed(Failure::Unavailable);
+            }
+        }
+        step
     }
 }

@@ -1,6 +1,7 @@
 //! What a mechanism has to ask a directory, and what comes back.
 
 use crate::exchange::{ClientCertificate, Link};
+use crate::keys::ScramKeys;
 use crate::secret::Secret;
 use mail::{Account, Mailbox};
 use std::any::Any;
@@ -64,6 +65,18 @@ pub enum Inquiry {
     },
 }
 
+impl Inquiry {
+    /// The account that the client has named, if it has named one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Inquiry::Password { name, .. } | Inquiry::ScramKeys { name } | Inquiry::NtHash { name, .. } => Some(name),
+            Inquiry::Certificate { name, .. } | Inquiry::Token { name, .. } => name.as_deref(),
+            Inquiry::Converse { .. } | Inquiry::Recipient { .. } => None,
+        }
+    }
+}
+
 /// An exchange that others hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Package {
@@ -85,7 +98,6 @@ impl fmt::Debug for Conversation {
 }
 
 /// What the directories found.
-#[derive(Debug)]
 pub enum Finding {
     /// The proof is good, or the mailbox exists: this is the account.
     Account(Arc<Account>),
@@ -105,6 +117,21 @@ pub enum Finding {
     Unavailable,
 }
 
+impl fmt::Debug for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::Account(account) => f.debug_tuple("Account").field(account).finish(),
+            Finding::Principal(name) => f.debug_tuple("Principal").field(name).finish(),
+            Finding::ScramKeys(keys, account) => f.debug_tuple("ScramKeys").field(keys).field(account).finish(),
+            Finding::NtHash(hash, account) => f.debug_tuple("NtHash").field(hash).field(account).finish(),
+            // What is in it can be tried against passwords.
+            Finding::Challenge(_, conversation) => f.debug_tuple("Challenge").field(conversation).finish(),
+            Finding::No(no) => f.debug_tuple("No").field(no).finish(),
+            Finding::Unavailable => f.write_str("Unavailable"),
+        }
+    }
+}
+
 /// Why a directory says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum No {
@@ -116,17 +143,4 @@ pub enum No {
     Suspended,
     /// There is such an account, but nothing that this mechanism could be checked by.
     NoSecret,
-}
-
-/// What a proof of SCRAM-SHA-256 is checked by (RFC 5802 §3).
-#[derive(Clone, Debug)]
-pub struct ScramKeys {
-    /// The salt of the password.
-    pub salt: Box<[u8]>,
-    /// How often it was hashed.
-    pub iterations: u32,
-    /// H(ClientKey).
-    pub stored_key: [u8; 32],
-    /// ServerKey.
-    pub server_key: Secret,
 }

@@ -1,5 +1,7 @@
 //! Octets that no log, trace or reply may ever show.
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -20,6 +22,21 @@ impl Secret {
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
+
+    /// The first 64 bits of HMAC-SHA256 under `key`, a secret of this server: the same for the same
+    /// secret tried again, and worth nothing without the key. For the defence against guessing.
+    #[must_use]
+    pub fn digest(&self, key: &Secret) -> u64 {
+        let whole = hmac_sha256(key.expose(), &[self.expose()]);
+        whole.iter().take(8).fold(0, |digest, octet| digest << 8 | u64::from(*octet))
+    }
+}
+
+/// HMAC-SHA256 (RFC 2104) of `parts`, one behind the other.
+pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("invariant: HMAC takes a key of any length");
+    parts.iter().for_each(|part| hmac.update(part));
+    hmac.finalize().into_bytes().into()
 }
 
 impl From<&[u8]> for Secret {

@@ -3,7 +3,7 @@
 //! A rule that needs a look-up says which one; whoever drives it writes the answer into the ledger
 //! and asks again. "Could not find out" is an answer of its own, never a no.
 
-use crate::address::Domain;
+use crate::address::{Domain, Mailbox};
 use std::net::IpAddr;
 
 /// Something a rule or a route needs to know.
@@ -14,6 +14,8 @@ pub enum Query {
     ConfirmedNames(IpAddr),
     /// The addresses of a name: A and AAAA.
     Addresses(Domain),
+    /// Whether a mailbox in one of our domains exists, as the directories say.
+    Recipient(Mailbox),
 }
 
 /// What came back.
@@ -23,6 +25,8 @@ pub enum Found {
     Names(Vec<Domain>),
     /// Addresses, for a query that asks for addresses.
     Addresses(Vec<IpAddr>),
+    /// It exists, for a query that asks no more.
+    Exists,
     /// Proved not to exist.
     Absent,
     /// Could not be found out: time-out, server failure, malformed answer.

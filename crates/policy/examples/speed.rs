@@ -107,5 +107,6 @@ fn domains(rule: RuleId) -> Domains {
         remote: (0..1_000).map(|at| (name(at, "partner.example"), remote())).collect(),
         remote_below: (0..1_000).map(|at| (name(at, "below.example"), remote())).collect(),
         recipients: Some(Recipients::new(rule, ["alice@corp.example".parse().unwrap()])),
+        recipients_in: None,
     }
 }

@@ -3,10 +3,10 @@
 //! A domain is compared as lower-case A-labels, which is what [`mail::Domain`] is; so upper case,
 //! a trailing dot and U-labels need no care here.
 
-use crate::decision::Trace;
+use crate::decision::{Missing, Trace};
 use crate::route::Route;
 use crate::rule_book::RuleId;
-use mail::{Domain, Host, Mailbox};
+use mail::{Domain, Found, Host, Ledger, Mailbox, Query};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +30,8 @@ pub struct Domains {
     pub remote_below: BTreeMap<Domain, Remote>,
     /// The recipients that exist in our domains; `None` when nobody said.
     pub recipients: Option<Recipients>,
+    /// Where it is said that directories know the recipients in our domains; `None` when none does.
+    pub recipients_in: Option<RuleId>,
 }
 
 /// Another name of one of our domains.
@@ -102,7 +104,58 @@ impl Recipients {
     }
 }
 
+/// Whether a mailbox in one of our domains exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existence {
+    /// It does.
+    Known,
+    /// It does not.
+    Unknown,
+    /// Nobody said which do.
+    NotSaid,
+    /// The directories could not be asked.
+    Unavailable,
+}
+
 impl Domains {
+    /// Whether `mailbox` exists: the list is asked first, then the directories.
+    ///
+    /// # Errors
+    /// [`Missing`]: what the directories say.
+    pub(crate) fn existence(
+        &self,
+        mailbox: &Mailbox,
+        ledger: &Ledger,
+        trace: &mut Trace,
+    ) -> Result<Existence, Missing> {
+        if let Some(recipients) = &self.recipients {
+            if recipients.contains(mailbox) {
+                trace.matched(recipients.rule());
+                return Ok(Existence::Known);
+            }
+            trace.no_match(recipients.rule());
+        }
+        let Some(rule) = self.recipients_in else {
+            return Ok(if self.recipients.is_some() { Existence::Unknown } else { Existence::NotSaid });
+        };
+        let query = Query::Recipient(mailbox.clone());
+        match ledger.find(&query) {
+            None => Err(Missing(query)),
+            Some(Found::Exists) => {
+                trace.matched(rule);
+                Ok(Existence::Known)
+            }
+            Some(Found::Absent) => {
+                trace.no_match(rule);
+                Ok(Existence::Unknown)
+            }
+            Some(_) => {
+                trace.unavailable(rule);
+                Ok(Existence::Unavailable)
+            }
+        }
+    }
+
     /// The rule that makes `domain` ours, and the name its mail is stamped with.
     #[must_use]
     pub fn local<'a>(&'a self, domain: &'a Domain) -> Option<(RuleId, &'a Domain)> {

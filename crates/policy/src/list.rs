@@ -106,7 +106,7 @@ impl List {
             Some(Found::Names(names)) => names.as_slice(),
             Some(Found::Absent) => &[],
             // Addresses do not answer a question for names: nothing has been found out.
-            Some(Found::Unavailable | Found::Addresses(_)) => {
+            Some(Found::Unavailable | Found::Addresses(_) | Found::Exists) => {
                 self.misses.iter().for_each(|step| trace.unavailable(step.rule));
                 trace.unavailable(self.rule);
                 return Ok(Listed::Unavailable);

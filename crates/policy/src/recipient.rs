@@ -7,7 +7,7 @@
 //! says it is from is never a reason.
 
 use crate::decision::{Decision, Missing, Refusal, Trace};
-use crate::domains::Domains;
+use crate::domains::{Domains, Existence};
 use crate::facts::RecipientFacts;
 use crate::rule_book::RuleId;
 use crate::rules::{Permit, Rules};
@@ -44,8 +44,8 @@ pub enum Grant {
 /// Judges a recipient.
 ///
 /// # Errors
-/// [`Missing`]: the confirmed names of the client, if relay restrictions are asked, their list has
-/// names and no address entry decides.
+/// [`Missing`]: what the directories say of a recipient in one of our domains; or the confirmed names
+/// of the client, if relay restrictions are asked, their list has names and no address entry decides.
 pub fn recipient(rules: &Rules, facts: &RecipientFacts<'_>, ledger: &Ledger) -> Result<Decision<Acceptance>, Missing> {
     let mut trace = Trace::new();
     let recipient = facts.recipient;
@@ -57,29 +57,35 @@ pub fn recipient(rules: &Rules, facts: &RecipientFacts<'_>, ledger: &Ledger) -> 
         }
     };
     trace.no_match(RuleId::ADDRESS_LITERAL);
-    if recipient.local.looks_routed() && !is_known(&rules.domains, recipient, domain, &mut trace) {
-        trace.matched(RuleId::ROUTED_LOCAL_PART);
-        return Ok(Decision::refused(Refusal::RoutedLocalPart { recipient: recipient.clone() }, trace));
+    if recipient.local.looks_routed() {
+        match is_known(&rules.domains, recipient, domain, ledger, &mut trace)? {
+            Existence::Known => {}
+            Existence::Unavailable => return Ok(Decision::refused(Refusal::CouldNotFindOut, trace)),
+            Existence::Unknown | Existence::NotSaid => {
+                trace.matched(RuleId::ROUTED_LOCAL_PART);
+                return Ok(Decision::refused(Refusal::RoutedLocalPart { recipient: recipient.clone() }, trace));
+            }
+        }
     }
     trace.no_match(RuleId::ROUTED_LOCAL_PART);
     match rules.domains.try_local(domain, &mut trace) {
-        Some(stamp) => Ok(submit(&rules.domains, stamped(recipient, stamp), trace)),
+        Some(stamp) => submit(&rules.domains, stamped(recipient, stamp), ledger, trace),
         None => relay(rules, facts, domain, ledger, trace),
     }
 }
 
 /// Whether somebody here is really called what looks like a route.
-fn is_known(domains: &Domains, recipient: &Mailbox, domain: &Domain, trace: &mut Trace) -> bool {
-    let (Some(recipients), Some((_, stamp))) = (&domains.recipients, domains.local(domain)) else {
-        return false;
-    };
-    let known = recipients.contains(&stamped(recipient, stamp));
-    if known {
-        trace.matched(recipients.rule());
-    } else {
-        trace.no_match(recipients.rule());
+fn is_known(
+    domains: &Domains,
+    recipient: &Mailbox,
+    domain: &Domain,
+    ledger: &Ledger,
+    trace: &mut Trace,
+) -> Result<Existence, Missing> {
+    match domains.local(domain) {
+        Some((_, stamp)) => domains.existence(&stamped(recipient, stamp), ledger, trace),
+        None => Ok(Existence::NotSaid),
     }
-    known
 }
 
 /// The recipient in the domain that its own stands for.
@@ -88,24 +94,18 @@ fn stamped(recipient: &Mailbox, domain: &Domain) -> Mailbox {
 }
 
 /// A recipient in one of our domains.
-fn submit(domains: &Domains, to: Mailbox, mut trace: Trace) -> Decision<Acceptance> {
+fn submit(domains: &Domains, to: Mailbox, ledger: &Ledger, mut trace: Trace) -> Result<Decision<Acceptance>, Missing> {
     // RFC 5321 §4.5.1: postmaster is accepted in any case, and in any spelling of it.
     if to.local.as_str().eq_ignore_ascii_case("postmaster") {
         trace.matched(RuleId::POSTMASTER);
-        return Decision::granted(Acceptance::Submitted { to }, trace);
+        return Ok(Decision::granted(Acceptance::Submitted { to }, trace));
     }
     trace.no_match(RuleId::POSTMASTER);
-    match &domains.recipients {
-        Some(recipients) if !recipients.contains(&to) => {
-            trace.no_match(recipients.rule());
-            Decision::refused(Refusal::UserUnknown, trace)
-        }
-        Some(recipients) => {
-            trace.matched(recipients.rule());
-            Decision::granted(Acceptance::Submitted { to }, trace)
-        }
-        None => Decision::granted(Acceptance::Submitted { to }, trace),
-    }
+    Ok(match domains.existence(&to, ledger, &mut trace)? {
+        Existence::Known | Existence::NotSaid => Decision::granted(Acceptance::Submitted { to }, trace),
+        Existence::Unknown => Decision::refused(Refusal::UserUnknown, trace),
+        Existence::Unavailable => Decision::refused(Refusal::CouldNotFindOut, trace),
+    })
 }
 
 /// A recipient outside.

@@ -7,6 +7,7 @@
 //! transcript says otherwise. [`seed`] makes a plan of a number, in a world where everything may fail,
 //! and judges what was seen.
 
+mod accounts;
 mod client;
 pub mod clock;
 pub mod dice;

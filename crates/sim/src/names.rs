@@ -81,6 +81,7 @@ impl Names {
         let line = |query: Query| match query {
             Query::ConfirmedNames(address) => format!("names of {address}"),
             Query::Addresses(domain) => format!("addresses of {domain}"),
+            Query::Recipient(mailbox) => format!("recipient {mailbox}"),
         };
         self.asked.drain(..).map(line).collect()
     }

@@ -197,6 +197,7 @@ impl<'a> Player<'a> {
         match change {
             Change::Host(address) => self.world.add_own_address(*address),
             Change::Names(line) => return self.world.with_names(|names| names.enter(line)),
+            Change::Account(line) => return self.world.with_accounts(|accounts| accounts.enter(line)),
             Change::Peer(at, mood) => self.world.peers().set(*at, mood.parse()?),
             Change::Missing(directory) => self.world.set_missing(Path::new(directory), true),
             Change::There(directory) => self.world.set_missing(Path::new(directory), false),
@@ -377,7 +378,9 @@ impl<'a> Player<'a> {
             }
             Expect::Metric => self.metric(step).await,
             Expect::Asked => {
-                let asked = or("none", self.world.with_names(crate::names::Names::take_asked));
+                let mut asked = self.world.with_names(crate::names::Names::take_asked);
+                asked.extend(self.world.with_accounts(crate::accounts::Accounts::take_asked));
+                let asked = or("none", asked);
                 self.compare(step, &asked)
             }
             Expect::Connections => self.connections(step).await,

@@ -108,6 +108,8 @@ pub enum Change {
     Names(String),
     /// A peer and its mood.
     Peer(SocketAddr, String),
+    /// A line for the directories of accounts.
+    Account(String),
     /// A directory that does not exist.
     Missing(String),
     /// A directory that exists again.
@@ -286,6 +288,7 @@ fn world_or_settings(key: &str, value: &str) -> Result<What, String> {
     Ok(match key {
         "settings" => What::Settings(value.to_owned()),
         "host" => What::World(Change::Host(address(value)?)),
+        "account" => What::World(Change::Account(value.to_owned())),
         "names" => What::World(Change::Names(value.to_owned())),
         "missing" => What::World(Change::Missing(value.to_owned())),
         "there" => What::World(Change::There(value.to_owned())),

@@ -4,6 +4,7 @@
 //! ports handed out in order, and no map whose order could differ. What the gateway has done to the
 //! world (files placed, names asked for, lines logged) can be looked at from outside.
 
+use crate::accounts::Accounts;
 use crate::clock::SimClock;
 use crate::dice::Dice;
 use crate::disk::{Betrayal, LooseEnds, SimDisk};
@@ -15,6 +16,8 @@ use crate::plant::Plant;
 use crate::power::Power;
 use gateway::Keeper;
 use gateway::world::{Pieces, Resources, Verify, World};
+use identity::settings::Directory;
+use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
 use queue::disk::memory::MemoryDisk;
 use smtp::server::TlsFacts;
@@ -64,8 +67,11 @@ const ROUGH: SpoolShape = SpoolShape { segment_bytes: 128 << 10, body_file_over_
 struct State {
     sockets: Sockets,
     names: Names,
+    accounts: Accounts,
     disks: BTreeMap<PathBuf, MemoryDisk>,
     files: BTreeMap<(PathBuf, String), Vec<u8>>,
+    /// Small files of the state directory.
+    kept: BTreeMap<PathBuf, Vec<u8>>,
     /// Files in the order in which they were placed, and how many of them have been asked for.
     placed: Vec<PlacedFile>,
     read: usize,
@@ -236,6 +242,11 @@ impl SimWorld {
         change(&mut self.state().names)
     }
 
+    /// Changes what the directories know.
+    pub(crate) fn with_accounts<T>(&self, change: impl FnOnce(&mut Accounts) -> T) -> T {
+        change(&mut self.state().accounts)
+    }
+
     /// Makes `directory` missing, or lets it exist again.
     pub fn set_missing(&self, directory: &Path, missing: bool) {
         let mut state = self.state();
@@ -302,6 +313,7 @@ impl World for SimWorld {
     type Stream = Stream;
     type Listener = Listener;
     type Certificate = Certificate;
+    type Directories = ();
     type Disk = SimDisk;
 
     async fn listen(&self, address: SocketAddr) -> io::Result<Listener> {
@@ -357,6 +369,35 @@ impl World for SimWorld {
         // The file is called after the name it is for; one that is called `missing` is not there.
         let name = chain.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         if name == "missing" { Err(io::ErrorKind::NotFound.into()) } else { Ok(Certificate { name: name.to_owned() }) }
+    }
+
+    fn directories(&self, _settings: &[Directory]) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn inquire(&self, (): &(), _names: &[Box<str>], inquiry: Inquiry) -> Finding {
+        self.with_accounts(|accounts| accounts.answer(&inquiry))
+    }
+
+    fn entropy(&self) -> [u8; 32] {
+        // Nobody guesses here, and a run must be the same twice.
+        [7; 32]
+    }
+
+    fn lasting_secret(&self, _state_dir: &Path) -> io::Result<Secret> {
+        Ok(Secret::from("decoy"))
+    }
+
+    async fn write_file(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        if !self.power.step() {
+            std::future::pending::<()>().await;
+        }
+        self.state().kept.insert(path.to_owned(), content);
+        Ok(())
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.state().kept.get(path).cloned())
     }
 
     async fn secure_server(

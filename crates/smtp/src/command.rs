@@ -41,6 +41,10 @@ pub enum Command<'a> {
     Etrn,
     /// TURN (RFC 821) and ATRN (RFC 2645).
     Turn,
+    /// XCLIENT, with its attributes.
+    Xclient(&'a str),
+    /// XFORWARD, with its attributes.
+    Xforward(&'a str),
     /// A verb of another system's servers (reference 5).
     Foreign,
     /// A verb nobody knows.
@@ -145,7 +149,9 @@ pub fn parse(line: &str) -> Result<Command<'_>, Mistake> {
         b"AUTH" => auth(argument).map(Command::Auth),
         b"ETRN" => some(Command::Etrn),
         b"TURN" | b"ATRN" => Ok(Command::Turn),
-        b"X-EXPS" | b"XEXCH50" | b"X-LINK2STATE" | b"XCLIENT" => Ok(Command::Foreign),
+        b"XCLIENT" => Ok(Command::Xclient(argument)),
+        b"XFORWARD" => Ok(Command::Xforward(argument)),
+        b"X-EXPS" | b"XEXCH50" | b"X-LINK2STATE" => Ok(Command::Foreign),
         _ => Ok(Command::Unknown),
     }
 }

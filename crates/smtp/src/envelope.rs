@@ -283,7 +283,7 @@ fn original(value: Option<&str>, smtputf8: bool) -> Result<Original, Mistake> {
 
 /// Decodes xtext (RFC 3461 §4) of at most `limit` characters. What comes out is printable, and ASCII
 /// unless `raw` allows more.
-fn xtext(value: Option<&str>, limit: usize, raw: bool) -> Result<Box<str>, Mistake> {
+pub(crate) fn xtext(value: Option<&str>, limit: usize, raw: bool) -> Result<Box<str>, Mistake> {
     let value = value.filter(|v| !v.is_empty() && v.len() <= limit).ok_or(Mistake::Parameter)?;
     let mut text = String::with_capacity(value.len());
     let mut chars = value.chars();

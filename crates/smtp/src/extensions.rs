@@ -3,7 +3,8 @@
 //! What is shown and what is honoured are read from the same value, so they cannot differ
 //! (conformance row 33).
 
-use crate::server::Settings;
+use crate::claims::Verb;
+use crate::server::{Settings, Trust};
 use std::borrow::Cow;
 
 /// Which extensions are shown and honoured. ENHANCEDSTATUSCODES and SIZE always are.
@@ -59,9 +60,10 @@ impl Offers {
     }
 }
 
-/// The lines of the answer to EHLO. AUTH and STARTTLS are shown only where they would work now.
+/// The lines of the answer to EHLO. AUTH and STARTTLS are shown only where they would work now,
+/// and what a peer may claim only to that peer.
 #[must_use]
-pub fn ehlo_lines(settings: &Settings, secured: bool) -> Vec<Cow<'static, str>> {
+pub fn ehlo_lines(settings: &Settings, secured: bool, trust: Trust) -> Vec<Cow<'static, str>> {
     let offers = settings.offers.sound();
     let mut lines: Vec<Cow<'static, str>> = Vec::with_capacity(12);
     lines.push(settings.hostname.to_string().into());
@@ -82,6 +84,11 @@ pub fn ehlo_lines(settings: &Settings, secured: bool) -> Vec<Cow<'static, str>> 
     }
     if secured || !settings.tls_required {
         lines.extend(auth_line(settings, secured));
+    }
+    for (shown, verb) in [(trust.xclient, Verb::Xclient), (trust.xforward, Verb::Xforward)] {
+        if shown {
+            lines.push(verb.keyword().into());
+        }
     }
     if offers.limits {
         lines.push(format!("LIMITS RCPTMAX={}", settings.recipients_per_message).into());

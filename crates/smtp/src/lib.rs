@@ -4,6 +4,7 @@
 //! Sockets, clocks, policy and storage belong to whoever drives it.
 
 pub mod body;
+pub mod claims;
 pub mod client;
 pub mod command;
 pub mod dots;

@@ -21,7 +21,7 @@ mod transaction;
 
 pub use crate::envelope::{Body, Notify, Original, Recipient, Ret, Sender};
 pub use crate::extensions::Offers;
-pub use question::{Answer, Exchange, Framing, Hello, Note, Output, Question, TlsFacts, Transaction};
+pub use question::{Answer, Exchange, Framing, Hello, Note, Output, Question, TlsFacts, Transaction, Trust};
 pub use settings::{BareNewline, EarlyTalk, Settings};
 
 use crate::line::{Line, Lines};
@@ -39,6 +39,12 @@ pub struct Session {
     settings: Arc<Settings>,
     hello: Option<Hello>,
     identity: Identity,
+    /// AUTH has succeeded; a certificate alone may have said who it is without it.
+    authenticated: bool,
+    /// What the client may claim about others.
+    trust: Trust,
+    /// Failed attempts to authenticate.
+    failures: u32,
     tls: Option<TlsFacts>,
     state: State,
     lines: Lines,
@@ -67,6 +73,9 @@ impl Session {
             settings,
             hello: None,
             identity: Identity::Anonymous,
+            authenticated: false,
+            trust: Trust::default(),
+            failures: 0,
             tls: None,
             state: State::Connecting,
             lines: Lines::default(),
@@ -112,10 +121,18 @@ impl Session {
         if let State::Securing { .. } = self.state {
             self.hello = None;
             self.identity = Identity::Anonymous;
+            self.trust = Trust::default();
             self.lines = Lines::default();
             self.mail_refused = false;
             self.state = State::Ready;
         }
+    }
+
+    /// The certificate of the handshake has said which server of the organization this is. AUTH is still
+    /// possible.
+    pub fn recognised(&mut self, name: Box<str>, trust: Trust) {
+        self.identity = Identity::Peer(name);
+        self.trust = trust;
     }
 
     /// Patience with the client is over: 421 4.4.2, then close (L08). Not for questions: they are the
@@ -229,8 +246,13 @@ impl Session {
                     Mechanism::Always(at) => &self.settings.mechanisms[at],
                     Mechanism::WhenSecured(at) => &self.settings.mechanisms_when_secured[at],
                 };
-                Question::Credentials(Exchange { mechanism, response: secret.0.as_deref() })
+                Question::Credentials(Exchange {
+                    mechanism,
+                    begins: progress.round == 0,
+                    response: secret.0.as_deref(),
+                })
             }
+            About::Claims(claims) => Question::Claims(claims),
             About::Sender(transaction) => Question::Sender(&transaction.sender),
             About::Recipient(_, recipient) => Question::Recipient(recipient),
             About::Message(transaction) => {
@@ -247,13 +269,12 @@ impl Session {
                 }
                 self.close(reply)
             }
-            (About::Connection, Answer::Refuse(reply)) => self.close(reply),
-            (About::Connection, Answer::Known(identity)) => {
-                self.identity = identity;
-                State::Greeting
+            (About::Connection | About::Claims(_), Answer::Refuse(reply)) => self.close(reply),
+            (About::Connection | About::Claims(_), Answer::Known(identity)) => self.admitted(identity),
+            (About::Connection | About::Claims(_), Answer::Proceed) => self.admitted(Identity::Anonymous),
+            (About::Connection | About::Claims(_), Answer::Challenge(_) | Answer::Taken(_) | Answer::Peer(..)) => {
+                self.close(say::local_error())
             }
-            (About::Connection, Answer::Proceed) => State::Greeting,
-            (About::Connection, Answer::Challenge(_) | Answer::Taken(_)) => self.close(say::local_error()),
             (About::Credentials(progress, _), answer) => self.authenticated(progress, answer),
             (About::Sender(transaction), answer) => self.sender_decided(transaction, answer),
             (About::Recipient(transaction, recipient), answer) => {
@@ -261,6 +282,13 @@ impl Session {
             }
             (About::Message(_), answer) => self.message_decided(answer),
         }
+    }
+
+    /// Somebody is let in: at the beginning, or as the client of a peer, which keeps its trust.
+    fn admitted(&mut self, identity: Identity) -> State {
+        self.authenticated = identity.is_authenticated();
+        self.identity = identity;
+        State::Greeting
     }
 
     fn read_line(&mut self, input: &[u8]) -> (usize, Option<Next>) {
@@ -323,6 +351,18 @@ impl Session {
     fn fault(&mut self, note: Note, reply: Reply) {
         self.note(note);
         self.say_mistake(reply);
+    }
+
+    /// A failed attempt to authenticate, which is also a mistake. The one that reaches its limit ends the
+    /// session (faults page, figure 6).
+    fn failed(&mut self, reply: Reply) -> State {
+        self.delay_guessing();
+        self.failures += 1;
+        if self.failures < self.settings.failures_limit {
+            return self.mistaken(State::Ready, reply);
+        }
+        self.note(Note::TooManyFailures);
+        self.close(say::too_many_failures())
     }
 
     fn count(&mut self, note: Note) {

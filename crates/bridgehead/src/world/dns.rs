@@ -28,6 +28,8 @@ impl Dns {
             match query {
                 Query::ConfirmedNames(address) => confirmed_names(resolver, canonical(*address)).await,
                 Query::Addresses(name) => addresses(resolver, name).await,
+                // Directories know that, not the name service.
+                Query::Recipient(_) => Found::Unavailable,
             }
         };
         tokio::time::timeout(QUERY_TIME, answer).await.unwrap_or(Found::Unavailable)

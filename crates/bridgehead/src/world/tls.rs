@@ -36,6 +36,13 @@ impl Clients {
     }
 }
 
+/// Octets that nobody can guess.
+pub(super) fn entropy() -> [u8; 32] {
+    let mut octets = [0; 32];
+    aws_lc_rs::default_provider().secure_random.fill(&mut octets).expect("the system gives random octets");
+    octets
+}
+
 fn client(provider: &Arc<CryptoProvider>, roots: RootCertStore) -> ClientConfig {
     ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

@@ -43,6 +43,8 @@ impl Check<'_> {
             remote,
             remote_below,
             recipients: recipients?,
+            recipients_in: (!file.organization.recipients_in.is_empty())
+                .then(|| self.rule("organization.recipients_in")),
         };
         Some(Names { organization: ordered.into_iter().map(|(domain, _)| domain).collect(), shared })
     }

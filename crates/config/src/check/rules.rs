@@ -80,10 +80,10 @@ impl Check<'_> {
 
     fn authentication(&mut self, key: &str, table: &file::Authentication) -> policy::Authentication {
         let key = below(key, "anonymous");
-        if !table.anonymous {
+        if !table.anonymous && table.mechanisms.is_empty() {
             let mistake =
                 Mistake::warning(&key, self.places.value_of(&key), "no client can send mail to this virtual server")
-                    .expected("no way to authenticate is offered yet");
+                    .expected("anonymous access is off, and no mechanism lets a client prove who it is");
             self.mistakes.push(mistake);
         }
         policy::Authentication { anonymous: table.anonymous, anonymous_rule: self.rule(&key) }

@@ -2,11 +2,13 @@
 //! `rules`, what its sessions bear in `session`.
 
 use super::Check;
+use super::authentication::{Means, with_mechanisms};
 use super::domains::Names;
 use crate::file::{File, PathText, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::below;
 use crate::{Server, ServerDelivery, TlsFiles};
+use identity::settings::Directory;
 use mail::Domain;
 use policy::Local;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ impl Check<'_> {
         file: &File,
         hostname: Option<&Domain>,
         names: Option<&Names>,
+        directories: Option<&[Directory]>,
     ) -> Option<Vec<Server>> {
         const KEY: &str = "virtual_server";
         if file.virtual_server.is_empty() && !self.broken.iter().any(|key| key.starts_with(KEY)) {
@@ -32,7 +35,7 @@ impl Check<'_> {
         let mut complete = !self.is_broken(KEY);
         let mut servers = Vec::with_capacity(file.virtual_server.len());
         for (name, server) in &file.virtual_server {
-            match self.server(name, server, hostname, names) {
+            match self.server(name, file, server, (hostname, names, directories)) {
                 Some(server) => servers.push(server),
                 None => complete = false,
             }
@@ -43,9 +46,9 @@ impl Check<'_> {
     fn server(
         &mut self,
         name: &str,
+        file: &File,
         server: &VirtualServer,
-        hostname: Option<&Domain>,
-        names: Option<&Names>,
+        (hostname, names, directories): (Option<&Domain>, Option<&Names>, Option<&[Directory]>),
     ) -> Option<Server> {
         let key = below("virtual_server", name);
         let named = self.server_name(&key, name);
@@ -58,7 +61,12 @@ impl Check<'_> {
         let default_domain = self.default_domain(&key, server, names, own.as_ref());
         let tls = self.tls(&below(&key, "tls"), server);
         let rules = self.rules(&key, name, server, names, default_domain.as_ref());
-        let session = self.session(&key, server, own.as_ref(), default_domain.as_ref(), matches!(tls, Some(Some(_))));
+        let has_certificate = matches!(tls, Some(Some(_)));
+        let authentication = directories.and_then(|directories| {
+            let means = Means { directories, tls: has_certificate, client_certificates: false };
+            self.mechanisms(&below(&key, "authentication"), file, server, &means)
+        });
+        let session = self.session(&key, server, own.as_ref(), default_domain.as_ref(), has_certificate);
         let session_limit =
             self.duration(&below(&key, "limits.session_time"), &server.limits.session_time, SECOND..=7 * DAY);
         let limits = &server.limits;
@@ -68,10 +76,11 @@ impl Check<'_> {
         Some(Server {
             name: name.into(),
             listen: listen?,
-            session: Arc::new(session?),
+            session: Arc::new(with_mechanisms(session?, authentication.as_ref()?)),
             session_limit: session_limit?,
             rate: rate?,
             rules: Arc::new(rules?),
+            authentication: Arc::new(authentication?),
             not_authenticated_code: server.protocol.client_not_authenticated_code,
             tls: tls?,
             delivery: delivery?,

@@ -1,5 +1,6 @@
 //! The tables of a virtual server.
 
+use super::authentication::Authentication;
 use super::value::{AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, PathText, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub struct VirtualServer {
     pub default_domain: Option<DomainText>,
     /// Who may connect.
     pub connection_control: ConnectionControl,
-    /// Who may send mail after having connected.
+    /// Who may send mail after having connected, and how clients prove who they are.
     pub authentication: Authentication,
     /// Who may send mail to recipients outside the organization.
     pub relay: Relay,
@@ -77,20 +78,6 @@ pub struct ConnectionControl {
 impl Default for ConnectionControl {
     fn default() -> ConnectionControl {
         ConnectionControl { mode: Mode::AllExcept, list: Vec::new(), applies_to: AppliesTo::Everyone }
-    }
-}
-
-/// Who may send mail after having connected.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Authentication {
-    /// Whether a client may send mail without having authenticated.
-    pub anonymous: bool,
-}
-
-impl Default for Authentication {
-    fn default() -> Authentication {
-        Authentication { anonymous: true }
     }
 }
 

@@ -90,7 +90,7 @@ impl<W: World> Carrier<W> {
                     Ok(found.into_iter().take(ADDRESSES).map(|ip| SocketAddr::new(ip, *port)).collect())
                 }
                 Found::Absent => Err(format!("{name} has no address").into()),
-                Found::Names(_) | Found::Unavailable => {
+                Found::Names(_) | Found::Exists | Found::Unavailable => {
                     Err(format!("the address of {name} could not be found out").into())
                 }
             },

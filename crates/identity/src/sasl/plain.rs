@@ -1,50 +1,44 @@
 //! PLAIN (RFC 4616): the account and its password in one response.
 
-use crate::exchange::{Credential, Failure, Proof, Step, Steps, Why};
-use crate::inquiry::{Finding, Inquiry};
+use super::claim::{self, Claim};
+use crate::exchange::{Setting, Step, Steps, Why};
+use crate::inquiry::Finding;
 use crate::secret::Secret;
 
-/// Octets of a name or password; RFC 4616 §2 wants room for 255.
-const FIELD_OCTETS: usize = 1024;
-
 /// PLAIN.
-#[derive(Debug, Default)]
 pub(super) struct Plain {
-    name: Box<str>,
+    decoy: Secret,
+    claim: Claim,
+}
+
+impl Plain {
+    pub(super) fn new(setting: Setting) -> Plain {
+        Plain { decoy: setting.decoy, claim: Claim::default() }
+    }
 }
 
 impl Steps for Plain {
     fn respond(&mut self, response: Option<&[u8]>) -> Step {
         let Some(response) = response else { return Step::Challenge(Vec::new()) };
+        // RFC 4616 §2: message = [authzid] UTF8NUL authcid UTF8NUL passwd
         let mut fields = response.split(|&octet| octet == 0);
-        let (Some(zid), Some(name), Some(password), None) =
+        let (Some(actor), Some(name), Some(password), None) =
             (fields.next(), fields.next(), fields.next(), fields.next())
         else {
-            return Step::Failed(Failure::Malformed);
+            return claim::malformed();
         };
-        let (Ok(name), true) = (str::from_utf8(name), password.len() <= FIELD_OCTETS && name.len() <= FIELD_OCTETS)
-        else {
-            return Step::Failed(Failure::Malformed);
+        let (Some(name), Some(password)) = (claim::name(name), claim::password(password)) else {
+            return claim::malformed();
         };
-        if name.is_empty() || password.is_empty() || str::from_utf8(password).is_err() {
-            return Step::Failed(Failure::Malformed);
+        self.claim = Claim::of(name);
+        // Octet by octet, as the client spelt both: whoever means one account writes one name.
+        if !actor.is_empty() && actor != name.as_bytes() {
+            return self.claim.refused(Why::ForAnother);
         }
-        self.name = name.into();
-        if !zid.is_empty() && zid != name.as_bytes() {
-            return Step::Failed(Failure::Refused { name: Some(name.into()), secret: None, why: Why::ForAnother });
-        }
-        Step::Inquire(Inquiry::Password { name: name.into(), password: Secret::from(password) })
+        self.claim.asked(password, &self.decoy)
     }
 
     fn found(&mut self, finding: Finding) -> Step {
-        match finding {
-            Finding::Account(account) => {
-                Step::Proved(Proof { credential: Credential::Account(account.name.clone()), account: Some(account) })
-            }
-            Finding::No(no) => {
-                Step::Failed(Failure::Refused { name: Some(self.name.clone()), secret: None, why: Why::Directory(no) })
-            }
-            _ => Step::Failed(Failure::Unavailable),
-        }
+        self.claim.judged(finding)
     }
 }

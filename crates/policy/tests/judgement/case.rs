@@ -143,7 +143,8 @@ impl World {
         let rules = self.rules.get(words[0]).unwrap_or_else(|| panic!("{}: no server {}", self.name, words[0]));
         let after = |word: &str| words.iter().position(|w| *w == word).map(|at| words[at + 1]);
         let number = |word: &str| after(word).map_or(0, |n| n.parse::<u32>().unwrap());
-        let identity = after("as").map_or(Identity::Anonymous, |account| Identity::account(account));
+        let account = after("as").map_or(Identity::Anonymous, Identity::account);
+        let identity = after("as-peer").map_or(account, |name| Identity::Peer(name.into()));
         match words[1] {
             "connect" => {
                 let facts = ConnectionFacts {
@@ -276,6 +277,7 @@ impl Reader {
             remote: BTreeMap::new(),
             remote_below: BTreeMap::new(),
             recipients: None,
+            recipients_in: None,
         };
         Reader {
             name: name.to_owned(),
@@ -374,6 +376,17 @@ impl Reader {
                 let rule = self.rule("organization.recipients");
                 self.domains.recipients = Some(Recipients::new(rule, []));
                 self.section = Section::Recipients(rule);
+            }
+            ["recipients-in-directories"] => {
+                self.domains.recipients_in = Some(self.rule("organization.recipients_in"));
+            }
+            ["directory", mailbox, found] => {
+                let found = match found {
+                    "knows" => Found::Exists,
+                    "knows-not" => Found::Absent,
+                    _ => Found::Unavailable,
+                };
+                self.ledger.enter(Query::Recipient(mailbox.parse().unwrap()), found);
             }
             ["organization-route", ..] => {
                 let rule = self.rule("organization.route");

@@ -180,6 +180,7 @@ impl Plan {
             remote: remotes[0].take().into_iter().collect(),
             remote_below: remotes[1].take().into_iter().collect(),
             recipients: self.recipients.clone().map(|known| Recipients::new(rule("recipients"), known)),
+            recipients_in: None,
         }
     }
 
@@ -334,7 +335,7 @@ fn ordered_scan(list: &List, client: IpAddr, found: &Found) -> Vec<Step> {
         let finding = match found {
             Found::Names(names) if names.iter().any(|name| name == domain || name.is_below(domain)) => Finding::Matched,
             Found::Names(_) | Found::Absent => Finding::NoMatch,
-            Found::Unavailable | Found::Addresses(_) => Finding::Unavailable,
+            Found::Unavailable | Found::Addresses(_) | Found::Exists => Finding::Unavailable,
         };
         steps.push(step(entry.rule, finding));
         if finding == Finding::Matched {

@@ -1,10 +1,10 @@
 //! AUTH: carrying an exchange between the client and a mechanism that lives elsewhere (RFC 4954).
 
 use super::state::{About, Mechanism, Progress, Secret, State};
-use super::{Answer, Note, Output, Session, say};
+use super::{Answer, Note, Output, Session, Trust, say};
 use crate::command::Auth;
 use crate::sasl::{self, Response};
-use mail::Reply;
+use mail::{Identity, Reply};
 
 /// How many challenges an exchange may have; no mechanism in use needs half of them.
 const ROUNDS: u32 = 8;
@@ -20,7 +20,7 @@ impl Session {
         if !self.hello.as_ref().is_some_and(|hello| hello.extended) {
             return self.disorder(state, "Send EHLO first");
         }
-        if self.identity.is_authenticated() {
+        if self.authenticated {
             return self.disorder(state, "Already authenticated");
         }
         let mechanism = match self.mechanism(auth.mechanism) {
@@ -63,18 +63,21 @@ impl Session {
 
     pub(super) fn authenticated(&mut self, progress: Progress, answer: Answer) -> State {
         match answer {
-            Answer::Known(identity) => {
-                self.identity = identity;
-                self.plainly(State::Ready, say::authenticated())
-            }
+            Answer::Known(identity) => self.proved(identity, Trust::default()),
+            Answer::Peer(name, trust) => self.proved(Identity::Peer(name), trust),
             Answer::Challenge(octets) => self.challenge(progress, &octets),
             Answer::Refuse(reply) | Answer::Dismiss(reply) => {
-                self.delay_guessing();
-                self.mistaken(State::Ready, reply)
+                // 535 is the word for "you are not who you say"; the others blame nobody.
+                if reply.code() == 535 { self.failed(reply) } else { self.mistaken(State::Ready, reply) }
             }
             // Neither says who it is.
             Answer::Proceed | Answer::Taken(_) => self.plainly(State::Ready, say::cannot_authenticate()),
         }
+    }
+
+    fn proved(&mut self, identity: Identity, trust: Trust) -> State {
+        (self.identity, self.trust, self.authenticated) = (identity, trust, true);
+        self.plainly(State::Ready, say::authenticated())
     }
 
     fn challenge(&mut self, progress: Progress, octets: &[u8]) -> State {

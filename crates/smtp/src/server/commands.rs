@@ -1,7 +1,8 @@
 //! Which command is legal in which state, in one table.
 
-use super::state::State;
+use super::state::{About, State};
 use super::{Hello, Next, Note, Output, Session, say};
+use crate::claims::{Claims, Verb};
 use crate::command::{self, Command, Mistake};
 use crate::extensions::ehlo_lines;
 use crate::line::{self, NotText};
@@ -90,6 +91,8 @@ impl Session {
                 self.plainly(State::Ready, say::reset())
             }
             (state, Command::Unknown) => self.refuse(state, Note::UnknownCommand, say::unknown_command()),
+            (state, Command::Xclient(attributes)) => self.xclient(state, attributes),
+            (state, Command::Xforward(attributes)) => self.xforward(state, attributes),
             (state, Command::Foreign) => self.refuse(state, Note::ForeignVerb, say::unknown_command()),
             (State::Ready, Command::StartTls) => self.start_tls(),
             (state, Command::StartTls) => self.disorder(state, "Not in a transaction"),
@@ -118,7 +121,7 @@ impl Session {
         self.abandon(state);
         self.hello = Some(Hello { name: name.parse().ok(), extended });
         let reply = if extended {
-            mail::Reply::bare(50, ehlo_lines(&self.settings, self.tls.is_some()))
+            mail::Reply::bare(50, ehlo_lines(&self.settings, self.tls.is_some(), self.trust))
         } else {
             say::hello(&self.settings.hostname)
         };
@@ -156,6 +159,37 @@ impl Session {
                 self.drop_chunk(state, chunk, say::tls_needed())
             }
             _ => self.refuse(state, Note::TlsNeeded, say::tls_needed()),
+        }
+    }
+
+    /// A peer speaks for a client of its own: the session begins anew as that client's. To everybody
+    /// else this is a verb nobody knows (D22).
+    fn xclient(&mut self, state: State, attributes: &str) -> State {
+        match state {
+            state if !self.trust.xclient => self.refuse(state, Note::ForeignVerb, say::unknown_command()),
+            State::Ready => match Claims::parse(Verb::Xclient, attributes) {
+                Some(claims) => {
+                    self.hello = None;
+                    self.mail_refused = false;
+                    State::asking(About::Claims(Box::new(claims)))
+                }
+                None => self.refuse(State::Ready, Note::SyntaxError, say::not_claims()),
+            },
+            state => self.disorder(state, "Not in a transaction"),
+        }
+    }
+
+    fn xforward(&mut self, state: State, attributes: &str) -> State {
+        match state {
+            state if !self.trust.xforward => self.refuse(state, Note::ForeignVerb, say::unknown_command()),
+            State::Ready => match Claims::parse(Verb::Xforward, attributes) {
+                Some(claims) => {
+                    self.said.push_back(Output::Forwarded(Box::new(claims)));
+                    self.plainly(State::Ready, say::forwarded())
+                }
+                None => self.refuse(State::Ready, Note::SyntaxError, say::not_claims()),
+            },
+            state => self.disorder(state, "Not in a transaction"),
         }
     }
 

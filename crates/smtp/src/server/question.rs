@@ -1,5 +1,6 @@
 //! What a session says to whoever drives it, and what it is told.
 
+use crate::claims::Claims;
 use crate::envelope::{Recipient, Sender};
 use mail::{Host, Identity, Reply};
 use std::fmt;
@@ -20,6 +21,8 @@ pub enum Output<'a> {
     Abandon,
     /// A fact for counters and the log.
     Note(Note),
+    /// A peer said where its next message came from, for the log (XFORWARD).
+    Forwarded(Box<Claims>),
     /// Perform the TLS handshake, then call [`secured`](super::Session::secured). All replies before
     /// it have been given out; they must be written first.
     Secure,
@@ -42,6 +45,8 @@ pub enum Question<'a> {
     Recipient(&'a Recipient),
     /// The content is complete: keep it, or say why not.
     Message(Transaction),
+    /// XCLIENT: the session goes on as that client's. Judged as [`Question::Connection`] is.
+    Claims(&'a Claims),
 }
 
 /// What was decided.
@@ -53,6 +58,8 @@ pub enum Answer {
     Challenge(Vec<u8>),
     /// For Credentials: this is who it is. For Connection: proceed, and it is known who this is.
     Known(Identity),
+    /// For Credentials: this is who it is, a server of the organization, by its name.
+    Peer(Box<str>, Trust),
     /// Say this and go on. For Message: the transaction ends. For Connection: say this and close.
     Refuse(Reply),
     /// Say this and close.
@@ -67,6 +74,7 @@ impl fmt::Debug for Answer {
             Answer::Proceed => f.write_str("Proceed"),
             Answer::Challenge(_) => f.write_str("Challenge(…)"),
             Answer::Known(identity) => f.debug_tuple("Known").field(identity).finish(),
+            Answer::Peer(name, trust) => f.debug_tuple("Peer").field(name).field(trust).finish(),
             Answer::Refuse(reply) => f.debug_tuple("Refuse").field(reply).finish(),
             Answer::Dismiss(reply) => f.debug_tuple("Dismiss").field(reply).finish(),
             Answer::Taken(id) => f.debug_tuple("Taken").field(id).finish(),
@@ -74,11 +82,22 @@ impl fmt::Debug for Answer {
     }
 }
 
+/// What a client may claim about others. Nobody but a peer may anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// For whom it speaks (XCLIENT).
+    pub xclient: bool,
+    /// Where its messages came from (XFORWARD).
+    pub xforward: bool,
+}
+
 /// One step of a SASL exchange, as the client put it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Exchange<'a> {
     /// The mechanism, spelt as the settings spell it.
     pub mechanism: &'a str,
+    /// Whether this is the first step: whatever came before belongs to an exchange that is over.
+    pub begins: bool,
     /// What the client sent, decoded. `None`: AUTH came without an initial response.
     pub response: Option<&'a [u8]>,
 }
@@ -161,6 +180,8 @@ pub enum Note {
     BadSequence,
     /// The limit of errors was reached.
     TooManyErrors,
+    /// The limit of failed attempts to authenticate was reached.
+    TooManyFailures,
     /// The limit of octets per session was reached.
     SessionSizeReached,
     /// A NUL, in a command or in content that is not binary.

@@ -114,6 +114,18 @@ pub(super) fn too_many_errors() -> Reply {
     Reply::later(21, 7, 0, "Too many errors")
 }
 
+pub(super) fn too_many_failures() -> Reply {
+    Reply::later(21, 7, 0, "Too many failed authentications")
+}
+
+pub(super) fn not_claims() -> Reply {
+    Reply::never(1, 5, 4, "Invalid attributes")
+}
+
+pub(super) fn forwarded() -> Reply {
+    Reply::done(50, 0, 0, "OK")
+}
+
 pub(super) fn expired() -> Reply {
     Reply::later(21, 4, 2, "Timeout")
 }

@@ -62,6 +62,9 @@ pub struct Settings {
     pub early_talk: EarlyTalk,
     /// The error that reaches this count is answered 421 4.7.0 and ends the session.
     pub errors_limit: u32,
+    /// The failed attempt to authenticate that reaches this count is answered 421 4.7.0 and ends the
+    /// session.
+    pub failures_limit: u32,
     /// How long a refused AUTH waits for its reply; a delay against guessing.
     pub failed_auth_delay: Duration,
     /// How long to wait for a command when nothing is under way.
@@ -95,6 +98,7 @@ impl Settings {
             bare_newline: BareNewline::Reject,
             early_talk: EarlyTalk::Count,
             errors_limit: 20,
+            failures_limit: 10,
             failed_auth_delay: Duration::from_secs(2),
             idle_limit: Duration::from_secs(600),
             // RFC 5321 §4.5.3.2.7: a server waits at least five minutes for the next command.

@@ -3,6 +3,7 @@
 
 use super::question::{Framing, Transaction};
 use crate::body::{Chunks, Data, Fault};
+use crate::claims::Claims;
 use crate::envelope::{Recipient, Sender};
 use mail::Reply;
 
@@ -86,6 +87,7 @@ pub(super) enum About {
     Credentials(Progress, Secret),
     Sender(Transaction),
     Recipient(Transaction, Recipient),
+    Claims(Box<Claims>),
     /// Gone once the question is put: the transaction is the driver's then.
     Message(Option<Transaction>),
 }

@@ -35,7 +35,7 @@ impl Session {
                 State::Mail(transaction)
             }
             Answer::Refuse(reply) | Answer::Dismiss(reply) => self.plainly(State::Ready, reply),
-            Answer::Challenge(_) | Answer::Known(_) | Answer::Taken(_) => {
+            Answer::Challenge(_) | Answer::Known(_) | Answer::Peer(..) | Answer::Taken(_) => {
                 self.plainly(State::Ready, say::local_error())
             }
         }
@@ -65,7 +65,7 @@ impl Session {
                 reply
             }
             Answer::Refuse(reply) | Answer::Dismiss(reply) => reply,
-            Answer::Challenge(_) | Answer::Known(_) | Answer::Taken(_) => say::local_error(),
+            Answer::Challenge(_) | Answer::Known(_) | Answer::Peer(..) | Answer::Taken(_) => say::local_error(),
         };
         self.plainly(State::Mail(transaction), reply)
     }
@@ -75,7 +75,7 @@ impl Session {
             Answer::Taken(id) => say::taken(&id),
             Answer::Refuse(reply) | Answer::Dismiss(reply) => reply,
             // None of these says that the message is safe.
-            Answer::Proceed | Answer::Challenge(_) | Answer::Known(_) => say::local_error(),
+            Answer::Proceed | Answer::Challenge(_) | Answer::Known(_) | Answer::Peer(..) => say::local_error(),
         };
         self.plainly(State::Ready, reply)
     }

@@ -3,7 +3,9 @@
 use mail::Identity;
 use proptest::prelude::*;
 use smtp::body::{Data, Limits, Piece};
-use smtp::server::{Answer, BareNewline, EarlyTalk, Exchange, Note, Output, Question, Session, Settings, TlsFacts};
+use smtp::server::{
+    Answer, BareNewline, EarlyTalk, Exchange, Note, Output, Question, Session, Settings, TlsFacts, Trust,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +75,7 @@ impl Driver {
                     self.body.clear();
                     self.seen.push(Seen::Abandon);
                 }
+                Output::Forwarded(_) => {}
                 Output::Secure => secured = true,
                 Output::Pause(_) => {}
                 Output::Close => {
@@ -106,6 +109,7 @@ fn choose(dice: &mut u64, question: &Question<'_>) -> Answer {
     match (question, *dice >> 60) {
         (Question::Credentials(_), 0..8) => Answer::Challenge(vec![1, 2, 3]),
         (Question::Credentials(_), 8..12) => Answer::Known(Identity::account("u1")),
+        (Question::Credentials(_), 12..14) => Answer::Peer("ex1".into(), Trust { xclient: true, xforward: true }),
         (Question::Connection, _) => Answer::Proceed,
         (_, 0) => Answer::Refuse(refusal()),
         (Question::Message(_), _) => Answer::Taken("Q".into()),
@@ -441,7 +445,7 @@ fn a_stop_waits_for_the_answer_about_a_message() {
 
 #[test]
 fn credentials_are_never_printed() {
-    let exchange = Exchange { mechanism: "PLAIN", response: Some(b"secret") };
+    let exchange = Exchange { mechanism: "PLAIN", begins: true, response: Some(b"secret") };
     assert_eq!(format!("{exchange:?}"), "Exchange(PLAIN, …)");
     let mut session = Session::new(Arc::new(settings(false)));
     let _ = session.poll(b"");

@@ -17,7 +17,7 @@
 //! end of a line means that no CR LF follows. `B` lines are written in the same way.
 
 use mail::{EnhancedStatus, Identity, Reply, Text};
-use smtp::server::{Answer, BareNewline, EarlyTalk, Output, Question, Session, Settings, TlsFacts};
+use smtp::server::{Answer, BareNewline, EarlyTalk, Output, Question, Session, Settings, TlsFacts, Trust};
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -168,6 +168,7 @@ impl Player {
                     self.body.clear();
                     "O: abandon\n".to_owned()
                 }
+                Output::Forwarded(claims) => format!("O: forwarded {claims:?}\n"),
                 Output::Secure => "O: secure\n".to_owned(),
                 Output::Pause(span) => format!("O: pause {span:?}\n"),
                 Output::Ask(question) => {
@@ -208,7 +209,7 @@ fn said(reply: &Reply) -> String {
 
 fn usual_answer(question: &Question<'_>) -> Answer {
     match question {
-        Question::Connection | Question::Sender(_) | Question::Recipient(_) => Answer::Proceed,
+        Question::Connection | Question::Claims(_) | Question::Sender(_) | Question::Recipient(_) => Answer::Proceed,
         Question::Credentials(_) => answer_of("refuse 535 5.7.8 Authentication credentials invalid"),
         Question::Message(_) => Answer::Taken("Q1".into()),
     }
@@ -222,6 +223,11 @@ fn answer_of(text: &str) -> Answer {
         "dismiss" => Answer::Dismiss(reply(rest)),
         "taken" => Answer::Taken(rest.into()),
         "known" => Answer::Known(Identity::account(rest)),
+        "peer" => {
+            let (name, rights) = rest.split_once(' ').unwrap_or((rest, ""));
+            let trust = Trust { xclient: rights.contains("xclient"), xforward: rights.contains("xforward") };
+            Answer::Peer(name.into(), trust)
+        }
         "challenge" => Answer::Challenge(octets(&format!("{rest}\\"))),
         _ => panic!("no such answer: {text}"),
     }

@@ -1,0 +1,176 @@
+//! The Credentials question: one exchange of `identity`, driven for a session.
+//!
+//! What the client hears of a failure is the same whatever the reason; the log is told which it was.
+
+use crate::answer::guessing;
+use crate::event::Event;
+use crate::guessing::Trying;
+use crate::session::Context;
+use crate::world::World;
+use identity::guess::Gate;
+use identity::{Credential, Exchange, Failure, Mechanism, Peer, Proof, Setting, Step, Why};
+use mail::{Account, Identity, Reply};
+use smtp::server::{Answer, Exchange as Said, Trust};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The inquiries of one step; a mechanism asks one or two.
+const INQUIRIES: u32 = 4;
+
+/// What came of an attempt to authenticate, as it stands in the log and in counters.
+pub(crate) const OUTCOMES: [&str; 5] = ["proved", "refused", "malformed", "unavailable", "banned"];
+
+/// One step of AUTH.
+pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'_>) -> Answer {
+    let begun = if said.begins { begin(context, said.mechanism) } else { context.exchange.take() };
+    // The session names only what the settings name, and goes on only with what has begun.
+    let Some(mut exchange) = begun else { return Answer::Refuse(temporary()) };
+    let mut step = exchange.respond(said.response);
+    for _ in 0..INQUIRIES {
+        step = match step {
+            Step::Inquire(inquiry) => {
+                if let Err(sent_away) = may_try(context, exchange.mechanism(), inquiry.name().unwrap_or_default()).await
+                {
+                    return sent_away;
+                }
+                let (gateway, law, server) = (context.gateway.clone(), context.law.clone(), context.server.clone());
+                let names = &server.config.authentication.directories;
+                exchange.found(gateway.world.inquire(&law.directories, names, inquiry).await)
+            }
+            Step::Challenge(octets) => {
+                context.exchange = Some(exchange);
+                return Answer::Challenge(octets);
+            }
+            Step::Proved(proof) => return proved(context, exchange.mechanism(), proof).await,
+            Step::Failed(failure) => return failed(context, exchange.mechanism(), failure).await,
+        };
+    }
+    failed(context, exchange.mechanism(), Failure::Unavailable).await
+}
+
+/// Asks the defence against guessing before the first look at a secret; a try is asked about once.
+async fn may_try<W: World>(context: &mut Context<W>, mechanism: Mechanism, name: &str) -> Result<(), Answer> {
+    if context.trying.is_some() {
+        return Ok(());
+    }
+    let (gateway, client) = (context.gateway.clone(), context.client);
+    let (gate, trying) = gateway.guessing.before(client, name).await;
+    match gate {
+        Gate::Open => {}
+        Gate::Pause(span) => tokio::time::sleep(span).await,
+        Gate::Close | Gate::Refused { .. } => {
+            say(context, mechanism, Some(name).filter(|name| !name.is_empty()), OUTCOMES[4], "guessing");
+            return Err(Answer::Dismiss(guessing(context)));
+        }
+    }
+    context.trying = Some(trying);
+    Ok(())
+}
+
+fn begin<W: World>(context: &mut Context<W>, mechanism: &str) -> Option<Exchange> {
+    // An exchange that was cancelled has left its try behind.
+    context.trying = None;
+    let mechanism: Mechanism = mechanism.parse().ok()?;
+    let server = &context.server.config;
+    let settings = &server.authentication;
+    let world = &context.gateway.world;
+    Some(Exchange::new(
+        mechanism,
+        Setting {
+            entropy: world.entropy(),
+            decoy: context.gateway.decoy.clone(),
+            plus_offered: context.link.is_some() && settings.mechanisms.contains(&Mechanism::ScramSha256Plus),
+            link: context.link.clone(),
+            protection: settings.protection,
+            hostname: server.session.hostname.to_string().into(),
+            ntlm_here: settings.ntlm_here,
+            now: world.now().millis() / 1000,
+        },
+    ))
+}
+
+/// The client has proved something: is it a peer, an account, or nobody we know?
+async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof: Proof) -> Answer {
+    let law = context.law.clone();
+    if let Some(peer) = peer(&law.config.peers, &proof.credential, context.client) {
+        let (name, trust) = (peer.name.clone(), trust(peer));
+        succeeded(context.trying.take(), proof.credential.account().unwrap_or_default()).await;
+        context.identity = Identity::Peer(name.clone());
+        say(context, mechanism, Some(&name), OUTCOMES[0], "peer");
+        return Answer::Peer(name, trust);
+    }
+    let account = match (proof.account, proof.credential) {
+        (Some(account), _) => account,
+        // The realm or domain is the directory that knows it.
+        (None, Credential::Principal(name)) => Arc::new(Account::named(&name)),
+        (None, _) => {
+            let why = Why::Directory(identity::No::Unknown);
+            return failed(context, mechanism, Failure::Refused { name: None, secret: None, why }).await;
+        }
+    };
+    succeeded(context.trying.take(), &account.name).await;
+    context.identity = Identity::Account(account.clone());
+    say(context, mechanism, Some(&account.name), OUTCOMES[0], "account");
+    Answer::Known(Identity::Account(account))
+}
+
+/// The peer that has this credential and comes from here.
+pub(crate) fn peer<'p>(peers: &'p [Peer], credential: &Credential, client: IpAddr) -> Option<&'p Peer> {
+    peers.iter().find(|peer| peer.is(credential, client))
+}
+
+async fn succeeded(trying: Option<Trying>, account: &str) {
+    if let Some(trying) = trying {
+        trying.succeeded(account).await;
+    }
+}
+
+pub(crate) fn trust(peer: &Peer) -> Trust {
+    Trust { xclient: peer.trust.xclient, xforward: peer.trust.xforward }
+}
+
+async fn failed<W: World>(context: &mut Context<W>, mechanism: Mechanism, failure: Failure) -> Answer {
+    let trying = context.trying.take();
+    match failure {
+        Failure::Refused { name, secret, why } => {
+            say(context, mechanism, name.as_deref(), OUTCOMES[1], why.name());
+            let gate = match trying {
+                Some(trying) => trying.failed(name.as_deref(), secret).await,
+                None => Gate::Open,
+            };
+            if let Gate::Close | Gate::Refused { .. } = gate {
+                return Answer::Dismiss(guessing(context));
+            }
+            Answer::Refuse(Reply::never(35, 7, 8, "Authentication credentials invalid"))
+        }
+        Failure::Malformed => {
+            say(context, mechanism, None, OUTCOMES[2], "malformed");
+            Answer::Refuse(Reply::never(1, 5, 2, "Cannot read the response"))
+        }
+        Failure::Unavailable => {
+            say(context, mechanism, None, OUTCOMES[3], "could-not-find-out");
+            Answer::Refuse(temporary())
+        }
+    }
+}
+
+fn temporary() -> Reply {
+    Reply::later(54, 7, 0, "Temporary authentication failure")
+}
+
+fn say<W: World>(
+    context: &Context<W>,
+    mechanism: Mechanism,
+    name: Option<&str>,
+    outcome: &'static str,
+    why: &'static str,
+) {
+    context.gateway.recorder.record(&Event::Authenticated {
+        server: &context.server.config.name,
+        client: context.client,
+        mechanism: mechanism.name(),
+        name,
+        outcome,
+        why,
+    });
+}

@@ -1,0 +1,75 @@
+//! The directories of a simulated world: one list of accounts, whatever the settings call it.
+
+use identity::{Finding, Inquiry, No};
+use mail::{Account, Mailbox};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The accounts.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    known: BTreeMap<String, Known>,
+    /// What was asked, one line each; passwords are not in it.
+    asked: Vec<String>,
+    unreachable: bool,
+}
+
+#[derive(Debug)]
+struct Known {
+    password: String,
+    addresses: Vec<Mailbox>,
+}
+
+impl Accounts {
+    /// Reads a line: `u1 pw1 alice@corp.example`, a name, a password and the addresses that are its own;
+    /// or `unreachable` and `reachable`.
+    ///
+    /// # Errors
+    /// The line is none of these.
+    pub(crate) fn enter(&mut self, line: &str) -> Result<(), String> {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some(state @ ("unreachable" | "reachable")), None) => self.unreachable = state == "unreachable",
+            (Some(name), Some(password)) => {
+                let addresses = words.map(|word| word.parse().map_err(|_| format!("not an address: {word}")));
+                let known = Known { password: password.to_owned(), addresses: addresses.collect::<Result<_, _>>()? };
+                self.known.insert(name.to_owned(), known);
+            }
+            _ => return Err(format!("not an account: {line}")),
+        }
+        Ok(())
+    }
+
+    /// Answers, and remembers that it was asked.
+    pub(crate) fn answer(&mut self, inquiry: &Inquiry) -> Finding {
+        let (asked, found) = match inquiry {
+            Inquiry::Password { name, password } => {
+                let found = self.known.get_key_value(&**name);
+                let good = found.filter(|(_, known)| known.password.as_bytes() == password.expose());
+                let no = if found.is_some() { No::Wrong } else { No::Unknown };
+                (format!("password of {name}"), good.ok_or(no))
+            }
+            Inquiry::Recipient { mailbox } => {
+                let mut all = self.known.iter();
+                let found = all.find(|(_, known)| known.addresses.contains(mailbox));
+                (format!("recipient {mailbox}"), found.ok_or(No::Unknown))
+            }
+            // Nothing else is asked where there are only passwords.
+            _ => ("something else".to_owned(), Err(No::NoSecret)),
+        };
+        self.asked.push(asked);
+        match found {
+            _ if self.unreachable => Finding::Unavailable,
+            Ok((name, known)) => Finding::Account(Arc::new(Account {
+                addresses: known.addresses.clone().into(),
+                ..Account::named(name)
+            })),
+            Err(no) => Finding::No(no),
+        }
+    }
+
+    /// What was asked since this was last called, one line each, in order.
+    pub(crate) fn take_asked(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.asked)
+    }
+}
