@@ -64,6 +64,8 @@ fn ntlm() -> Vec<Vec<u8>> {
     let fixed = [&[7; 16][..], &[1, 1, 0, 0, 0, 0, 0, 0], &[3; 8], &[0xaa; 8], &[0; 4]].concat();
     let pairs = [&[6, 0, 4, 0, 2, 0, 0, 0][..], &[10, 0, 16, 0], &[9; 16], &[0; 8]].concat();
     vec![[&[0, 1], crate::sasl::ntlm::NEGOTIATE].concat(), third(&[fixed, pairs].concat()), third(&[1; 24]), third(&[])]
+}
+
 /// Headers of proxies, in both versions.
 fn proxy() -> Vec<Vec<u8>> {
     let block = |rest: &[u8]| [b"\r\n\r\n\0\r\nQUIT\n", rest].concat();

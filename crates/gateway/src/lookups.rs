@@ -18,13 +18,18 @@ pub(crate) async fn decide<W: World, V>(
         match judge(ledger) {
             Ok(decision) => return decision,
             Err(Missing(query)) => {
-                let found = match &query {
-                    Query::Recipient(mailbox) => recipient(world, law, mailbox.clone()).await,
-                    query => world.look_up(query).await,
-                };
+                // Boxed: what a look-up takes would stand empty in every task that may need one.
+                let found = Box::pin(find(world, law, &query)).await;
                 ledger.enter(query, found);
             }
         }
+    }
+}
+
+async fn find<W: World>(world: &W, law: &Law<W>, query: &Query) -> Found {
+    match query {
+        Query::Recipient(mailbox) => recipient(world, law, mailbox.clone()).await,
+        query => world.look_up(query).await,
     }
 }
 

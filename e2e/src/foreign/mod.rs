@@ -11,8 +11,8 @@ use std::process::Command;
 use crate::process::{Finished, run};
 
 mod exim;
-mod kdc;
 mod haproxy;
+mod kdc;
 mod opensmtpd;
 mod openssl;
 mod postfix;
@@ -21,8 +21,8 @@ mod sink;
 mod winbindd;
 
 pub use exim::Exim;
-pub use kdc::{Kdc, REALM};
 pub use haproxy::Haproxy;
+pub use kdc::{Kdc, REALM};
 pub use opensmtpd::OpenSmtpd;
 pub use openssl::{openssl, s_client};
 pub use postfix::Postfix;
