@@ -119,7 +119,7 @@ fn curl(it: &Submission, message: &Path) -> Finished {
     run(command.arg(format!("smtp://{}/client.ext.example", it.server)))
 }
 
-/// After it has authenticated it hands on what it is told.
+/// It hands on one line each time it is woken, so its input must not be read ahead.
 fn gsasl(it: &Submission) -> Finished {
     let mut command = Command::new("stdbuf");
     command.args([
@@ -139,7 +139,7 @@ fn gsasl(it: &Submission) -> Finished {
 
 fn smtptest(it: &Submission) -> Finished {
     let mut command = Command::new("stdbuf");
-    command.args(["-o0", "timeout", "60", SMTPTEST, "-t", "", "-m", it.mechanism]);
+    command.args(["-i0", "-o0", "timeout", "60", SMTPTEST, "-t", "", "-m", it.mechanism]);
     command.args(["-a", &it.name, "-u", &it.name, "-w", password(it)]);
     command.args(["-p", &it.server.port().to_string(), &it.server.ip().to_string()]);
     interactive(&mut command, it)
