@@ -7,6 +7,7 @@
 //! the fuzzer once found is part of the normal tests.
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
+mod accounts;
 mod address;
 mod body;
 mod client;
@@ -20,7 +21,9 @@ pub mod growth;
 mod header;
 mod input;
 mod log;
+mod proxy;
 mod reply;
+mod sasl;
 pub mod seeds;
 mod server;
 mod settings;
@@ -38,8 +41,10 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 23] = [
+    target("accounts", accounts::run, 2048),
     target("address", address::run, 1100),
+    target("bearer", sasl::bearer::run, 1024),
     target("body", body::run, 2048),
     target("client", client::run, 4096),
     target("command", command::run, 1024),
@@ -51,7 +56,12 @@ pub const TARGETS: [Target; 16] = [
     target("explain", explain::run, 1024),
     target("header", header::run, 4096),
     target("log", log::run, 1024),
+    target("ntlm", sasl::ntlm::run, 1024),
+    target("password", sasl::password::run, 2600),
+    target("proxy", proxy::run, 5000),
     target("reply", reply::run, 8192),
+    target("sasl", sasl::run, 2048),
+    target("scram", sasl::scram::run, 1024),
     target("server", server::run, 4096),
     target("settings", settings::run, 4096),
     target("spool", spool::run, 4096),

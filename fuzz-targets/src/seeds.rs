@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "reads the tests from the tree")]
 
 use crate::spool::first_meaning;
+use identity::Mechanism;
 use std::path::Path;
 
 /// The seeds of a target, from the tree at `root`.
@@ -13,7 +14,9 @@ use std::path::Path;
 #[must_use]
 pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
     match target {
+        "accounts" => vec![ACCOUNTS.into()],
         "address" => lines(ADDRESSES),
+        "bearer" => bearers(root),
         "body" => bodies(root),
         "client" => client(root),
         "command" | "differential" => commands(root),
@@ -24,11 +27,54 @@ pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
         "explain" => explain(),
         "header" => said(root).into_iter().map(header).collect(),
         "log" => (0..12).map(event).collect(),
+        "password" => passwords(root),
+        "proxy" => proxy(),
         "reply" => client(root).into_iter().map(|input| [&[1], &input[4..]].concat()).collect(),
+        "ntlm" => ntlm(),
+        "sasl" => exchanges(root),
+        "scram" => scrams(),
         "server" => server(root),
         "settings" => settings(root),
         other => panic!("no seeds for {other}"),
     }
+}
+
+const ACCOUNTS: &str = "# People.\n\naccount Alice\n  \
+    password $2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n  group staff\n  address a@corp.example\n\n\
+    account b\u{fc}ro\n  nt-hash a4f49c406510bdcab6824ee7c30fd852\n  suspended\n  expires 2027-01-31\n  \
+    certificate 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f\n";
+
+/// A first message, and third ones: of today, and of old clients.
+fn ntlm() -> Vec<Vec<u8>> {
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let third = |response: &[u8]| {
+        let parts = [vec![0; 24], response.to_vec(), utf16("CORP"), utf16("alice"), utf16("PC"), vec![5; 16]];
+        let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
+        let mut offset = 88_u32;
+        for part in &parts {
+            let length = u16::try_from(part.len()).unwrap();
+            message.extend([length.to_le_bytes(), length.to_le_bytes()].concat());
+            message.extend(offset.to_le_bytes());
+            offset += u32::from(length);
+        }
+        message.extend(0xe288_8235_u32.to_le_bytes());
+        message.resize(88, 0);
+        [&[0, 0], &*message, &*parts.concat()].concat()
+    };
+    let fixed = [&[7; 16][..], &[1, 1, 0, 0, 0, 0, 0, 0], &[3; 8], &[0xaa; 8], &[0; 4]].concat();
+    let pairs = [&[6, 0, 4, 0, 2, 0, 0, 0][..], &[10, 0, 16, 0], &[9; 16], &[0; 8]].concat();
+    vec![[&[0, 1], crate::sasl::ntlm::NEGOTIATE].concat(), third(&[fixed, pairs].concat()), third(&[1; 24]), third(&[])]
+/// Headers of proxies, in both versions.
+fn proxy() -> Vec<Vec<u8>> {
+    let block = |rest: &[u8]| [b"\r\n\r\n\0\r\nQUIT\n", rest].concat();
+    vec![
+        b"PROXY TCP4 192.0.2.66 10.0.0.1 51000 25\r\n".to_vec(),
+        b"PROXY TCP6 2001:db8::66 ::1 51000 25\r\nEHLO a\r\n".to_vec(),
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        block(b"\x20\0\0\0"),
+        block(b"\x21\x11\0\x0c\xc0\0\x02\x42\x0a\0\0\x01\xc7\x38\0\x19"),
+        block(&[&b"\x21\x21\0\x29"[..], &[0x20; 36], b"\x03\0\x02ab"].concat()),
+    ]
 }
 
 const ADDRESSES: &str = "<>\n<postmaster>\n<a@b.example>\n<\"a b\\\"@\"@[IPv6:2001:db8::1]>\na.b@c.example.\n\
@@ -148,6 +194,98 @@ fn explain() -> Vec<Vec<u8>> {
 fn settings(root: &Path) -> Vec<Vec<u8>> {
     let all = [texts(root, "tests/settings/good", "toml"), texts(root, "tests/settings/bad", "toml")].concat();
     all.into_iter().map(String::into_bytes).collect()
+}
+
+/// The dialogs of the mechanisms: what clients say, each turn in one piece, and what is found.
+fn dialogs(root: &Path) -> Vec<(String, Vec<(char, Vec<u8>)>)> {
+    let mut dialogs: Vec<(String, Vec<(char, Vec<u8>)>)> = Vec::new();
+    for line in texts(root, "tests/mechanisms", "dialog").concat().lines() {
+        if let Some(words) = line.strip_prefix("mechanism ") {
+            dialogs.push((words.to_owned(), Vec::new()));
+        }
+        let (mark, rest) = line.split_at_checked(2).unwrap_or((line, ""));
+        let Some((_, turns)) = dialogs.last_mut() else { continue };
+        match mark {
+            "C:" => turns.push(('C', said_octets(rest.strip_prefix(' ').unwrap_or(rest)))),
+            "C-" => turns.push(('-', Vec::new())),
+            "F:" => turns.push(('F', rest.trim().into())),
+            _ => {}
+        }
+    }
+    dialogs.retain(|(_, turns)| turns.iter().all(|(_, octets)| octets.len() < 256));
+    dialogs
+}
+
+/// The octets of a dialog, in its escapes; repetitions are left as they are.
+fn said_octets(text: &str) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let mut rest = text;
+    while let Some((front, back)) = rest.split_once("\\x") {
+        octets.extend(self::octets(&format!("{front}\\")));
+        octets.push(u8::from_str_radix(&back[..2], 16).unwrap());
+        rest = &back[2..];
+    }
+    octets.extend(self::octets(&format!("{rest}\\")));
+    octets
+}
+
+/// Whole dialogs for `sasl`.
+fn exchanges(root: &Path) -> Vec<Vec<u8>> {
+    let seed = |(words, turns): (String, Vec<(char, Vec<u8>)>)| {
+        let name = words.split(' ').next().unwrap_or_default();
+        let mechanism = Mechanism::ALL.iter().position(|known| known.name() == name).expect("a mechanism");
+        let has = |word| u8::from(words.contains(word));
+        let flags = has("tls") | has("certificate") << 1 | has("tls1.3") << 2 | has("plus-offered") << 3;
+        let mut seed = vec![u8::try_from(mechanism).unwrap(), flags];
+        for (mark, octets) in turns {
+            match mark {
+                'C' => seed.extend([&[11, u8::try_from(octets.len()).unwrap()], &octets[..]].concat()),
+                '-' => seed.push(0),
+                _ => seed.extend(match octets.split(|octet| *octet == b' ').next().unwrap_or_default() {
+                    b"account" => &b"\x02\x00"[..],
+                    b"principal" => b"\x03\x01p",
+                    b"keys" => b"\x04\x04salt",
+                    b"unknown" => b"\x08\x00",
+                    b"unavailable" => b"\x0a\x00",
+                    _ => b"\x09\x00",
+                }),
+            }
+        }
+        seed
+    };
+    dialogs(root).into_iter().map(seed).collect()
+}
+
+/// What the clients of one kind of mechanism say first.
+fn first_responses(root: &Path, names: [&str; 2]) -> Vec<(bool, Vec<u8>)> {
+    let of_kind = |(words, turns): (String, Vec<(char, Vec<u8>)>)| {
+        let kind = words.split(' ').next().unwrap_or_default().to_owned();
+        let said = turns.into_iter().find(|(mark, _)| *mark == 'C')?;
+        names.contains(&&*kind).then_some((kind == names[0], said.1))
+    };
+    dialogs(root).into_iter().filter_map(of_kind).collect()
+}
+
+fn bearers(root: &Path) -> Vec<Vec<u8>> {
+    let seed = |(first, said): (bool, Vec<u8>)| [&[u8::from(first), 1, 1], &said[..]].concat();
+    first_responses(root, ["OAUTHBEARER", "XOAUTH2"]).into_iter().map(seed).collect()
+}
+
+fn passwords(root: &Path) -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = first_responses(root, ["PLAIN", "PLAIN"]).into_iter().map(|(_, said)| said).collect();
+    seeds.extend([b"\x05alicesecret".to_vec(), b"\x05alice".to_vec(), b"\x06al\xc2\x9bicex".to_vec()]);
+    seeds
+}
+
+fn scrams() -> Vec<Vec<u8>> {
+    vec![
+        b"\x00\x00\x05alice\x01q".to_vec(),
+        b"\x01\x01\x06al,i=e\x05rOprN\x03y=z".to_vec(),
+        b"\x01\x00\x05alice\x01q\x00\x03\x00A".to_vec(),
+        b"\x00\x01\x05alice\x01q\x00\x40\x00=".to_vec(),
+        b"\x00\x00\x05alice\x01q\x00\x00\x00\x00x".to_vec(),
+        b"\x00\x00\x05al\nic\x01,".to_vec(),
+    ]
 }
 
 /// Directories in the steps of the builder: a message with its history, damage, body files, a

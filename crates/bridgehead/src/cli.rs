@@ -29,6 +29,10 @@ pub(crate) enum Command {
     Send(Send),
     /// Look at the queue of a running gateway, or change it
     Queue(Queue),
+    /// Look at the account file, or change it
+    Account(Account),
+    /// See who is refused for guessing passwords, or let somebody in again
+    Bans(Bans),
     /// Look into a spool; nothing is changed
     #[command(subcommand)]
     Spool(Spool),
@@ -182,6 +186,134 @@ pub(crate) struct Which {
     /// Only say how many messages are meant
     #[arg(long)]
     pub count: bool,
+}
+
+/// `bans`
+#[derive(Debug, Args)]
+pub(crate) struct Bans {
+    /// The settings file of the running gateway; without one, that of the embedded default
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The state directory of the running gateway; only without --config
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "config", global = true)]
+    pub state_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub action: BansAction,
+}
+
+/// What to do about refusals.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BansAction {
+    /// Networks and accounts that are refused now
+    List,
+    /// Refuse it no longer, and forget what led to it
+    Lift {
+        /// A network, an address of it, or an account
+        who: String,
+    },
+}
+
+/// `account`
+#[derive(Debug, Args)]
+pub(crate) struct Account {
+    /// The account file; without one, that of the settings
+    #[arg(short, long, value_name = "PATH", global = true)]
+    pub file: Option<PathBuf>,
+    /// The settings file; without one, the embedded default is used
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file", global = true)]
+    pub config: Option<PathBuf>,
+    /// The state directory; only without --config
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["config", "file"], global = true)]
+    pub state_dir: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub action: AccountAction,
+}
+
+/// What to do with the account file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountAction {
+    /// All accounts; ends with 1 if the file has mistakes
+    List,
+    /// A new account; its password is asked for, or read from the first line of standard input
+    Add {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        password: NewPassword,
+        /// It has no password, for now
+        #[arg(long, conflicts_with_all = ["generate", "ntlm"])]
+        no_password: bool,
+        /// A group it is in; may be repeated
+        #[arg(long, value_name = "GROUP")]
+        group: Vec<String>,
+        /// An address of its own; may be repeated
+        #[arg(long, value_name = "ADDRESS")]
+        address: Vec<String>,
+    },
+    /// A new password; it is asked for, or read from the first line of standard input
+    Password {
+        /// The account
+        name: String,
+        #[command(flatten)]
+        password: NewPassword,
+    },
+    /// The groups of an account
+    Group(Lists),
+    /// The addresses of an account
+    Address(Lists),
+    /// The client certificates of an account, by SHA-256
+    Certificate(Lists),
+    /// May not log in any more; mail for its addresses still comes
+    Suspend {
+        /// The account
+        name: String,
+    },
+    /// May log in again
+    Resume {
+        /// The account
+        name: String,
+    },
+    /// May log in until a day begins, in UTC
+    Expire {
+        /// The account
+        name: String,
+        /// Such as 2027-01-31; without one it does not expire
+        day: Option<String>,
+    },
+    /// Takes the account out of the file
+    Remove {
+        /// The account
+        name: String,
+    },
+}
+
+/// A password to be set.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct NewPassword {
+    /// Make one up, and print it once
+    #[arg(long)]
+    pub generate: bool,
+    /// Keep the NT hash too, so that NTLM can be used; whoever steals it needs no password
+    #[arg(long)]
+    pub ntlm: bool,
+}
+
+/// A list of an account, and how it changes.
+#[derive(Debug, Args)]
+pub(crate) struct Lists {
+    /// The account
+    pub name: String,
+    /// Add this one; may be repeated
+    #[arg(long, value_name = "VALUE", required_unless_present = "remove")]
+    pub add: Vec<String>,
+    /// Remove this one; may be repeated
+    #[arg(long, value_name = "VALUE")]
+    pub remove: Vec<String>,
 }
 
 /// `spool`

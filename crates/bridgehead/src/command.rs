@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+mod account;
+mod bans;
 mod check;
 mod explain;
 mod queue;
@@ -21,6 +23,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Check { file } => check::run(file),
         Command::Explain(explain) => explain::run(&explain),
         Command::Send(send) => send::run(&send),
+        Command::Account(account) => account::run(&account),
+        Command::Bans(bans) => bans::run(&bans),
         Command::Queue(queue) => queue::run(&queue),
         Command::Spool(spool) => spool::run(&spool),
         Command::Reference(which) => {

@@ -3,7 +3,8 @@
 
 use crate::world::Machine;
 use anyhow::{Context, Result, bail};
-use gateway::{Control, QueueAnswer, QueueCommand};
+use gateway::{BanView, Control, QueueCommand};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,36 @@ const COMMAND_OCTETS: u64 = 1024 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client of the socket may take.
 const TIME: Duration = Duration::from_secs(30);
+
+/// What can be asked or commanded.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Command {
+    /// Of the defence against guessing.
+    Bans(BansCommand),
+    /// Of the queue.
+    Queue(QueueCommand),
+}
+
+/// What can be asked or commanded of the defence against guessing.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BansCommand {
+    /// Who is refused?
+    ListBans,
+    /// Refuse this one no longer.
+    LiftBan(String),
+}
+
+/// What the defence against guessing answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BansAnswer {
+    /// Who is refused.
+    Bans(Vec<BanView>),
+    /// Whether there was such a refusal.
+    Lifted(bool),
+}
 
 /// The open socket; its file goes when it is dropped.
 #[derive(Debug)]
@@ -77,20 +108,28 @@ async fn answer(stream: UnixStream, control: Control<Machine>) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read).take(COMMAND_OCTETS).read_line(&mut line).await?;
-    let command: QueueCommand = serde_json::from_str(&line)?;
-    if let Some(answer) = control.queue(command).await {
-        let mut text = serde_json::to_vec(&answer)?;
-        text.push(b'\n');
-        write.write_all(&text).await?;
-    }
+    let answer = match serde_json::from_str(&line)? {
+        Command::Queue(command) => json(control.queue(command).await)?,
+        Command::Bans(BansCommand::ListBans) => json(control.bans().await.map(BansAnswer::Bans))?,
+        Command::Bans(BansCommand::LiftBan(meant)) => json(control.lift(&meant).await.map(BansAnswer::Lifted))?,
+    };
+    write.write_all(&answer).await?;
     Ok(())
+}
+
+/// The line of an answer; nothing when the gateway is stopping and has none.
+fn json<T: Serialize>(answer: Option<T>) -> Result<Vec<u8>> {
+    let Some(answer) = answer else { return Ok(Vec::new()) };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// Asks a running gateway.
 ///
 /// # Errors
 /// Nobody listens there, or it does not answer.
-pub(crate) async fn ask(socket: &Path, command: &QueueCommand) -> Result<QueueAnswer> {
+pub(crate) async fn ask<A: DeserializeOwned>(socket: &Path, command: &impl Serialize) -> Result<A> {
     let asking = async {
         let mut stream = UnixStream::connect(socket)
             .await

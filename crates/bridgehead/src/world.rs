@@ -14,12 +14,11 @@ mod tls;
 use directory::Directories;
 use disk::RealDisk;
 use gateway::Keeper;
-use gateway::world::{Pieces, Resources, Verify, World};
+use gateway::world::{Hear, Inspection, Pieces, Resources, Secured, Verify, World};
 use identity::settings::Directory;
 use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
 use resources::{Reserve, shortage};
-use smtp::server::TlsFacts;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -58,7 +57,7 @@ impl Machine {
 impl World for Machine {
     type Stream = Stream;
     type Listener = TcpListener;
-    type Certificate = tokio_rustls::TlsAcceptor;
+    type Certificates = tls::Certificates;
     type Disk = RealDisk;
     type Directories = Directories;
 
@@ -114,14 +113,18 @@ impl World for Machine {
         UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
     }
 
-    fn certificate(&self, chain: &Path, key: &Path) -> io::Result<Self::Certificate> {
-        tls::server(chain, key).map(Into::into)
+    fn certificates(&self, tls: &config::Tls) -> io::Result<tls::Certificates> {
+        tls::Certificates::read(tls)
     }
 
-    fn directories(&self, settings: &[Directory]) -> io::Result<Directories> {
+    async fn watch(&self, certificates: &[Arc<tls::Certificates>]) -> Vec<(usize, Inspection)> {
+        tls::watch(certificates, || self.now()).await
+    }
+
+    fn directories(&self, settings: &[Directory], hear: &Hear) -> io::Result<Directories> {
         let clock: directory::Clock = Arc::new(now);
-        // The log is for what happens to mail; what an operator must mend goes where warnings at the start do.
-        let hear: directory::Hear = Arc::new(|notice| eprintln!("bridgehead: {notice}"));
+        let hear = hear.clone();
+        let hear: directory::Hear = Arc::new(move |notice| hear(&notice.directory, notice.what.to_string()));
         Directories::open(settings, &clock, &hear)
     }
 
@@ -137,21 +140,21 @@ impl World for Machine {
         files::lasting_secret(state_dir, &self.entropy())
     }
 
+    async fn write_file(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        let path = path.to_owned();
+        self.blocking(move || files::write(&path, content).map_err(shortage)).await
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        files::read(path)
+    }
+
     async fn secure_server(
         &self,
         stream: Stream,
-        certificate: &Arc<Self::Certificate>,
-    ) -> io::Result<(Stream, TlsFacts)> {
-        let secured = certificate.accept(stream.into_clear()?).await?;
-        let session = secured.get_ref().1;
-        let version = session.protocol_version().map_or("unknown", |version| version.as_str().unwrap_or("unknown"));
-        let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
-        let facts = TlsFacts {
-            version: version.into(),
-            cipher: cipher.into(),
-            server_name: session.server_name().map(Into::into),
-        };
-        Ok((Stream::Server(Box::new(secured)), facts))
+        certificates: &Arc<tls::Certificates>,
+    ) -> io::Result<Secured<Stream>> {
+        tls::accept(stream.into_clear()?, certificates).await
     }
 
     async fn secure_client(&self, stream: Stream, name: &str, verify: Verify) -> io::Result<Stream> {

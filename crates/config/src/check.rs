@@ -15,6 +15,7 @@ mod routing;
 mod rules;
 mod server;
 mod session;
+mod tls;
 mod value;
 
 use crate::file::File;

@@ -13,11 +13,11 @@ pub use authentication::{
     Schema, Tokens, Winbind,
 };
 pub use server::{
-    AppliesTo, BareNewline, ConnectionControl, EarlyTalk, Limits as ServerLimits, Mode, OutboundTls, Protocol, Relay,
-    ServerDelivery, Tls, VirtualServer,
+    AppliesTo, BareNewline, CertificateFiles, ClientCertificates, ConnectionControl, EarlyTalk, Limits as ServerLimits,
+    Mode, OutboundTls, Protocol, Relay, ServerDelivery, Tls, TlsMode, TlsVersion, VirtualServer,
 };
 pub use value::{
-    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, PathText, Size,
+    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, NetText, PathText, Size,
 };
 
 use schemars::JsonSchema;

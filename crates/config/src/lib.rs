@@ -14,7 +14,7 @@ pub mod reference;
 mod shape;
 mod units;
 
-pub use file::{LogFormat, OutboundTls};
+pub use file::{LogFormat, OutboundTls, TlsVersion};
 pub use mistake::{Mistake, Mistakes, Place, Severity, render};
 
 use identity::settings::Directory;
@@ -93,8 +93,12 @@ pub struct Organization {
 pub struct Server {
     /// Its name.
     pub name: Box<str>,
-    /// Where it listens; never nowhere. Port 0 lets the operating system choose.
+    /// Where it listens; never nowhere, `listen_tls` included. Port 0 lets the operating system choose.
     pub listen: Vec<SocketAddr>,
+    /// Where it listens, and TLS comes before the greeting.
+    pub listen_tls: Vec<SocketAddr>,
+    /// The proxies whose word is taken for who a client is.
+    pub proxies: Vec<Net>,
     /// What its sessions offer and bear.
     pub session: Arc<smtp::server::Settings>,
     /// The longest a session may last.
@@ -107,8 +111,8 @@ pub struct Server {
     pub authentication: Arc<Authentication>,
     /// The reply code to a client that must authenticate first: 530 or 454.
     pub not_authenticated_code: u16,
-    /// Its certificate; `None` when there is none, and then STARTTLS is not offered.
-    pub tls: Option<TlsFiles>,
+    /// TLS towards its clients; `None` when there is none, and then STARTTLS is not offered.
+    pub tls: Option<Tls>,
     /// How its mail leaves.
     pub delivery: ServerDelivery,
 }
@@ -137,16 +141,27 @@ pub struct Guessing {
     pub accounts_per_network: u32,
     /// Different secrets that may be tried for one account.
     pub secrets_per_account: u32,
-    /// How long failures are remembered.
-    pub remember: Duration,
+    /// How long it takes to forget one of either.
+    pub forget: Duration,
     /// How long somebody is refused, the first time.
     pub refuse: Duration,
     /// Who is never refused.
     pub exempt: Vec<Net>,
 }
 
-/// The files of a certificate, not opened yet.
+/// TLS towards the clients of one virtual server. Whether it is required is in its session settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The oldest version spoken.
+    pub min_version: TlsVersion,
+    /// Its certificates, never none. The first is shown where no other has the name that is asked for.
+    pub certificates: Vec<TlsFiles>,
+    /// PEM: who vouches for the certificates of clients; `None`: they are not asked for one.
+    pub client_authorities: Option<PathBuf>,
+}
+
+/// The files of a certificate, not opened yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TlsFiles {
     /// PEM: the certificate and those that vouch for it.
     pub certificate: PathBuf,

@@ -90,7 +90,7 @@ fn example_section(out: &mut String, path: &str, name: &str, table: &Value) {
             }
         }
         Some(inner) => {
-            let lead = if inner.get("required").is_some() { "" } else { "#" };
+            let lead = if required(inner).next().is_some() { "" } else { "#" };
             let _ = writeln!(out, "{lead}[{header}]");
             example_table(out, &header, inner);
         }
@@ -181,8 +181,11 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }
 
+/// The keys that must be there; where one of several will do, the first.
 fn required(schema: &Value) -> impl Iterator<Item = &str> {
-    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    let either = schema.get("anyOf").and_then(|either| either.get(0));
+    let lists = [Some(schema), either].into_iter().flatten().filter_map(|schema| schema.get("required"));
+    lists.filter_map(Value::as_array).flatten().filter_map(Value::as_str)
 }
 
 fn is_table(schema: &Value) -> bool {

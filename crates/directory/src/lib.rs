@@ -6,18 +6,22 @@
 mod cache;
 mod desk;
 mod file;
+pub mod kerberos;
 mod ldap;
 mod notice;
 mod tokens;
 mod trust;
 mod watched;
+mod winbind;
 
+pub use kerberos::Kerberos;
 pub use notice::{Happening, Hear, Notice};
+pub use winbind::Winbind;
 
 use desk::Desk;
 use file::AccountFile;
 use identity::settings::{Directory, Kind};
-use identity::{Finding, Inquiry, No};
+use identity::{Finding, Inquiry, No, Package};
 use ldap::Ldap;
 use mail::{Account, Timestamp};
 use notice::Teller;
@@ -43,6 +47,8 @@ enum Open {
     File(AccountFile),
     Ldap(Box<Ldap>),
     Tokens(Box<Tokens>),
+    Kerberos(Box<Kerberos>),
+    Winbind(Winbind),
 }
 
 impl fmt::Debug for Directories {
@@ -86,7 +92,43 @@ impl Directories {
     /// Asks the directories of these names, in this order: the first that knows the account answers.
     /// One that cannot say ends it: a later one might know somebody else of that name.
     pub async fn inquire(&self, names: &[Box<str>], inquiry: Inquiry) -> Finding {
-        timeout(TIMEOUT, self.ask_in_turn(names, inquiry)).await.unwrap_or(Finding::Unavailable)
+        let answer = async {
+            match inquiry {
+                Inquiry::Converse { package, .. } => self.converse(names, package, inquiry).await,
+                inquiry => self.ask_in_turn(names, inquiry).await,
+            }
+        };
+        timeout(TIMEOUT, answer).await.unwrap_or(Finding::Unavailable)
+    }
+
+    /// The next step of an exchange that is held by the first of these directories that can. Of the account
+    /// that proves itself there, the others may know more.
+    async fn converse(&self, names: &[Box<str>], package: Package, inquiry: Inquiry) -> Finding {
+        let holder = names.iter().filter_map(|name| self.named(name)).find(|directory| directory.holds(package));
+        let finding = match holder {
+            Some(Open::Kerberos(kerberos)) => kerberos.converse(inquiry).await,
+            Some(Open::Winbind(winbind)) => winbind.converse(inquiry).await,
+            _ => return Finding::Unavailable,
+        };
+        match finding {
+            Finding::Principal(principal, Some(account)) => self.described(names, principal, account).await,
+            finding => finding,
+        }
+    }
+
+    /// What the first directory that knows the account of a principal says about it.
+    async fn described(&self, names: &[Box<str>], principal: Box<str>, account: Arc<Account>) -> Finding {
+        for name in names {
+            if !matches!(self.named(name), Some(Open::File(_) | Open::Ldap(_))) {
+                continue;
+            }
+            match self.account(name, &account.name).await {
+                Finding::Account(account) => return Finding::Principal(principal, Some(account)),
+                Finding::No(No::Unknown) => {}
+                other => return other,
+            }
+        }
+        Finding::Principal(principal, Some(account))
     }
 
     async fn ask_in_turn(&self, names: &[Box<str>], mut inquiry: Inquiry) -> Finding {
@@ -113,7 +155,7 @@ impl Directories {
                 Ok(vouched) => self.known(tokens, &vouched, name.as_deref()).await,
                 Err(finding) => finding,
             },
-            (Open::Tokens(_), _) => Finding::No(No::Unknown),
+            (Open::Tokens(_) | Open::Kerberos(_) | Open::Winbind(_), _) => Finding::No(No::Unknown),
         }
     }
 
@@ -143,7 +185,7 @@ impl Directories {
         match self.named(directory) {
             Some(Open::File(file)) => file.account(name).await,
             Some(Open::Ldap(ldap)) => ldap.account(name).await,
-            Some(Open::Tokens(_)) | None => Finding::Unavailable,
+            Some(Open::Tokens(_) | Open::Kerberos(_) | Open::Winbind(_)) | None => Finding::Unavailable,
         }
     }
 }
@@ -154,7 +196,16 @@ impl Open {
         match inquiry {
             Inquiry::Token { .. } => matches!(self, Open::Tokens(_)),
             Inquiry::Converse { .. } => false,
-            _ => !matches!(self, Open::Tokens(_)),
+            _ => matches!(self, Open::File(_) | Open::Ldap(_)),
+        }
+    }
+
+    /// Whether it holds exchanges of this kind.
+    fn holds(&self, package: Package) -> bool {
+        match self {
+            Open::Kerberos(_) => kerberos::takes(package),
+            Open::Winbind(_) => Winbind::takes(package),
+            Open::File(_) | Open::Ldap(_) | Open::Tokens(_) => false,
         }
     }
 }
@@ -164,7 +215,9 @@ fn open(kind: &Kind, clock: &Clock, desk: &Desk, teller: Teller) -> io::Result<O
         Kind::File(path) => Ok(Open::File(AccountFile::open(path, clock.clone(), desk.clone(), teller)?)),
         Kind::Ldap(settings) => Ok(Open::Ldap(Box::new(Ldap::open(settings, clock.clone(), teller)?))),
         Kind::Tokens(settings) => Ok(Open::Tokens(Box::new(Tokens::open(settings, clock.clone(), teller)?))),
-        Kind::Kerberos(_) | Kind::Winbind(_) | Kind::Pam(_) => {
+        Kind::Kerberos(settings) => Ok(Open::Kerberos(Box::new(Kerberos::open(settings)?))),
+        Kind::Winbind(settings) => Ok(Open::Winbind(Winbind::open(settings)?)),
+        Kind::Pam(_) => {
             Err(io::Error::new(io::ErrorKind::Unsupported, "this build cannot ask a directory of that kind"))
         }
     }

@@ -37,8 +37,13 @@ pub enum Happening {
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "directory {}: ", self.directory)?;
-        match &self.what {
+        write!(f, "directory {}: {}", self.directory, self.what)
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Happening::Read => f.write_str("read again"),
             Happening::NotRead(why) => write!(f, "not read again, what was read before stays: {why}"),
             Happening::Down { server, why } => write!(f, "{server} does not answer: {why}"),

@@ -8,13 +8,17 @@ use crate::event::{Asked, Event};
 use crate::lookups::decide;
 use crate::session::{Accepted, Context};
 use crate::world::World;
+use crate::{Gateway, Server};
+use identity::guess::Gate;
 use mail::{Identity, Ledger, Mailbox, Reply, ReversePath};
 use policy::{Acceptance, Decision, RecipientFacts, Refusal, SenderFacts, render};
 use smtp::claims::{Claim, Claims};
 use smtp::server::{Answer, Recipient, Sender};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The names of all refusals, as they stand in the log and in counters.
-pub(crate) const REASONS: [&str; 14] = [
+pub(crate) const REASONS: [&str; 15] = [
     "connection-listed",
     "connection-not-listed",
     "too-many-connections",
@@ -29,10 +33,14 @@ pub(crate) const REASONS: [&str; 14] = [
     UTF8_HEADER,
     "too-many-from-network",
     NO_MEMORY,
+    GUESSING,
 ];
 
 /// A header that needs SMTPUTF8 in a transaction without it.
 const UTF8_HEADER: &str = "utf8-header";
+
+/// The client, or its network, has guessed too often.
+const GUESSING: &str = "guessing";
 
 /// Memory is short.
 const NO_MEMORY: &str = "no-memory";
@@ -73,12 +81,36 @@ pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
     })
     .await;
     match decision.verdict {
+        Ok(_) if is_refused_for_guessing(gateway, server, context.client).await => Answer::Dismiss(guessing(context)),
         Ok(admission) => {
             context.admission = admission;
             Answer::Proceed
         }
         Err(_) => Answer::Dismiss(refuse(context, Asked::Connection, &decision, None, None)),
     }
+}
+
+/// Whether a client is not even let in, because it has guessed: only where everybody must authenticate.
+/// Elsewhere its mail is as good as before, and its guesses are stopped at AUTH.
+async fn is_refused_for_guessing<W: World>(gateway: Arc<Gateway<W>>, server: Arc<Server<W>>, client: IpAddr) -> bool {
+    let only_accounts = !server.config.rules.authentication.anonymous && server.config.session.has_auth();
+    only_accounts && matches!(gateway.guessing.arrived(client).await, Gate::Refused { .. })
+}
+
+/// Says to the log that a client is sent away because of guessing, and makes the reply.
+pub(crate) fn guessing<W: World>(context: &Context<W>) -> Reply {
+    let reply = Reply::later(21, 7, 0, "Too many failed authentications, try again later");
+    context.gateway.recorder.record(&Event::Refused {
+        server: &context.server.config.name,
+        client: context.client,
+        asked: Asked::Credentials,
+        reason: GUESSING,
+        reply: &reply,
+        sender: None,
+        recipient: None,
+        why: &[],
+    });
+    reply
 }
 
 /// XCLIENT: from here on the session is that of the client for which the peer speaks, judged as if it

@@ -2,12 +2,16 @@
 //!
 //! What the client hears of a failure is the same whatever the reason; the log is told which it was.
 
+use crate::answer::guessing;
 use crate::event::Event;
+use crate::guessing::Trying;
 use crate::session::Context;
 use crate::world::World;
+use identity::guess::Gate;
 use identity::{Credential, Exchange, Failure, Mechanism, Peer, Proof, Setting, Step, Why};
 use mail::{Account, Identity, Reply};
 use smtp::server::{Answer, Exchange as Said, Trust};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The inquiries of one step; a mechanism asks one or two.
@@ -25,22 +29,53 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
     for _ in 0..INQUIRIES {
         step = match step {
             Step::Inquire(inquiry) => {
+                if let Err(sent_away) = may_try(context, exchange.mechanism(), inquiry.name().unwrap_or_default()).await
+                {
+                    return sent_away;
+                }
                 let (gateway, law, server) = (context.gateway.clone(), context.law.clone(), context.server.clone());
                 let names = &server.config.authentication.directories;
                 exchange.found(gateway.world.inquire(&law.directories, names, inquiry).await)
             }
             Step::Challenge(octets) => {
+                if let Some(Failure::Refused { name, secret, .. }) = exchange.decided() {
+                    // It counts now: a client that hears of it and cancels must not escape.
+                    if let Some(trying) = context.trying.take() {
+                        trying.failed(name.as_deref(), secret).await;
+                    }
+                }
                 context.exchange = Some(exchange);
                 return Answer::Challenge(octets);
             }
-            Step::Proved(proof) => return proved(context, exchange.mechanism(), proof),
-            Step::Failed(failure) => return failed(context, exchange.mechanism(), &failure),
+            Step::Proved(proof) => return proved(context, exchange.mechanism(), proof).await,
+            Step::Failed(failure) => return failed(context, exchange.mechanism(), failure).await,
         };
     }
-    failed(context, exchange.mechanism(), &Failure::Unavailable)
+    failed(context, exchange.mechanism(), Failure::Unavailable).await
 }
 
-fn begin<W: World>(context: &Context<W>, mechanism: &str) -> Option<Exchange> {
+/// Asks the defence against guessing before the first look at a secret; a try is asked about once.
+async fn may_try<W: World>(context: &mut Context<W>, mechanism: Mechanism, name: &str) -> Result<(), Answer> {
+    if context.trying.is_some() {
+        return Ok(());
+    }
+    let (gateway, client) = (context.gateway.clone(), context.client);
+    let (gate, trying) = gateway.guessing.before(client, name).await;
+    match gate {
+        Gate::Open => {}
+        Gate::Pause(span) => tokio::time::sleep(span).await,
+        Gate::Close | Gate::Refused { .. } => {
+            say(context, mechanism, Some(name).filter(|name| !name.is_empty()), OUTCOMES[4], "guessing");
+            return Err(Answer::Dismiss(guessing(context)));
+        }
+    }
+    context.trying = Some(trying);
+    Ok(())
+}
+
+fn begin<W: World>(context: &mut Context<W>, mechanism: &str) -> Option<Exchange> {
+    // An exchange that was cancelled has left its try behind.
+    context.trying = None;
     let mechanism: Mechanism = mechanism.parse().ok()?;
     let server = &context.server.config;
     let settings = &server.authentication;
@@ -61,9 +96,11 @@ fn begin<W: World>(context: &Context<W>, mechanism: &str) -> Option<Exchange> {
 }
 
 /// The client has proved something: is it a peer, an account, or nobody we know?
-fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof: Proof) -> Answer {
-    if let Some(peer) = peer(&context.law.config.peers, &proof.credential, context) {
+async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof: Proof) -> Answer {
+    let law = context.law.clone();
+    if let Some(peer) = peer(&law.config.peers, &proof.credential, context.client) {
         let (name, trust) = (peer.name.clone(), trust(peer));
+        succeeded(context.trying.take(), proof.credential.account().unwrap_or_default()).await;
         context.identity = Identity::Peer(name.clone());
         say(context, mechanism, Some(&name), OUTCOMES[0], "peer");
         return Answer::Peer(name, trust);
@@ -74,27 +111,42 @@ fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof: Proof
         (None, Credential::Principal(name)) => Arc::new(Account::named(&name)),
         (None, _) => {
             let why = Why::Directory(identity::No::Unknown);
-            return failed(context, mechanism, &Failure::Refused { name: None, secret: None, why });
+            return failed(context, mechanism, Failure::Refused { name: None, secret: None, why }).await;
         }
     };
+    succeeded(context.trying.take(), &account.name).await;
     context.identity = Identity::Account(account.clone());
     say(context, mechanism, Some(&account.name), OUTCOMES[0], "account");
     Answer::Known(Identity::Account(account))
 }
 
 /// The peer that has this credential and comes from here.
-pub(crate) fn peer<'p, W: World>(peers: &'p [Peer], credential: &Credential, context: &Context<W>) -> Option<&'p Peer> {
-    peers.iter().find(|peer| peer.is(credential, context.client))
+pub(crate) fn peer<'p>(peers: &'p [Peer], credential: &Credential, client: IpAddr) -> Option<&'p Peer> {
+    peers.iter().find(|peer| peer.is(credential, client))
+}
+
+async fn succeeded(trying: Option<Trying>, account: &str) {
+    if let Some(trying) = trying {
+        trying.succeeded(account).await;
+    }
 }
 
 pub(crate) fn trust(peer: &Peer) -> Trust {
     Trust { xclient: peer.trust.xclient, xforward: peer.trust.xforward }
 }
 
-fn failed<W: World>(context: &mut Context<W>, mechanism: Mechanism, failure: &Failure) -> Answer {
+async fn failed<W: World>(context: &mut Context<W>, mechanism: Mechanism, failure: Failure) -> Answer {
+    let trying = context.trying.take();
     match failure {
-        Failure::Refused { name, why, .. } => {
+        Failure::Refused { name, secret, why } => {
             say(context, mechanism, name.as_deref(), OUTCOMES[1], why.name());
+            let gate = match trying {
+                Some(trying) => trying.failed(name.as_deref(), secret).await,
+                None => Gate::Open,
+            };
+            if let Gate::Close | Gate::Refused { .. } = gate {
+                return Answer::Dismiss(guessing(context));
+            }
             Answer::Refuse(Reply::never(35, 7, 8, "Authentication credentials invalid"))
         }
         Failure::Malformed => {

@@ -34,6 +34,8 @@ struct OfServer {
     noted: BTreeMap<&'static str, Counter>,
     secured: Counter,
     not_secured: Counter,
+    certificates_rejected: Counter,
+    proxies_refused: Counter,
     authentications: BTreeMap<&'static str, Counter>,
     messages_received: Counter,
     message_bytes_received: Counter,
@@ -81,6 +83,9 @@ struct Families {
     noted: Family<ServerReason, Counter>,
     secured: Family<Server, Counter>,
     not_secured: Family<Server, Counter>,
+    certificates_rejected: Family<Server, Counter>,
+    certificate_days_left: Family<Server, Gauge>,
+    proxies_refused: Family<Server, Counter>,
     authentications: Family<ServerReason, Counter>,
     messages_received: Family<Server, Counter>,
     message_bytes_received: Family<Server, Counter>,
@@ -117,6 +122,9 @@ impl Families {
             noted: add(r, "noted", "Breaches of the protocol and limits, by kind"),
             secured: add(r, "tls_sessions", "Sessions secured by TLS"),
             not_secured: add(r, "tls_failures", "TLS handshakes that failed"),
+            certificates_rejected: add(r, "tls_certificates_rejected", "New certificates that could not be used"),
+            certificate_days_left: add(r, "tls_certificate_days_left", "Days until the first certificate expires"),
+            proxies_refused: add(r, "proxies_refused", "Connections of proxies that did not name their client"),
             authentications: add(r, "authentications", "Attempts to authenticate, by how they ended"),
             messages_received: add(r, "messages_received", "Messages taken"),
             message_bytes_received: add(r, "message_bytes_received", "Octets of messages taken"),
@@ -148,6 +156,8 @@ impl Families {
             noted: each(&self.noted, &mut crate::note::NAMES.iter().copied()),
             secured: self.secured.get_or_create_owned(&plain),
             not_secured: self.not_secured.get_or_create_owned(&plain),
+            certificates_rejected: self.certificates_rejected.get_or_create_owned(&plain),
+            proxies_refused: self.proxies_refused.get_or_create_owned(&plain),
             authentications: each(&self.authentications, &mut crate::authenticate::OUTCOMES.iter().copied()),
             messages_received: self.messages_received.get_or_create_owned(&plain),
             message_bytes_received: self.message_bytes_received.get_or_create_owned(&plain),
@@ -235,6 +245,17 @@ impl Counters {
         self.queue_resting.set(number(resting));
     }
 
+    /// When the first certificate of a virtual server expires.
+    pub(crate) fn certificates_expire(&self, server: &str, days_left: i64) {
+        let server = Server { server: server.to_owned() };
+        self.families.certificate_days_left.get_or_create(&server).set(days_left);
+    }
+
+    /// A virtual server has no certificate.
+    pub(crate) fn certificates_gone(&self, server: &str) {
+        self.families.certificate_days_left.remove(&Server { server: server.to_owned() });
+    }
+
     /// A log line was dropped.
     pub(crate) fn log_line_lost(&self) {
         self.log_lines_lost.inc();
@@ -248,7 +269,10 @@ impl Counters {
             | Event::Lowered { .. }
             | Event::AcceptFailed { .. }
             | Event::Suppressed { .. }
+            | Event::CertificateChanged { .. }
+            | Event::CertificateDoubtful { .. }
             | Event::HopPostponed { .. }
+            | Event::Directory { .. }
             | Event::Started
             | Event::NotBuried { .. }
             | Event::Stopping
@@ -258,7 +282,9 @@ impl Counters {
             Event::SpoolFailed { .. } => bump(&self.spool_failures),
             Event::Damaged { .. } => bump(&self.spool_damages),
             Event::Fault { .. } => bump(&self.faults),
-            Event::Authenticated { server, .. }
+            Event::CertificateRejected { server, .. }
+            | Event::ProxyRefused { server, .. }
+            | Event::Authenticated { server, .. }
             | Event::SpeaksFor { server, .. }
             | Event::Forwarded { server, .. }
             | Event::Connected { server, .. }
@@ -299,6 +325,8 @@ impl OfServer {
             Event::Noted { note, .. } => bump_named(&self.noted, note),
             Event::Secured { .. } => bump(&self.secured),
             Event::NotSecured { .. } => bump(&self.not_secured),
+            Event::CertificateRejected { .. } => bump(&self.certificates_rejected),
+            Event::ProxyRefused { .. } => bump(&self.proxies_refused),
             Event::Authenticated { outcome, .. } => bump_named(&self.authentications, outcome),
             Event::Received { recipients, submitted, bytes, .. } => {
                 bump(&self.messages_received);

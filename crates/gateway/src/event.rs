@@ -18,6 +18,8 @@ pub(crate) enum Asked {
     Connection,
     /// May it submit, and as this sender?
     Sender,
+    /// Who is it?
+    Credentials,
     /// May this recipient be reached: submit or relay?
     Recipient,
     /// May this message be taken?
@@ -30,6 +32,7 @@ impl Asked {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Asked::Connection => "connection",
+            Asked::Credentials => "credentials",
             Asked::Sender => "sender",
             Asked::Recipient => "recipient",
             Asked::Message => "message",
@@ -82,6 +85,14 @@ pub(crate) enum Event<'a> {
     ReloadRefused { why: &'a str },
     /// A socket could not accept, so many times since this was said last: no descriptor is left, say.
     AcceptFailed { why: &'a str, times: u64 },
+    /// The files of a certificate have changed, and what is in them is in use.
+    CertificateChanged { server: &'a str, file: &'a str, names: &'a str, days_left: i64 },
+    /// The files of a certificate have changed, and cannot be used; the old one stays.
+    CertificateRejected { server: &'a str, file: &'a str, why: &'a str },
+    /// Somebody should look at a certificate or its key.
+    CertificateDoubtful { server: &'a str, file: &'a str, why: &'a str },
+    /// A proxy did not say who its client is; it was let go.
+    ProxyRefused { server: &'a str, proxy: IpAddr, why: &'a str },
     /// A client connected.
     Connected { server: &'a str, client: IpAddr },
     /// A session ended.
@@ -102,7 +113,14 @@ pub(crate) enum Event<'a> {
     /// The session noticed something about its client.
     Noted { server: &'a str, client: IpAddr, note: &'static str },
     /// The link was secured by TLS.
-    Secured { server: &'a str, client: IpAddr, version: &'a str, cipher: &'a str },
+    Secured {
+        server: &'a str,
+        client: IpAddr,
+        version: &'a str,
+        cipher: &'a str,
+        /// The first name of the certificate that the client has shown.
+        certificate: Option<&'a str>,
+    },
     /// The TLS handshake failed.
     NotSecured { server: &'a str, client: IpAddr, why: &'a str },
     /// A client has proved who it is, or has not. `outcome` is one of [`crate::authenticate::OUTCOMES`].
@@ -114,6 +132,8 @@ pub(crate) enum Event<'a> {
         outcome: &'static str,
         why: &'static str,
     },
+    /// Something has happened to a directory of accounts.
+    Directory { directory: &'a str, what: &'a str },
     /// A peer speaks for a client of its own (XCLIENT).
     SpeaksFor { server: &'a str, client: IpAddr, peer: &'a str, for_client: IpAddr, login: Option<&'a str> },
     /// A peer said where its next message came from (XFORWARD).
@@ -196,6 +216,10 @@ impl Event<'_> {
             Event::Reloaded => "reloaded",
             Event::ReloadRefused { .. } => "reload-refused",
             Event::AcceptFailed { .. } => "accept-failed",
+            Event::CertificateChanged { .. } => "certificate-changed",
+            Event::CertificateRejected { .. } => "certificate-rejected",
+            Event::CertificateDoubtful { .. } => "certificate-doubtful",
+            Event::ProxyRefused { .. } => "proxy-refused",
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
             Event::Refused { .. } => "refused",
@@ -207,6 +231,7 @@ impl Event<'_> {
                 "proved" => "authenticated",
                 _ => "not-authenticated",
             },
+            Event::Directory { .. } => "directory",
             Event::SpeaksFor { .. } => "speaks-for",
             Event::Forwarded { .. } => "forwarded",
             Event::Received { .. } => "received",
@@ -263,6 +288,22 @@ impl Event<'_> {
                 to.text("why", why);
                 to.number("times", times);
             }
+            Event::CertificateChanged { server, file, names, days_left } => {
+                to.text("server", server);
+                to.text("file", file);
+                to.text("names", names);
+                to.field("days_left", &days_left);
+            }
+            Event::CertificateRejected { server, file, why } | Event::CertificateDoubtful { server, file, why } => {
+                to.text("server", server);
+                to.text("file", file);
+                to.text("why", why);
+            }
+            Event::ProxyRefused { server, proxy, why } => {
+                to.text("server", server);
+                to.field("proxy", &Address(proxy));
+                to.text("why", why);
+            }
             Event::Connected { server, client } => session(to, server, client),
             Event::Disconnected { server, client, messages, lasted } => {
                 session(to, server, client);
@@ -291,10 +332,13 @@ impl Event<'_> {
                 session(to, server, client);
                 to.text("note", note);
             }
-            Event::Secured { server, client, version, cipher } => {
+            Event::Secured { server, client, version, cipher, certificate } => {
                 session(to, server, client);
                 to.text("version", version);
                 to.text("cipher", cipher);
+                if let Some(certificate) = certificate {
+                    to.text("certificate", certificate);
+                }
             }
             Event::NotSecured { server, client, why } | Event::NotTaken { server, client, why } => {
                 session(to, server, client);
@@ -308,6 +352,10 @@ impl Event<'_> {
                 }
                 to.text("outcome", outcome);
                 to.text("why", why);
+            }
+            Event::Directory { directory, what } => {
+                to.text("directory", directory);
+                to.text("what", what);
             }
             Event::SpeaksFor { server, client, peer, for_client, login } => {
                 session(to, server, client);

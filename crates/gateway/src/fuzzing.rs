@@ -33,7 +33,7 @@ pub fn log_lines(kind: usize, number: u64, texts: &[String; 3]) -> (Vec<u8>, Vec
             recipient: Some(&mailbox),
             why,
         },
-        2 => Event::Secured { server, client, version: b, cipher: c },
+        2 => Event::Secured { server, client, version: b, cipher: c, certificate: Some(b) },
         3 => Event::NotSecured { server, client, why: b },
         4 => Event::Received {
             server,

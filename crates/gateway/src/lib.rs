@@ -9,6 +9,7 @@
 mod admission;
 mod answer;
 mod authenticate;
+mod certificates;
 mod conclude;
 mod counters;
 mod crowd;
@@ -17,14 +18,17 @@ mod dispatch;
 mod event;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod guessing;
 mod inbox;
 mod keeper;
 mod listener;
 mod lookups;
 mod memory;
 mod note;
+mod notices;
 mod pace;
 mod plan;
+mod proxy;
 mod recall;
 mod receive;
 mod recorder;
@@ -39,15 +43,18 @@ pub mod world;
 pub use answer::refusal;
 pub use deliver::{NotSubmitted, Submission, submit};
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
+pub use guessing::BanView;
 pub use keeper::Keeper;
 pub use plan::host_name;
 pub use start::{Control, Handle, StartError};
 
 use arc_swap::ArcSwap;
 use config::Config;
+use guessing::Guessing;
 use identity::Secret;
 use keeper::KeeperHandle;
 use memory::Memory;
+use notices::Notices;
 use queue::Bodies;
 use queue::spool::{Ids, Reader};
 use recorder::Recorder;
@@ -55,7 +62,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use stop::Stop;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::task::TaskTracker;
 use world::World;
 
@@ -80,8 +87,8 @@ impl<W: World> Law<W> {
 pub struct Server<W: World> {
     /// Its settings.
     pub config: config::Server,
-    /// Its certificate, if it has one.
-    pub certificate: Option<Arc<W::Certificate>>,
+    /// Its certificates, if it has any.
+    pub certificates: Option<Arc<W::Certificates>>,
 }
 
 /// What all tasks of a running gateway share.
@@ -89,6 +96,8 @@ pub struct Gateway<W: World> {
     world: Arc<W>,
     recorder: Arc<Recorder<W>>,
     law: ArcSwap<Law<W>>,
+    /// The law has changed.
+    reloaded: Notify,
     keeper: KeeperHandle,
     orders: mpsc::Sender<dispatch::Order>,
     ids: Ids,
@@ -96,6 +105,10 @@ pub struct Gateway<W: World> {
     bodies: Bodies<W::Disk>,
     /// A secret that lasts: what is shown of accounts that do not exist is made of it.
     decoy: Secret,
+    /// The way of what directories have to say.
+    notices: Notices,
+    /// The way to the owner of the defence against guessing.
+    guessing: Guessing,
     /// What everything together holds in memory.
     memory: Arc<Memory>,
     /// Open sessions of all virtual servers.

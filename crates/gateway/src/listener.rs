@@ -2,24 +2,27 @@
 //!
 //! One task for each virtual server owns its sessions and counts them, in all, per address and per
 //! network, so that a limit is judged by whoever knows the number. Who is one too many is told so and
-//! let go without a session, a look-up or (in a flood) a line in the log. A socket that cannot accept
+//! let go without a session, a look-up or (in a flood) a line in the log. A connection of a proxy is
+//! nobody's until the proxy has said who its client is (conformance row 28). A socket that cannot accept
 //! (no descriptor left, say) waits and goes on; it never spins and never gives up.
 
 use crate::answer;
 use crate::crowd::Crowd;
 use crate::event::{Asked, Event};
-use crate::session;
+use crate::proxy;
+use crate::session::{self, Visit};
 use crate::throttle::Throttle;
 use crate::world::World;
 use crate::{Gateway, Law, Server};
 use mail::{Reply, canonical};
 use policy::{ConnectionFacts, render};
+use smtp::proxy::Origin;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
@@ -38,12 +41,41 @@ const TURNED_AWAY: usize = 256;
 /// How long telling them may take.
 const TURN_AWAY_LIMIT: Duration = Duration::from_secs(2);
 
+/// Connections of proxies that have not said who their client is; of one virtual server, at one time.
+const INTRODUCTIONS: usize = 256;
+/// The name of such a connection that came to nothing, for the throttle of the log.
+const PROXY_REFUSED: &str = "proxy-refused";
+
+/// What comes first at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    /// Our greeting, in the clear.
+    Clear,
+    /// The TLS handshake, and our greeting behind it (RFC 8314).
+    Secured,
+}
+
+/// A connection that has been accepted.
+struct Arrival<S> {
+    stream: S,
+    peer: SocketAddr,
+    greeting: Greeting,
+}
+
+/// A connection of a proxy, and what the proxy has said about it.
+struct Introduction<S> {
+    arrival: Arrival<S>,
+    said: Result<Origin, String>,
+}
+
 /// A socket that is listening.
 pub(crate) struct Listening<W: World> {
     /// What the settings asked for; port 0 means any.
     pub wanted: SocketAddr,
     /// Where it really is.
     pub address: SocketAddr,
+    /// What comes first.
+    pub greeting: Greeting,
     socket: Arc<W::Listener>,
 }
 
@@ -55,8 +87,17 @@ impl<W: World> Clone for Listening<W> {
 
 impl<W: World> Listening<W> {
     /// A socket that has just been opened.
-    pub(crate) fn new(world: &W, wanted: SocketAddr, socket: W::Listener) -> Listening<W> {
-        Listening { wanted, address: world.bound(&socket), socket: Arc::new(socket) }
+    pub(crate) fn new(world: &W, (wanted, greeting): (SocketAddr, Greeting), socket: W::Listener) -> Listening<W> {
+        Listening { wanted, address: world.bound(&socket), greeting, socket: Arc::new(socket) }
+    }
+
+    /// The same socket, where something else comes first from now on.
+    pub(crate) fn with(self, greeting: Greeting) -> Listening<W> {
+        Listening { greeting, ..self }
+    }
+
+    fn is(&self, other: &Listening<W>) -> bool {
+        Arc::ptr_eq(&self.socket, &other.socket) && self.greeting == other.greeting
     }
 }
 
@@ -65,7 +106,7 @@ pub(crate) struct Door<W: World> {
     server: Box<str>,
     /// Each with what stops accepting at it when it is dropped.
     sockets: Vec<(Listening<W>, DropGuard)>,
-    arrive: mpsc::Sender<(W::Stream, SocketAddr)>,
+    arrive: mpsc::Sender<Arrival<W::Stream>>,
 }
 
 impl<W: World> Door<W> {
@@ -76,6 +117,7 @@ impl<W: World> Door<W> {
             gateway: gateway.clone(),
             server: server.into(),
             sessions: JoinSet::new(),
+            introductions: JoinSet::new(),
             whose: Whose::new(),
             crowd: Crowd::default(),
             throttle: Throttle::default(),
@@ -94,7 +136,7 @@ impl<W: World> Door<W> {
     pub(crate) fn accept_at(&mut self, gateway: &Arc<Gateway<W>>, sockets: Vec<Listening<W>>) {
         let mut open = std::mem::take(&mut self.sockets);
         for listening in sockets {
-            let known = open.iter().position(|(other, _)| Arc::ptr_eq(&other.socket, &listening.socket));
+            let known = open.iter().position(|(other, _)| other.is(&listening));
             let accepting = known.map(|at| open.swap_remove(at)).unwrap_or_else(|| self.begin(gateway, listening));
             self.sockets.push(accepting);
         }
@@ -103,7 +145,7 @@ impl<W: World> Door<W> {
     fn begin(&self, gateway: &Arc<Gateway<W>>, listening: Listening<W>) -> (Listening<W>, DropGuard) {
         gateway.recorder.record(&Event::Listening { server: &self.server, address: listening.address });
         let closing = CancellationToken::new();
-        let accepting = accept(gateway.clone(), listening.socket.clone(), self.arrive.clone(), closing.clone());
+        let accepting = accept(gateway.clone(), listening.clone(), self.arrive.clone(), closing.clone());
         gateway.tasks.spawn(accepting);
         (listening, closing.drop_guard())
     }
@@ -111,8 +153,8 @@ impl<W: World> Door<W> {
 
 async fn accept<W: World>(
     gateway: Arc<Gateway<W>>,
-    socket: Arc<W::Listener>,
-    arrive: mpsc::Sender<(W::Stream, SocketAddr)>,
+    listening: Listening<W>,
+    arrive: mpsc::Sender<Arrival<W::Stream>>,
     closing: CancellationToken,
 ) {
     let mut trouble = Trouble::default();
@@ -121,12 +163,12 @@ async fn accept<W: World>(
             biased;
             () = closing.cancelled() => return,
             () = gateway.stop.soft.given() => return,
-            accepted = gateway.world.accept(&socket) => accepted,
+            accepted = gateway.world.accept(&listening.socket) => accepted,
         };
         match accepted {
-            Ok(arrival) => {
+            Ok((stream, peer)) => {
                 trouble.pause = Duration::ZERO;
-                if arrive.send(arrival).await.is_err() {
+                if arrive.send(Arrival { stream, peer, greeting: listening.greeting }).await.is_err() {
                     return;
                 }
             }
@@ -161,6 +203,12 @@ impl Trouble {
     }
 }
 
+/// Hears a proxy out about its client.
+async fn introduce<S: AsyncRead + Unpin>(mut arrival: Arrival<S>) -> Introduction<S> {
+    let said = proxy::header(&mut arrival.stream).await;
+    Introduction { arrival, said }
+}
+
 /// Which client a session task belongs to. The order of the map never shows.
 #[expect(clippy::disallowed_types, reason = "task ids have no order; the map is only looked up")]
 type Whose = std::collections::HashMap<Id, IpAddr>;
@@ -170,6 +218,7 @@ struct Inside<W: World> {
     gateway: Arc<Gateway<W>>,
     server: Box<str>,
     sessions: JoinSet<()>,
+    introductions: JoinSet<Introduction<W::Stream>>,
     whose: Whose,
     crowd: Crowd,
     throttle: Throttle,
@@ -177,16 +226,17 @@ struct Inside<W: World> {
 }
 
 impl<W: World> Inside<W> {
-    async fn run(mut self, mut arrivals: mpsc::Receiver<(W::Stream, SocketAddr)>) {
+    async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival<W::Stream>>) {
         let mut open = true;
-        while open || !self.sessions.is_empty() {
+        while open || !self.sessions.is_empty() || !self.introductions.is_empty() {
             let due = self.throttle.due();
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.say_suppressed(),
                 Some(ended) = self.sessions.join_next_with_id(), if !self.sessions.is_empty() => self.leave(ended),
+                Some(ended) = self.introductions.join_next(), if !self.introductions.is_empty() => self.introduced(ended),
                 arrival = arrivals.recv(), if open => match arrival {
-                    Some((stream, peer)) => self.arrive(stream, peer),
+                    Some(arrival) => self.arrive(arrival),
                     None => open = false,
                 },
             }
@@ -194,23 +244,65 @@ impl<W: World> Inside<W> {
         self.say_suppressed();
     }
 
-    fn arrive(&mut self, stream: W::Stream, peer: SocketAddr) {
+    /// Takes a connection for that of a client, or for that of a proxy, which has to say whose it is.
+    fn arrive(&mut self, arrival: Arrival<W::Stream>) {
         let law = self.gateway.law.load_full();
         // A virtual server that the new settings no longer have takes nobody in.
         let Some(server) = law.server(&self.server) else { return };
-        let client = canonical(peer.ip());
+        let peer = arrival.peer.ip();
+        if !server.config.proxies.iter().any(|proxies| proxies.contains(peer)) {
+            self.enter(&law, server, canonical(peer), arrival);
+        } else if self.introductions.len() < INTRODUCTIONS {
+            self.introductions.spawn(introduce(arrival));
+        } else {
+            self.refuse_proxy(peer, "too many others have not said who their client is");
+        }
+    }
+
+    fn introduced(&mut self, ended: Result<Introduction<W::Stream>, tokio::task::JoinError>) {
+        let Introduction { arrival, said } = match ended {
+            Ok(introduction) => introduction,
+            Err(error) => {
+                let what = error.to_string();
+                return self.gateway.recorder.record(&Event::Fault { place: "proxy", what: &what });
+            }
+        };
+        let client = match said {
+            Ok(Origin::Client(client)) => client.ip(),
+            Ok(Origin::Proxy) => arrival.peer.ip(),
+            Err(why) => return self.refuse_proxy(arrival.peer.ip(), &why),
+        };
+        let law = self.gateway.law.load_full();
+        let Some(server) = law.server(&self.server) else { return };
+        self.enter(&law, server, canonical(client), arrival);
+    }
+
+    /// Lets a connection go whose client nobody knows. Nothing is said: whoever does not speak the
+    /// PROXY protocol there is no client.
+    fn refuse_proxy(&mut self, proxy: IpAddr, why: &str) {
+        let refused = Event::ProxyRefused { server: &self.server, proxy: canonical(proxy), why };
+        if self.throttle.permits(PROXY_REFUSED, Instant::now()) {
+            self.gateway.recorder.record(&refused);
+        } else {
+            self.gateway.recorder.count(&refused);
+        }
+    }
+
+    /// Begins a session with a client, or tells it that it is one too many.
+    fn enter(&mut self, law: &Arc<Law<W>>, server: Arc<Server<W>>, client: IpAddr, arrival: Arrival<W::Stream>) {
         let (open, open_from_client, open_from_network) = self.crowd.around(client);
         // Counted before it is judged: other virtual servers count here, too.
         let open_in_all = self.gateway.sessions.fetch_add(1, Ordering::Relaxed);
         let facts = ConnectionFacts { client, open_in_all, open, open_from_client, open_from_network };
-        match self.too_many(&law, &server, &facts) {
+        match self.too_many(law, &server, &facts) {
             Some(reply) => {
                 self.gateway.sessions.fetch_sub(1, Ordering::Relaxed);
-                self.turn_away(stream, &reply);
+                self.turn_away(arrival, &reply);
             }
             None => {
                 self.crowd.enter(client);
-                let task = session::run(self.gateway.clone(), law, server, stream, facts);
+                let visit = Visit { stream: arrival.stream, greeting: arrival.greeting, facts };
+                let task = session::run(self.gateway.clone(), law.clone(), server, visit);
                 self.whose.insert(self.sessions.spawn(task).id(), client);
             }
         }
@@ -248,8 +340,10 @@ impl<W: World> Inside<W> {
         Some(reply)
     }
 
-    /// Tells a client so and lets it go. No session, no TLS, nothing read.
-    fn turn_away(&self, mut stream: W::Stream, reply: &Reply) {
+    /// Tells a client so and lets it go. No session, no TLS, nothing read. Where TLS comes first, a reply
+    /// in the clear would be gibberish: the connection is closed without one.
+    fn turn_away(&self, arrival: Arrival<W::Stream>, reply: &Reply) {
+        let Arrival { mut stream, greeting: Greeting::Clear, .. } = arrival else { return };
         let Ok(place) = self.turned_away.clone().try_acquire_owned() else { return };
         let mut words = Vec::new();
         reply.write_to(&mut words);

@@ -31,7 +31,7 @@ pub(crate) async fn decide<W: World, V>(
 /// Whether a mailbox exists, as the directories say that know the recipients.
 async fn recipient<W: World>(world: &W, law: &Law<W>, mailbox: Mailbox) -> Found {
     match world.inquire(&law.directories, &law.config.recipients_in, Inquiry::Recipient { mailbox }).await {
-        Finding::Account(_) | Finding::Principal(_) => Found::Exists,
+        Finding::Account(_) | Finding::Principal(..) => Found::Exists,
         // A mailbox of somebody who may not log in is a mailbox all the same.
         Finding::No(No::Suspended | No::NoSecret | No::Wrong) => Found::Exists,
         Finding::No(No::Unknown) => Found::Absent,

@@ -6,13 +6,15 @@
 use crate::answer;
 use crate::authenticate;
 use crate::event::Event;
+use crate::guessing::Trying;
 use crate::inbox::Inbox;
+use crate::listener::Greeting;
 use crate::memory::{Held, SESSION_OCTETS, TLS_OCTETS};
 use crate::pace::Pace;
 use crate::receive::{self, Incoming};
 use crate::stop::Ear;
 use crate::timer::Timer;
-use crate::world::World;
+use crate::world::{Secured, World};
 use crate::{Gateway, Law, Server};
 use config::Rate;
 use identity::{Exchange, Link};
@@ -65,6 +67,8 @@ pub(crate) struct Context<W: World> {
     pub secured: bool,
     /// What TLS says about the link.
     pub link: Option<Arc<Link>>,
+    /// The secret that is being checked, for the defence against guessing.
+    pub trying: Option<Trying>,
     /// An AUTH exchange that waits for the client.
     pub exchange: Option<Exchange>,
     /// Who sent this message to the peer that sends it to us, as the peer says.
@@ -82,6 +86,10 @@ pub(crate) struct Context<W: World> {
 impl<W: World> Context<W> {
     /// Says to the log what was noticed about the client.
     fn note(&self, note: Note) {
+        if note == Note::AuthNotOffered {
+            // Nobody who was set up for this server does that; all others are warned.
+            self.gateway.guessing.decoy(self.client);
+        }
         let (server, client) = (&*self.server.config.name, self.client);
         self.gateway.recorder.record(&Event::Noted { server, client, note: crate::note::name(note) });
     }
@@ -105,15 +113,24 @@ enum Waited {
     Stopping,
 }
 
+/// A client that was let in, and how.
+pub(crate) struct Visit<S> {
+    pub stream: S,
+    /// What comes first.
+    pub greeting: Greeting,
+    /// Who was inside when it came.
+    pub facts: ConnectionFacts,
+}
+
 /// One session from the first byte to the last. A panic inside ends the session with 421 and
 /// nothing else.
 pub(crate) async fn run<W: World>(
     gateway: Arc<Gateway<W>>,
     law: Arc<Law<W>>,
     server: Arc<Server<W>>,
-    stream: W::Stream,
-    arrival: ConnectionFacts,
+    visit: Visit<W::Stream>,
 ) {
+    let Visit { stream, greeting, facts: arrival } = visit;
     let client = arrival.client;
     let presence = Presence::new(&gateway, &server, client);
     let protocol = Protocol::new(server.config.session.clone());
@@ -128,6 +145,7 @@ pub(crate) async fn run<W: World>(
         identity: Identity::Anonymous,
         secured: false,
         link: None,
+        trying: None,
         exchange: None,
         submitter: None,
         accepted: Vec::new(),
@@ -148,7 +166,7 @@ pub(crate) async fn run<W: World>(
         context,
     };
     // A peer that breaks the connection is everyday life, and the session's end either way.
-    if let Some(Err(_) | Ok(())) = caught(driver.converse()).await {
+    if let Some(Err(_) | Ok(())) = caught(driver.begin(greeting)).await {
         presence.end(driver.context.messages);
         return;
     }
@@ -185,6 +203,14 @@ struct Driver<W: World> {
 }
 
 impl<W: World> Driver<W> {
+    /// The session, from what comes first at its socket.
+    async fn begin(&mut self, greeting: Greeting) -> io::Result<()> {
+        if greeting == Greeting::Secured && !self.secure().await? {
+            return Ok(());
+        }
+        self.converse().await
+    }
+
     async fn converse(&mut self) -> io::Result<()> {
         if let Some(stream) = &mut self.stream {
             // Whatever is here already was said before our greeting.
@@ -287,18 +313,27 @@ impl<W: World> Driver<W> {
 
     /// The TLS handshake; `false` when it failed, and nothing is read in the clear again.
     async fn secure(&mut self) -> io::Result<bool> {
-        let Context { gateway, server, client, secured, .. } = &mut self.context;
+        let Context { gateway, server, client, secured, link, .. } = &mut self.context;
         self.held.set(SESSION_OCTETS + TLS_OCTETS);
-        let (Some(stream), Some(certificate)) = (self.stream.take(), &server.certificate) else { return Ok(false) };
+        let (Some(stream), Some(certificates)) = (self.stream.take(), &server.certificates) else { return Ok(false) };
         self.inbox.clear();
-        let handshake = gateway.world.secure_server(stream, certificate);
-        match tokio::time::timeout(self.protocol.patience(), handshake).await {
-            Ok(Ok((stream, facts))) => {
+        let handshake = gateway.world.secure_server(stream, certificates);
+        let limit = server.config.session.line_limit;
+        let done = tokio::select! {
+            biased;
+            // Nothing is under way that could be lost.
+            () = self.soft_stop.heard() => return Ok(false),
+            done = tokio::time::timeout(limit, handshake) => done,
+        };
+        match done {
+            Ok(Ok(Secured { stream, facts, link: bound })) => {
                 self.stream = Some(stream);
                 let TlsFacts { version, cipher, .. } = &facts;
-                let event = Event::Secured { server: &server.config.name, client: *client, version, cipher };
+                let certificate = bound.certificate.as_ref().and_then(|shown| shown.names.first()).map(|name| &**name);
+                let event =
+                    Event::Secured { server: &server.config.name, client: *client, version, cipher, certificate };
                 gateway.recorder.record(&event);
-                *secured = true;
+                (*secured, *link) = (true, Some(bound));
                 self.protocol.secured(facts);
                 Ok(true)
             }

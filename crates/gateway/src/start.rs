@@ -6,15 +6,18 @@
 use crate::counters::Counters;
 use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
+use crate::guessing::{self, Guessing};
 use crate::keeper::Keeper;
-use crate::listener::{Door, Listening};
+use crate::listener::{Door, Greeting, Listening};
 use crate::memory::Memory;
+use crate::notices::{self, Notices};
 use crate::recorder::{LogForm, Recorder};
 use crate::world::{Resources, World};
-use crate::{Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
+use crate::{BanView, Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
 use arc_swap::ArcSwap;
 use config::{Config, LogFormat};
 use identity::Secret;
+use identity::guess::Banned;
 use queue::spool::{Recovery, Settings as SpoolSettings, Spool};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -102,7 +105,8 @@ impl<W: World> Handle<W> {
     pub async fn start(world: Arc<W>, config: Config, salt: u64) -> Result<Handle<W>, StartError> {
         let resources = world.resources();
         let (config, lowered) = fit(config, &resources);
-        let law = Arc::new(read_law(&*world, config)?);
+        let (notices, noticed) = Notices::new();
+        let law = Arc::new(read_law(&*world, &notices, config)?);
         let sockets = listen(&*world, &law.config, &BTreeMap::new()).await?;
         let disk = world
             .spool_disk(&law.config.state_dir)
@@ -112,8 +116,13 @@ impl<W: World> Handle<W> {
         let decoy = world
             .lasting_secret(&law.config.state_dir)
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let known = guessing::saved(&*world, &law)
+            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let (guessing, guesses) = Guessing::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
-        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy));
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy, guessing, notices));
+        notices::start(&gateway, noticed);
+        guessing::start(&gateway, &law, guesses, known);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
@@ -128,6 +137,7 @@ impl<W: World> Handle<W> {
             // What it has started may still have an answer to give.
             tasks.wait().await;
         });
+        gateway.tasks.spawn(crate::certificates::watch(gateway.clone()));
         gateway.recorder.record(&Event::Started);
         Ok(Handle { gateway, doors, keeper_ended })
     }
@@ -155,13 +165,15 @@ impl<W: World> Handle<W> {
         };
         let resources = gateway.world.resources();
         let (config, lowered) = fit(config, &resources);
-        let law = read_law(&*gateway.world, config).map_err(refused)?;
+        let law = read_law(&*gateway.world, &gateway.notices, config).map_err(refused)?;
         let sockets = listen(&*gateway.world, &law.config, &self.doors).await.map_err(refused)?;
+        gateway.guessing.reload(&law.config.guessing).await;
         let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
         gateway.recorder.counters().know(&names);
         gateway.memory.set_limit(memory_limit(&law.config, &resources));
         say_lowered(gateway, &lowered);
         gateway.law.store(Arc::new(law));
+        gateway.reloaded.notify_one();
         self.doors.retain(|name, _| names.contains(name));
         let doors = std::mem::take(&mut self.doors);
         self.doors = open_doors(gateway, sockets, doors);
@@ -233,6 +245,19 @@ impl<W: World> Control<W> {
         answered.await.ok()
     }
 
+    /// Who is refused for guessing; `None` when the gateway is stopping.
+    pub async fn bans(&self) -> Option<Vec<BanView>> {
+        Some(self.0.guessing.bans().await?.iter().map(BanView::new).collect())
+    }
+
+    /// Ends a refusal of a network, an address of it, or an account; whether there was one.
+    pub async fn lift(&self, meant: &str) -> Option<bool> {
+        match Banned::meant(meant) {
+            Some(banned) => self.0.guessing.lift(banned).await,
+            None => Some(false),
+        }
+    }
+
     /// All counters in Prometheus text form.
     pub async fn metrics(&self) -> String {
         let (done, surveyed) = oneshot::channel();
@@ -290,21 +315,16 @@ fn say_lowered<W: World>(gateway: &Gateway<W>, lowered: &[String]) {
     }
 }
 
-fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
+fn read_law<W: World>(world: &W, notices: &Notices, config: Config) -> Result<Law<W>, StartError> {
     let mut servers = Vec::with_capacity(config.servers.len());
     for server in &config.servers {
-        let certificate = match &server.tls {
-            None => None,
-            Some(files) => {
-                let read = world.certificate(&files.certificate, &files.key);
-                let certificate =
-                    read.map_err(|source| StartError::Certificate { server: server.name.clone(), source })?;
-                Some(Arc::new(certificate))
-            }
-        };
-        servers.push(Arc::new(Server { config: server.clone(), certificate }));
+        let certificates = server.tls.as_ref().map(|tls| world.certificates(tls)).transpose();
+        let failed = |source| StartError::Certificate { server: server.name.clone(), source };
+        let certificates = certificates.map_err(failed)?.map(Arc::new);
+        servers.push(Arc::new(Server { config: server.clone(), certificates }));
     }
-    let directories = Arc::new(world.directories(&config.directories).map_err(StartError::Directories)?);
+    let directories =
+        Arc::new(world.directories(&config.directories, &notices.hear()).map_err(StartError::Directories)?);
     Ok(Law { config, servers, directories })
 }
 
@@ -321,13 +341,15 @@ async fn listen<W: World>(
     let mut sockets = Vec::new();
     for server in &config.servers {
         let mut own = Vec::new();
-        for &address in &server.listen {
+        let clear = server.listen.iter().map(|&address| (address, Greeting::Clear));
+        let secured = server.listen_tls.iter().map(|&address| (address, Greeting::Secured));
+        for (address, greeting) in clear.chain(secured) {
             own.push(match find(open, &server.name, address) {
-                Some(listening) => listening,
+                Some(listening) => listening.with(greeting),
                 None => {
                     let socket = world.listen(address).await;
                     let failed = |source| StartError::Listen { server: server.name.clone(), address, source };
-                    Listening::new(world, address, socket.map_err(failed)?)
+                    Listening::new(world, (address, greeting), socket.map_err(failed)?)
                 }
             });
         }
@@ -349,7 +371,7 @@ fn assemble<W: World>(
     world: &Arc<W>,
     law: Arc<Law<W>>,
     spool: Spool<W::Disk>,
-    (memory, decoy): (Memory, Secret),
+    (memory, decoy, guessing, notices): (Memory, Secret, Guessing, Notices),
 ) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
@@ -371,6 +393,7 @@ fn assemble<W: World>(
         world: world.clone(),
         recorder,
         law: ArcSwap::new(law),
+        reloaded: Notify::new(),
         keeper: handle,
         orders,
         ids,
@@ -378,6 +401,8 @@ fn assemble<W: World>(
         bodies,
         memory: Arc::new(memory),
         decoy,
+        guessing,
+        notices,
         sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
         tasks: TaskTracker::new(),

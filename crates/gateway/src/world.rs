@@ -11,7 +11,7 @@ use queue::disk::Disk;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -35,8 +35,59 @@ pub struct Resources {
     pub descriptors: Option<u64>,
 }
 
+/// A link with a client that TLS has secured.
+#[derive(Debug)]
+pub struct Secured<S> {
+    /// The connection.
+    pub stream: S,
+    /// What is said about it.
+    pub facts: smtp::server::TlsFacts,
+    /// What an exchange can be bound to, and whose certificate was shown.
+    pub link: Arc<identity::Link>,
+}
+
+/// What was found when certificates were looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// What has happened to their files, one for each.
+    pub news: Vec<CertificateNews>,
+    /// Whole days until the first of them expires; negative when it has.
+    pub days_left: i64,
+}
+
+/// What has happened to the files of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateNews {
+    /// They have changed, and what is in them is in use.
+    Changed {
+        /// The file of the certificate.
+        file: PathBuf,
+        /// The names it is for.
+        names: String,
+        /// Whole days until it expires.
+        days_left: i64,
+    },
+    /// They have changed, and cannot be used; what was in them before stays in use.
+    Rejected {
+        /// The file at fault.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// They are in use, and somebody should look at them.
+    Doubtful {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
 /// A file that is being given its content piece by piece; `None` is the end.
 pub type Pieces = Box<dyn FnMut() -> io::Result<Option<Bytes>> + Send>;
+
+/// Whoever hears what happens to a directory: its name, and what. It never has a secret in it.
+pub type Hear = Arc<dyn Fn(&str, String) + Send + Sync>;
 
 /// The outside.
 pub trait World: Send + Sync + 'static {
@@ -44,8 +95,8 @@ pub trait World: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// An open listening socket.
     type Listener: Send + Sync + 'static;
-    /// A certificate with its key, read and checked.
-    type Certificate: Send + Sync + 'static;
+    /// The certificates of a virtual server with their keys, read and checked.
+    type Certificates: Send + Sync + 'static;
     /// The directory the spool lives in.
     type Disk: Disk;
     /// The directories that know accounts, open.
@@ -77,11 +128,17 @@ pub trait World: Send + Sync + 'static {
     /// Whether connecting to `address` would reach this host itself.
     fn is_own_address(&self, address: IpAddr) -> bool;
 
-    /// Reads and checks a certificate chain and its key.
+    /// Reads and checks the certificates of a virtual server and their keys, and who vouches for
+    /// those of its clients.
     ///
     /// # Errors
-    /// A file that cannot be read, is not PEM, or a key that does not belong to the certificate.
-    fn certificate(&self, chain: &Path, key: &Path) -> io::Result<Self::Certificate>;
+    /// A file that cannot be read, is not PEM, or a key that does not belong to its certificate.
+    fn certificates(&self, tls: &config::Tls) -> io::Result<Self::Certificates>;
+
+    /// Waits until there is something to say of any of these certificates: at once if nothing has been
+    /// said of one yet, and then when its files have changed, or a day is over. Each is named by its
+    /// place. New files are in use from then on, if they can be used.
+    fn watch(&self, certificates: &[Arc<Self::Certificates>]) -> impl Future<Output = Vec<(usize, Inspection)>> + Send;
 
     /// The handshake as a server.
     ///
@@ -90,8 +147,8 @@ pub trait World: Send + Sync + 'static {
     fn secure_server(
         &self,
         stream: Self::Stream,
-        certificate: &Arc<Self::Certificate>,
-    ) -> impl Future<Output = io::Result<(Self::Stream, smtp::server::TlsFacts)>> + Send;
+        certificates: &Arc<Self::Certificates>,
+    ) -> impl Future<Output = io::Result<Secured<Self::Stream>>> + Send;
 
     /// The handshake as a client; `name` is what the next hop is called in the settings.
     ///
@@ -107,11 +164,11 @@ pub trait World: Send + Sync + 'static {
     /// Asks the name service. Never fails: not finding out is an answer.
     fn look_up(&self, query: &Query) -> impl Future<Output = Found> + Send;
 
-    /// Opens the directories that know accounts. Those elsewhere need not answer yet.
+    /// Opens the directories that know accounts; `hear` is told what happens to them later. Those elsewhere need not answer yet.
     ///
     /// # Errors
     /// Names the directory, the file and what is wrong with it.
-    fn directories(&self, settings: &[Directory]) -> io::Result<Self::Directories>;
+    fn directories(&self, settings: &[Directory], hear: &Hear) -> io::Result<Self::Directories>;
 
     /// Asks the directories of these names, in this order. Never fails: not finding out is an answer.
     fn inquire(
@@ -129,6 +186,18 @@ pub trait World: Send + Sync + 'static {
     /// # Errors
     /// It cannot be read or made.
     fn lasting_secret(&self, state_dir: &Path) -> io::Result<Secret>;
+
+    /// Reads a small file of the state directory; `None` when there is none.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// Writes a small file of the state directory, whole or not at all. A file of that name is replaced.
+    ///
+    /// # Errors
+    /// The directory is missing or full; the file is what it was.
+    fn write_file(&self, path: &Path, content: Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
 
     /// The directory the spool lives in.
     ///

@@ -13,7 +13,7 @@ mod scram;
 
 pub use day::Day;
 pub use edit::{Change, EditError, Secrets, edit};
-pub use read::{ACCOUNT_FILE_OCTETS, Mistake};
+pub use read::{ACCOUNT_FILE_OCTETS, Mistake, read_fingerprint};
 
 use crate::exchange::ClientCertificate;
 use crate::inquiry::{Finding, Inquiry, No};

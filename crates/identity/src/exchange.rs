@@ -214,6 +214,17 @@ pub enum Credential {
     Certificate(Arc<ClientCertificate>),
 }
 
+impl Credential {
+    /// The account, if it is the secret of one.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Credential::Account(name) => Some(name),
+            Credential::Principal(_) | Credential::Certificate(_) => None,
+        }
+    }
+}
+
 /// Why an exchange came to nothing. What the client hears of it is decided elsewhere, and is the same
 /// for all of [`Failure::Refused`].
 #[derive(Clone, PartialEq, Eq)]
@@ -332,7 +343,7 @@ impl Exchange {
     /// The beginning of an exchange. Whether the mechanism is offered was asked before.
     #[must_use]
     pub fn new(mechanism: Mechanism, setting: Setting) -> Exchange {
-        let steps = crate::sasl::steps(mechanism, setting);
+        let steps = Some(crate::sasl::steps(mechanism, setting));
         Exchange { mechanism, awaits: Awaits::Response, responses: 0, steps }
     }
 

@@ -8,6 +8,7 @@
 pub mod accounts;
 mod exchange;
 mod generate;
+pub mod guess;
 mod hex;
 mod inquiry;
 mod keys;

@@ -15,7 +15,7 @@ use crate::peers::Peers;
 use crate::plant::Plant;
 use crate::power::Power;
 use gateway::Keeper;
-use gateway::world::{Pieces, Resources, Verify, World};
+use gateway::world::{Hear, Inspection, Pieces, Resources, Secured, Verify, World};
 use identity::settings::Directory;
 use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
@@ -25,17 +25,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use crate::clock::BEGINNING;
 
-/// A certificate: the name it is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// The name.
-    pub name: String,
+/// The certificates of a virtual server: the name the first is for.
+#[derive(Debug)]
+pub struct Certificates {
+    name: String,
+    /// Something has been said of them. Their files never change here.
+    said: AtomicBool,
 }
+
+/// How long every certificate is good for.
+const DAYS_LEFT: i64 = 90;
 
 /// A file in a drop or bad-mail directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +75,8 @@ struct State {
     accounts: Accounts,
     disks: BTreeMap<PathBuf, MemoryDisk>,
     files: BTreeMap<(PathBuf, String), Vec<u8>>,
+    /// Small files of the state directory.
+    kept: BTreeMap<PathBuf, Vec<u8>>,
     /// Files in the order in which they were placed, and how many of them have been asked for.
     placed: Vec<PlacedFile>,
     read: usize,
@@ -303,8 +310,8 @@ impl SimWorld {
 impl World for SimWorld {
     type Stream = Stream;
     type Listener = Listener;
-    type Certificate = Certificate;
     type Directories = ();
+    type Certificates = Certificates;
     type Disk = SimDisk;
 
     async fn listen(&self, address: SocketAddr) -> io::Result<Listener> {
@@ -356,13 +363,17 @@ impl World for SimWorld {
         self.state().sockets.is_own(address)
     }
 
-    fn certificate(&self, chain: &Path, _key: &Path) -> io::Result<Certificate> {
-        // The file is called after the name it is for; one that is called `missing` is not there.
-        let name = chain.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        if name == "missing" { Err(io::ErrorKind::NotFound.into()) } else { Ok(Certificate { name: name.to_owned() }) }
+    fn certificates(&self, tls: &config::Tls) -> io::Result<Certificates> {
+        // A file is called after the name it is for; one that is called `missing` is not there.
+        let stems = tls.certificates.iter().map(|files| files.certificate.file_stem()?.to_str());
+        let mut names = stems.map(Option::unwrap_or_default).collect::<Vec<_>>();
+        if names.contains(&"missing") {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(Certificates { name: names.swap_remove(0).to_owned(), said: AtomicBool::new(false) })
     }
 
-    fn directories(&self, _settings: &[Directory]) -> io::Result<()> {
+    fn directories(&self, _settings: &[Directory], _hear: &Hear) -> io::Result<()> {
         Ok(())
     }
 
@@ -379,12 +390,30 @@ impl World for SimWorld {
         Ok(Secret::from("decoy"))
     }
 
-    async fn secure_server(
-        &self,
-        mut stream: Stream,
-        certificate: &Arc<Certificate>,
-    ) -> io::Result<(Stream, TlsFacts)> {
-        let secured = stream.secure_as_server(&certificate.name).await;
+    async fn write_file(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        if !self.power.step() {
+            std::future::pending::<()>().await;
+        }
+        self.state().kept.insert(path.to_owned(), content);
+        Ok(())
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.state().kept.get(path).cloned())
+    }
+
+    async fn watch(&self, certificates: &[Arc<Certificates>]) -> Vec<(usize, Inspection)> {
+        let new = certificates.iter().enumerate().filter(|(_, one)| !one.said.swap(true, Ordering::Relaxed));
+        let seen: Vec<_> =
+            new.map(|(place, _)| (place, Inspection { news: Vec::new(), days_left: DAYS_LEFT })).collect();
+        if seen.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        seen
+    }
+
+    async fn secure_server(&self, mut stream: Stream, certificates: &Arc<Certificates>) -> io::Result<Secured<Stream>> {
+        let secured = stream.secure_as_server(&certificates.name).await;
         if self.plant == Some(Plant::SecretSaid) {
             return Err(io::Error::other(format!("cannot use the key {}", crate::plant::KEY)));
         }
@@ -394,7 +423,7 @@ impl World for SimWorld {
             cipher: "TLS_AES_256_GCM_SHA384".into(),
             server_name: (!wanted.is_empty()).then(|| wanted.into()),
         };
-        Ok((stream, facts))
+        Ok(Secured { stream, facts, link: Arc::default() })
     }
 
     async fn secure_client(&self, mut stream: Stream, name: &str, verify: Verify) -> io::Result<Stream> {

@@ -151,7 +151,7 @@ fn cut_off_settings_are_refused_at_every_byte_or_mean_less() {
 
 #[test]
 fn a_certificate_that_cannot_be_read_is_said_at_start() {
-    let tls = "[virtual_server.inbound.tls]\ncertificate = \"/nonexistent/c.pem\"\nkey = \"/nonexistent/k.pem\"\n";
+    let tls = "[virtual_server.inbound.tls]\ncertificates = [{ certificate = \"/nonexistent/c.pem\", key = \"/nonexistent/k.pem\" }]\n";
     let refused = Gateway::try_start(&inbound(tls), &[]).expect_err("there is no certificate");
     assert!(refused.output.contains("/nonexistent/c.pem"), "{}", refused.output);
 }

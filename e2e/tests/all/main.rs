@@ -11,6 +11,7 @@ mod delivery;
 mod disk;
 mod full;
 mod hops;
+mod integrated;
 mod interoperation;
 mod life;
 mod limits;
@@ -20,6 +21,7 @@ mod queue;
 mod scarce;
 mod split;
 mod tls;
+mod transport;
 mod volume;
 
 /// A client that rules name.

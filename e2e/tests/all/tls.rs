@@ -7,7 +7,9 @@ use crate::{CORP, HOP, LISTED, OTHER, control};
 
 fn with_certificate(settings: &str, certificate: &Certificate) -> String {
     let (certificate, key) = (certificate.certificate().display().to_string(), certificate.key().display().to_string());
-    format!("{settings}\n[virtual_server.inbound.tls]\ncertificate = {certificate:?}\nkey = {key:?}\n")
+    format!(
+        "{settings}\n[virtual_server.inbound.tls]\ncertificates = [{{ certificate = {certificate:?}, key = {key:?} }}]\n"
+    )
 }
 
 /// EHLO, STARTTLS, EHLO, then each argument as a command; prints the last line of every reply.
@@ -76,7 +78,7 @@ fn l15_commands_behind_starttls_are_not_carried_into_it() {
 fn l14_required_tls_is_required() {
     let Some(certificate) = Certificate::for_name("mx1.bridgehead.test") else { return skip("no openssl") };
     let settings = with_certificate(&control("all-except", &[], "everyone"), &certificate);
-    let gateway = Gateway::start(&format!("{settings}required = true\n"));
+    let gateway = Gateway::start(&format!("{settings}mode = \"required\"\n"));
     let mut client = gateway.client("inbound", OTHER);
     client.ask("MAIL FROM:<x@ext.example>", "530 5.7.0 Must issue a STARTTLS command first");
     let Some(said) = talk(&gateway, OTHER, &["MAIL FROM:<x@ext.example>", "QUIT"]) else { return skip("no Python") };

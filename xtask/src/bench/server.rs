@@ -115,7 +115,8 @@ fn bridgehead(needs: &Needs<'_>, route: &str) -> String {
     }
     if let Some(tls) = needs.tls {
         let (certificate, key) = (tls.certificate(), tls.key());
-        settings.push_str(&format!("[virtual_server.outbound.tls]\ncertificate = {certificate:?}\nkey = {key:?}\n"));
+        let certificates = format!("[{{ certificate = {certificate:?}, key = {key:?} }}]");
+        settings.push_str(&format!("[virtual_server.outbound.tls]\ncertificates = {certificates}\n"));
     }
     settings
 }

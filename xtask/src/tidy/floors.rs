@@ -34,8 +34,10 @@ const SMALL: [(&str, &[&str]); 5] = [
             "base64ct",
             "bcrypt",
             "hmac",
+            "md-5",
             "md4",
             "pbkdf2",
+            "rc4",
             "sha-crypt",
             "sha2",
             "stringprep",
@@ -51,7 +53,7 @@ const SMALL: [(&str, &[&str]); 5] = [
 ];
 
 /// Libraries that only these crates may name.
-const OWNED: [(&str, &[&str]); 9] = [
+const OWNED: [(&str, &[&str]); 11] = [
     ("toml", &["config"]),
     ("axum", &["console"]),
     ("rustls", &["bridgehead", "directory"]),
@@ -59,6 +61,8 @@ const OWNED: [(&str, &[&str]); 9] = [
     ("rustls-native-certs", &["bridgehead", "directory"]),
     ("reqwest", &["directory"]),
     ("jsonwebtoken", &["directory"]),
+    ("x509-parser", &["bridgehead"]),
+    ("rcgen", &["bridgehead"]),
     ("hickory-resolver", &["bridgehead", "verify"]),
     ("anyhow", &["bridgehead"]),
 ];

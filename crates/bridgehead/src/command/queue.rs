@@ -14,7 +14,7 @@ pub(super) fn run(queue: &cli::Queue) -> Result<ExitCode> {
     let from = SettingsFrom { config: queue.config.clone(), smart_host: None, state_dir: queue.state_dir.clone() };
     let socket = settings::load(&from)?.config.control_socket;
     let (verb, command) = command(&queue.action)?;
-    let answer = super::runtime()?.block_on(control::ask(&socket, &command))?;
+    let answer: QueueAnswer = super::runtime()?.block_on(control::ask(&socket, &command))?;
     if queue.json {
         println!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(ExitCode::SUCCESS);

@@ -4,12 +4,16 @@ use bytes::Bytes;
 use gateway::world::Pieces;
 use identity::Secret;
 use rustix::fs::{self, Mode, OFlags};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 /// What other files may be read by: the group of the process, too.
 pub(super) const FOR_THE_GROUP: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
+
+/// What nobody else may read.
+const FOR_THE_OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The file with the secret that lasts.
 const LASTING_SECRET: &str = "decoy-secret";
@@ -33,20 +37,40 @@ pub(super) fn place(directory: &Path, name: &str, mode: Mode, mut pieces: Pieces
     written
 }
 
+/// The content of a file; `None` when there is none.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(octets) => Ok(Some(octets)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file that only the owner may read, whole or not at all.
+///
+/// # Errors
+/// What the system said; the file is what it was.
+pub(super) fn write(path: &Path, content: Vec<u8>) -> io::Result<()> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let mut once = Some(Bytes::from(content));
+    place(directory, name, FOR_THE_OWNER, Box::new(move || Ok(once.take())))
+}
+
 /// The secret of this server that lasts: read, or made of `fresh` when there is none yet.
 ///
 /// # Errors
 /// It can be neither read nor made; one that is not whole is made anew.
 pub(super) fn lasting_secret(state_dir: &Path, fresh: &[u8; 32]) -> io::Result<Secret> {
-    let path = state_dir.join(LASTING_SECRET);
-    match std::fs::read(&path) {
-        Ok(octets) if octets.len() == fresh.len() => return Ok(Secret::new(octets)),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    match read(&state_dir.join(LASTING_SECRET))? {
+        Some(octets) if octets.len() == fresh.len() => return Ok(Secret::new(octets)),
+        _ => {}
     }
-    let mut once = Some(Bytes::copy_from_slice(fresh));
-    place(state_dir, LASTING_SECRET, Mode::RUSR | Mode::WUSR, Box::new(move || Ok(once.take())))?;
+    write(&state_dir.join(LASTING_SECRET), fresh.to_vec())?;
     Ok(Secret::from(&fresh[..]))
 }
 

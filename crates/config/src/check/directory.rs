@@ -308,13 +308,13 @@ impl Check<'_> {
     }
 
     pub(super) fn guessing(&mut self, table: &file::Guessing) -> Option<Guessing> {
-        let remember = self.duration("guessing.remember", &table.remember, MINUTE..=24 * 60 * MINUTE);
+        let forget = self.duration("guessing.forget", &table.forget, MINUTE..=24 * 60 * MINUTE);
         let refuse = self.duration("guessing.refuse", &table.refuse, SECOND..=24 * 60 * MINUTE);
         let exempt = self.networks("guessing.exempt", &table.exempt);
         Some(Guessing {
             accounts_per_network: table.accounts_per_network,
             secrets_per_account: table.secrets_per_account,
-            remember: remember?,
+            forget: forget?,
             refuse: refuse?,
             exempt: exempt?,
         })

@@ -142,9 +142,10 @@ impl Check<'_> {
     pub(super) fn smart_host_loops(&mut self, file: &File) {
         let mut listeners = Vec::new();
         for (name, server) in &file.virtual_server {
-            for (index, text) in server.listen.iter().enumerate() {
-                let key = entry(&format!("{}.listen", below("virtual_server", name)), index);
-                listeners.extend(text.0.parse::<SocketAddr>().ok().map(|address| (address, key)));
+            for (word, list) in [("listen", &server.listen), ("listen_tls", &server.listen_tls)] {
+                let key = below(&below("virtual_server", name), word);
+                let parsed = list.iter().enumerate().map(|(index, text)| (text.0.parse().ok(), entry(&key, index)));
+                listeners.extend(parsed.filter_map(|(address, key): (Option<SocketAddr>, _)| Some((address?, key))));
             }
         }
         for (key, hosts) in all_hosts(file) {

@@ -30,8 +30,9 @@ impl Check<'_> {
     pub(super) fn listeners(&mut self, file: &File) {
         let mut all = Vec::new();
         for (name, server) in &file.virtual_server {
-            let key = below(&below("virtual_server", name), "listen");
-            collect(&mut all, &key, &format!("virtual server `{name}`"), &server.listen);
+            let (key, who) = (below("virtual_server", name), format!("virtual server `{name}`"));
+            collect(&mut all, &below(&key, "listen"), &who, &server.listen);
+            collect(&mut all, &below(&key, "listen_tls"), &who, &server.listen_tls);
         }
         collect(&mut all, "metrics.listen", "metrics", &file.metrics.listen);
         // In the order of the file, so that the second of two is the mistake.

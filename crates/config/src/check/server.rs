@@ -1,13 +1,13 @@
-//! One virtual server: its name, its addresses, its certificate, its way out. What it permits is in
-//! `rules`, what its sessions bear in `session`.
+//! One virtual server: its name, its addresses, its way out. What it permits is in
+//! `rules`, what its sessions bear in `session`, its certificates in `tls`.
 
 use super::Check;
 use super::authentication::{Means, with_mechanisms};
 use super::domains::Names;
-use crate::file::{File, PathText, VirtualServer};
+use crate::file::{File, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::below;
-use crate::{Server, ServerDelivery, TlsFiles};
+use crate::{Server, ServerDelivery};
 use identity::settings::Directory;
 use mail::Domain;
 use policy::Local;
@@ -52,30 +52,36 @@ impl Check<'_> {
     ) -> Option<Server> {
         let key = below("virtual_server", name);
         let named = self.server_name(&key, name);
-        let listen = self.listen(&below(&key, "listen"), server);
+        let listen = self.listen(&key, server);
+        let proxies = self.all(&server.proxies, &below(&key, "proxies"), Self::proxy);
         let own = match &server.hostname {
             Some(text) => self.host_name(&below(&key, "hostname"), text),
             None if self.is_broken(&below(&key, "hostname")) => None,
             None => hostname.cloned(),
         };
         let default_domain = self.default_domain(&key, server, names, own.as_ref());
-        let tls = self.tls(&below(&key, "tls"), server);
+        let (mode, tls) = self.tls(&below(&key, "tls"), server);
         let rules = self.rules(&key, name, server, names, default_domain.as_ref());
-        let has_certificate = matches!(tls, Some(Some(_)));
+        let offered = tls.as_ref().and_then(Option::as_ref);
+        let client_certificates = offered.is_some_and(|tls| tls.client_authorities.is_some());
+        let has_tls = offered.is_some();
         let authentication = directories.and_then(|directories| {
-            let means = Means { directories, tls: has_certificate, client_certificates: false };
+            let means = Means { directories, tls: has_tls, client_certificates };
             self.mechanisms(&below(&key, "authentication"), file, server, &means)
         });
-        let session = self.session(&key, server, own.as_ref(), default_domain.as_ref(), has_certificate);
+        let session = self.session(&key, server, own.as_ref(), default_domain.as_ref(), mode);
         let session_limit =
             self.duration(&below(&key, "limits.session_time"), &server.limits.session_time, SECOND..=7 * DAY);
         let limits = &server.limits;
         let rate = self.rate(&below(&key, "limits"), limits.min_octets_per_s, &limits.min_rate_after);
         let delivery = self.server_delivery(&below(&key, "delivery"), server, own.as_ref());
         named?;
+        let [listen, listen_tls] = listen?;
         Some(Server {
             name: name.into(),
-            listen: listen?,
+            listen,
+            listen_tls,
+            proxies: proxies?,
             session: Arc::new(with_mechanisms(session?, authentication.as_ref()?)),
             session_limit: session_limit?,
             rate: rate?,
@@ -100,16 +106,22 @@ impl Check<'_> {
         None
     }
 
-    fn listen(&mut self, key: &str, server: &VirtualServer) -> Option<Vec<std::net::SocketAddr>> {
-        if !self.places.has(key) {
-            return self.missing(key, "listen = [\"192.0.2.1:25\"]");
+    /// The addresses in the clear, and those where TLS comes first.
+    fn listen(&mut self, key: &str, server: &VirtualServer) -> Option<[Vec<std::net::SocketAddr>; 2]> {
+        let (clear_key, tls_key) = (below(key, "listen"), below(key, "listen_tls"));
+        let has_tls = self.places.has(&tls_key) || self.is_broken(&tls_key);
+        if !self.places.has(&clear_key) && !has_tls {
+            return self.missing(&clear_key, "listen = [\"192.0.2.1:25\"]");
         }
-        let listen = self.all(&server.listen, key, Self::listen_address)?;
-        if listen.is_empty() {
-            self.bad(key, "is an empty list", "expected at least one address and port", None);
+        let clear = self.all(&server.listen, &clear_key, Self::listen_address);
+        let tls = self.all(&server.listen_tls, &tls_key, Self::listen_address);
+        let (clear, tls) = (clear?, tls?);
+        if clear.is_empty() && tls.is_empty() {
+            let key = if self.places.has(&clear_key) { clear_key } else { tls_key };
+            self.bad(&key, "is an empty list", "expected at least one address and port", None);
             return None;
         }
-        Some(listen)
+        Some([clear, tls])
     }
 
     fn default_domain(
@@ -126,54 +138,6 @@ impl Check<'_> {
             None => names?.organization.first().or(own)?.clone(),
         };
         Some(Local { rule: self.rule(&key), domain })
-    }
-
-    /// The inner `None`: no TLS.
-    fn tls(&mut self, key: &str, server: &VirtualServer) -> Option<Option<TlsFiles>> {
-        let [certificate_key, key_key, required_key] = ["certificate", "key", "required"].map(|name| below(key, name));
-        if self.is_broken(&certificate_key) || self.is_broken(&key_key) {
-            return None;
-        }
-        let read = |check: &mut Self, key: &str, text: &Option<PathText>| match text {
-            Some(text) => check.path(key, text).map(Some),
-            None => Some(None),
-        };
-        let certificate = read(self, &certificate_key, &server.tls.certificate);
-        let private = read(self, &key_key, &server.tls.key);
-        match (certificate?, private?) {
-            (Some(certificate), Some(key)) => {
-                if server.tls.required && !server.protocol.starttls {
-                    let mistake = Mistake::error(
-                        &required_key,
-                        self.places.value_of(&required_key),
-                        "TLS is required, but not offered",
-                    )
-                    .related(
-                        self.places.value_of(&required_key.replace("tls.required", "protocol.starttls")),
-                        "it is switched off here",
-                    );
-                    self.mistakes.push(mistake);
-                    return None;
-                }
-                Some(Some(TlsFiles { certificate, key }))
-            }
-            (None, None) if server.tls.required => {
-                let found = "TLS is required, but there is no certificate";
-                let mistake = Mistake::error(&required_key, self.places.value_of(&required_key), found)
-                    .expected("this needs certificate and key");
-                self.mistakes.push(mistake);
-                None
-            }
-            (None, None) => Some(None),
-            (Some(_), None) => self.half(&certificate_key, "a certificate without its key", "expected `key` beside it"),
-            (None, Some(_)) => self.half(&key_key, "a key without its certificate", "expected `certificate` beside it"),
-        }
-    }
-
-    fn half<T>(&mut self, key: &str, found: &str, expected: &str) -> Option<T> {
-        let mistake = Mistake::error(key, self.places.key_of(key), found).expected(expected);
-        self.mistakes.push(mistake);
-        None
     }
 
     fn server_delivery(

@@ -1,7 +1,7 @@
 //! What the sessions of a virtual server offer and bear.
 
 use super::Check;
-use crate::file::{self, DurationText, Protocol, ServerLimits, VirtualServer};
+use crate::file::{self, DurationText, Protocol, ServerLimits, TlsMode, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::below;
 use crate::{Rate, units};
@@ -22,15 +22,15 @@ impl Check<'_> {
         server: &VirtualServer,
         hostname: Option<&Domain>,
         default_domain: Option<&Local>,
-        has_certificate: bool,
+        tls: TlsMode,
     ) -> Option<Settings> {
-        let offers = self.offers(&below(key, "protocol"), &server.protocol, has_certificate);
+        let offers = self.offers(&below(key, "protocol"), &server.protocol, tls != TlsMode::Off);
         let base = hostname.cloned().map(Settings::new);
         let limited = self.session_limits(&below(key, "limits"), &server.limits, base);
         Some(Settings {
             default_domain: default_domain?.domain.clone(),
             offers: offers?,
-            tls_required: server.tls.required,
+            tls_required: tls == TlsMode::Required,
             bare_newline: match server.protocol.bare_newline {
                 file::BareNewline::Reject => BareNewline::Reject,
                 file::BareNewline::Normalise => BareNewline::Normalise,
@@ -124,7 +124,7 @@ impl Check<'_> {
 
     /// What is offered: an extension that needs another is offered only with it. Asking for it
     /// without is a mistake; a default gives way.
-    fn offers(&mut self, key: &str, table: &Protocol, has_certificate: bool) -> Option<Offers> {
+    fn offers(&mut self, key: &str, table: &Protocol, starttls: bool) -> Option<Offers> {
         let mut complete = true;
         for (name, on, needed, is_there) in [
             ("binarymime", table.binarymime, "chunking", table.chunking),
@@ -146,7 +146,7 @@ impl Check<'_> {
             binary: table.binarymime && table.chunking,
             dsn: table.dsn,
             smtputf8: table.smtputf8 && table.eight_bit,
-            starttls: table.starttls && has_certificate,
+            starttls,
             limits: table.limits,
         })
     }

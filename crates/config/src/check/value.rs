@@ -1,7 +1,9 @@
 //! Single values: each from its text, or with the mistake that says what was expected.
 
 use super::Check;
-use crate::file::{AddressText, ClientText, Count, DomainText, DurationText, ListenText, MailboxText, PathText, Size};
+use crate::file::{
+    AddressText, ClientText, Count, DomainText, DurationText, ListenText, MailboxText, NetText, PathText, Size,
+};
 use crate::mistake::Mistake;
 use crate::shape::last;
 use crate::units::{self, UnitError};
@@ -125,20 +127,8 @@ impl Check<'_> {
     pub(super) fn client(&mut self, key: &str, text: &ClientText) -> Option<Match> {
         const EXPECTED: &str = "expected an address, a network such as \"10.0.0.0/8\", or a domain";
         let text = text.0.as_str();
-        match text.parse::<Net>() {
-            Ok(net) => {
-                if text.to_ascii_lowercase().starts_with("::ffff:") && text.contains('/') {
-                    self.bad(key, "never matches", "expected IPv4 networks as such, without ::ffff:", None);
-                    return None;
-                }
-                return Some(Match::Net(net));
-            }
-            Err(NetError::HostBits(meant)) => {
-                let why = "has bits set behind its length";
-                self.bad(key, why, "expected the first address of the network", Some(format!("\"{meant}\"")));
-                return None;
-            }
-            Err(NetError::Syntax) => {}
+        if let Some(net) = self.network(key, text)? {
+            return Some(Match::Net(net));
         }
         match text.parse::<Domain>() {
             Ok(domain) => Some(Match::Domain(domain)),
@@ -151,6 +141,42 @@ impl Check<'_> {
                 self.bad(key, "is neither an address nor a network nor a domain", expected, nearest);
                 None
             }
+        }
+    }
+
+    /// One entry of the list of proxies.
+    pub(super) fn proxy(&mut self, key: &str, text: &NetText) -> Option<Net> {
+        match self.network(key, &text.0)? {
+            Some(net) if net.to_string().ends_with("/0") => {
+                let expected = "expected the addresses of your own proxies: everybody in it may say who a client is";
+                self.bad(key, "is every address", expected, None);
+                None
+            }
+            Some(net) => Some(net),
+            None => {
+                let bare = text.0.trim_start_matches('[').trim_end_matches(']');
+                let nearest = bare.parse::<IpAddr>().ok().map(|near| format!("\"{near}\""));
+                let expected = "expected an address, or a network such as \"10.0.0.0/8\"; names are not looked up here";
+                self.bad(key, "is neither an address nor a network", expected, nearest);
+                None
+            }
+        }
+    }
+
+    /// An address or a network; the inner `None`: the text is something else.
+    fn network(&mut self, key: &str, text: &str) -> Option<Option<Net>> {
+        match text.parse::<Net>() {
+            Ok(_) if text.to_ascii_lowercase().starts_with("::ffff:") && text.contains('/') => {
+                self.bad(key, "never matches", "expected IPv4 networks as such, without ::ffff:", None);
+                None
+            }
+            Ok(net) => Some(Some(net)),
+            Err(NetError::HostBits(meant)) => {
+                let why = "has bits set behind its length";
+                self.bad(key, why, "expected the first address of the network", Some(format!("\"{meant}\"")));
+                None
+            }
+            Err(NetError::Syntax) => Some(None),
         }
     }
 

@@ -306,15 +306,16 @@ pub struct Peer {
 #[serde(default, deny_unknown_fields)]
 pub struct Guessing {
     /// Different accounts that one network (the /24 of an IPv4 address, the /64 of an IPv6 one) may fail
-    /// at before it is refused for a time.
-    #[schemars(range(min = 2, max = 10000))]
+    /// at before it is refused for a time. From a third of them on, answers come later and later; from
+    /// two thirds on, each failure ends its session.
+    #[schemars(range(min = 3, max = 10000))]
     pub accounts_per_network: u32,
-    /// Different secrets that may be tried for one account before clients that have never
-    /// authenticated as it are refused for a time.
-    #[schemars(range(min = 2, max = 10000))]
+    /// Different secrets that may be tried for one account before it is refused for a time to networks it
+    /// has not lately been used from. The same secret again is not counted.
+    #[schemars(range(min = 3, max = 10000))]
     pub secrets_per_account: u32,
-    /// How long failures are remembered.
-    pub remember: DurationText,
+    /// How long it takes to forget one of either.
+    pub forget: DurationText,
     /// How long somebody is refused, the first time; each further time lasts twice as long, up to a day.
     pub refuse: DurationText,
     /// Addresses and networks that are never refused for guessing: proxies, monitoring.
@@ -325,10 +326,10 @@ pub struct Guessing {
 impl Default for Guessing {
     fn default() -> Guessing {
         Guessing {
-            accounts_per_network: 5,
-            secrets_per_account: 10,
-            remember: DurationText::new("1 h"),
-            refuse: DurationText::new("15 min"),
+            accounts_per_network: 10,
+            secrets_per_account: 30,
+            forget: DurationText::new("10 min"),
+            refuse: DurationText::new("10 min"),
             exempt: Vec::new(),
         }
     }

@@ -1,18 +1,31 @@
 //! The tables of a virtual server.
 
 use super::authentication::Authentication;
-use super::value::{AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, PathText, Size};
+use super::value::{
+    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, NetText, PathText, Size,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One virtual server: where it listens, whom it admits, what it takes and where it sends.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["listen"]))]
+#[schemars(extend("anyOf" = [{ "required": ["listen"] }, { "required": ["listen_tls"] }]))]
 pub struct VirtualServer {
-    /// The addresses and ports to listen on. No two virtual servers may share one. Required.
+    /// The addresses and ports to listen on. No two virtual servers may share one. Required, unless
+    /// there is `listen_tls`.
     #[schemars(extend("examples" = [["172.16.0.1:25"]]))]
     pub listen: Vec<ListenText>,
+    /// The addresses and ports where TLS comes before everything else, the greeting included
+    /// (implicit TLS, RFC 8314).
+    #[schemars(extend("examples" = [["172.16.0.1:465"]]))]
+    pub listen_tls: Vec<ListenText>,
+    /// Load balancers and other proxies in front of this virtual server: addresses and networks. A
+    /// connection from one of them must begin with a PROXY header, version 1 or 2, before the greeting
+    /// and before TLS, and the client is who the header says. From anybody else such a header is a bad
+    /// command.
+    #[schemars(extend("examples" = [["10.0.0.5", "10.0.1.0/28"]]))]
+    pub proxies: Vec<NetText>,
     /// The name of this virtual server in greetings, if it is not `hostname`.
     #[schemars(example = "mx1.corp.example")]
     pub hostname: Option<DomainText>,
@@ -30,7 +43,7 @@ pub struct VirtualServer {
     pub limits: Limits,
     /// What is offered to clients, and how strictly the protocol is taken.
     pub protocol: Protocol,
-    /// The certificate of this virtual server.
+    /// TLS towards the clients of this virtual server.
     pub tls: Tls,
     /// How mail that this virtual server accepted leaves again.
     pub delivery: ServerDelivery,
@@ -232,8 +245,6 @@ pub struct Protocol {
     pub smtputf8: bool,
     /// Whether LIMITS is offered (RFC 9422).
     pub limits: bool,
-    /// Whether STARTTLS is offered (RFC 3207). Without a certificate it is not, whatever stands here.
-    pub starttls: bool,
 }
 
 impl Default for Protocol {
@@ -249,23 +260,80 @@ impl Default for Protocol {
             dsn: true,
             smtputf8: true,
             limits: true,
-            starttls: true,
         }
     }
 }
 
-/// The certificate of this virtual server.
+/// Whether clients may or must use TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum TlsMode {
+    /// There is no TLS, not even with certificates.
+    Off,
+    /// STARTTLS is offered when there are certificates (RFC 3207).
+    #[default]
+    Offered,
+    /// A client must begin TLS before it may do anything else: `530 5.7.0`. A server that takes mail
+    /// from the Internet at port 25 must not insist on it (RFC 3207, section 4).
+    Required,
+}
+
+/// The oldest version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum TlsVersion {
+    /// TLS 1.2, with forward secrecy and authenticated encryption only.
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// Whether clients are asked for a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum ClientCertificates {
+    /// They are not.
+    #[default]
+    Off,
+    /// They are. Who has none is let in without; with one that `client_authorities` do not vouch for,
+    /// or that has expired, the handshake fails.
+    Asked,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "certificate and its key")]
+pub struct CertificateFiles {
+    /// A PEM file with the certificate and those that vouch for it.
+    pub certificate: Option<PathText>,
+    /// A PEM file with its private key.
+    pub key: Option<PathText>,
+}
+
+/// TLS towards the clients of this virtual server.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
-    /// A PEM file with the certificate and those that vouch for it. Absent: no TLS.
-    #[schemars(example = "/etc/bridgehead/mx1.pem")]
-    pub certificate: Option<PathText>,
-    /// A PEM file with the private key of the certificate.
-    #[schemars(example = "/etc/bridgehead/mx1.key")]
-    pub key: Option<PathText>,
-    /// Whether a client must begin TLS before it may do anything else.
-    pub required: bool,
+    /// Whether clients may or must use TLS.
+    pub mode: TlsMode,
+    /// The oldest version of TLS that is spoken.
+    pub min_version: TlsVersion,
+    /// The certificates: of each a PEM file `certificate`, with those that vouch for it behind it, and a
+    /// PEM file `key`. A client is shown the one that has the name it asks for (SNI), or else the
+    /// first. Files that change are taken up while running. Empty: no TLS.
+    #[schemars(extend("examples" = [[{ "certificate": "/etc/bridgehead/mx1.pem", "key": "/etc/bridgehead/mx1.key" }]]))]
+    pub certificates: Vec<CertificateFiles>,
+    /// Whether clients are asked for a certificate.
+    pub client_certificates: ClientCertificates,
+    /// A PEM file with the authorities that vouch for certificates of clients.
+    #[schemars(example = "/etc/bridgehead/clients.pem")]
+    pub client_authorities: Option<PathText>,
 }
 
 /// When TLS is used towards the next server.

@@ -62,6 +62,11 @@ text!(
     "address, network or domain"
 );
 text!(
+    /// What a list of proxies may name: an address or a network.
+    NetText,
+    "address or network"
+);
+text!(
     /// A length of time.
     DurationText,
     "duration"

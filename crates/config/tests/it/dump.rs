@@ -50,7 +50,8 @@ pub(crate) fn dump(config: &Config) -> String {
 
 fn dump_server(o: &mut String, server: &Server) {
     let (session, rules) = (&server.session, &server.rules);
-    let _ = writeln!(o, "server {} on {:?}", server.name, server.listen);
+    let _ = writeln!(o, "server {} on {:?}, TLS first on {:?}", server.name, server.listen, server.listen_tls);
+    let _ = writeln!(o, "  proxies {:?}", server.proxies);
     let _ = writeln!(o, "  session {:?}", **session);
     let _ = writeln!(o, "  at most {:?}, not authenticated {}", server.session_limit, server.not_authenticated_code);
     let _ = writeln!(o, "  tls {:?}", server.tls);

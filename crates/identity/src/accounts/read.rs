@@ -194,8 +194,11 @@ impl Draft {
     }
 }
 
-/// `SHA-256` of a certificate, with or without colons, as openssl prints it.
-pub(super) fn read_fingerprint(text: &str) -> Result<[u8; 32], String> {
+/// The SHA-256 of a certificate, with or without colons, as openssl prints it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_fingerprint(text: &str) -> Result<[u8; 32], String> {
     crate::hex::read(&text.replace(':', "")).ok_or_else(|| "not the SHA-256 of a certificate in hexadecimal".to_owned())
 }
 

@@ -53,8 +53,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_postgresql_has_made() {
-        // PostgreSQL 15, `create role x password 'pencil'`, by the salt of RFC 7677 §3.
+    fn the_keys_of_the_password_of_rfc_7677() {
+        // Password and salt of the example in RFC 7677 §3, in the form of `pg_authid.rolpassword`.
         let salt = Base64::decode_vec("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let made = ScramKeys::from_password("pencil", &salt, 4096).unwrap();
         let text = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\

@@ -12,13 +12,13 @@ use super::claim::{self, Claim};
 use crate::exchange::{Credential, Failure, Setting, Step, Steps, Why};
 use crate::inquiry::{Finding, Inquiry, No};
 use crate::keys::ScramKeys;
+use crate::name::AccountName;
 use crate::secret::{Secret, hmac_sha256};
 use base64ct::{Base64, Base64Unpadded, Encoding};
 use mail::Account;
 use messages::{ClientFinal, ClientFirst, Flag};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use stringprep::saslprep;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -99,11 +99,11 @@ impl Scram {
         }
     }
 
-    /// Keys for an account that does not exist, the same at each try. They are made of the name as most
+    /// Keys for an account that does not exist, the same at each try. They are made of the name as the
     /// directories compare it, or a change of case would tell such a name from that of an account.
     fn decoy(&self) -> ScramKeys {
         let name = self.claim.name.as_deref().unwrap_or_default();
-        let folded = saslprep(name).map_or_else(|_| name.to_lowercase(), |prepared| prepared.to_lowercase());
+        let folded = name.parse::<AccountName>().map_or_else(|_| name.to_lowercase(), |name| name.as_str().to_owned());
         let made = |what: &str| hmac_sha256(self.setting.decoy.expose(), &[what.as_bytes(), folded.as_bytes()]);
         ScramKeys {
             salt: made("SCRAM salt\0")[..ScramKeys::SALT_OCTETS].into(),
@@ -181,5 +181,46 @@ impl Steps for Scram {
             Finding::No(no) => self.challenge(opening, decoy, Err(no)),
             _ => Step::Failed(Failure::Unavailable),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7677 §3, its example, from where the server has chosen its part of the nonce.
+    fn example() -> Trial {
+        let salt = Base64::decode_vec("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        Trial {
+            binding: Secret::from("n,,"),
+            nonce: nonce.to_owned(),
+            said: format!("n=user,r=rOprNGfwEbeRWgbNEkqO,r={nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+            keys: ScramKeys::from_password("pencil", &salt, 4096).unwrap(),
+            whose: Ok(Arc::new(Account::named("user"))),
+        }
+    }
+
+    fn verdict(trial: &Trial, proof: &str) -> Result<String, Why> {
+        let last = format!("c=biws,r={},p={proof}", trial.nonce);
+        let last = ClientFinal::parse(last.as_bytes()).unwrap();
+        trial.verdict(&last).map(|(_, signature)| Base64::encode_string(&signature))
+    }
+
+    const PROOF: &str = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+
+    #[test]
+    fn the_example_of_rfc_7677() {
+        let signature = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+        assert_eq!(verdict(&example(), PROOF).as_deref(), Ok(signature));
+        let wrong = PROOF.replace("dHzb", "dHzc");
+        assert_eq!(verdict(&example(), &wrong), Err(Why::Proof));
+    }
+
+    /// Keys of nobody prove nobody, should somebody know them.
+    #[test]
+    fn a_right_proof_for_nobody_is_refused() {
+        let trial = Trial { whose: Err(No::Suspended), ..example() };
+        assert_eq!(verdict(&trial, PROOF), Err(Why::Directory(No::Suspended)));
     }
 }

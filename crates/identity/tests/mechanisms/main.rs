@@ -1,6 +1,8 @@
 //! The mechanisms from outside: dialogs that are written down, clients of other people, any input at
 //! all, and what may not be told from what.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod dialogs;
 mod peers;
 mod properties;

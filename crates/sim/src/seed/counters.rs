@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 type Numbers = BTreeMap<String, u64>;
 
 /// Counters of what is never written down, or not an event.
-const UNTOLD: [&str; 7] = [
+const UNTOLD: [&str; 8] = [
     "bridgehead_inbound_connections",
     "bridgehead_outbound_connections_total",
     "bridgehead_outbound_connections_current",
@@ -19,6 +19,7 @@ const UNTOLD: [&str; 7] = [
     "bridgehead_message_bytes_sent",
     "bridgehead_directory_drops",
     "bridgehead_queue_",
+    "bridgehead_tls_certificate_days_left",
 ];
 const LOST: &str = "bridgehead_log_lines_lost_total";
 
@@ -103,6 +104,8 @@ fn tell(numbers: &mut Numbers, event: &Value) {
         "noted" => add("noted", Some(text("note")), 1),
         "secured" => add("tls_sessions", None, 1),
         "not-secured" => add("tls_failures", None, 1),
+        "certificate-rejected" => add("tls_certificates_rejected", None, 1),
+        "proxy-refused" => add("proxies_refused", None, 1),
         "received" => {
             add("messages_received", None, 1);
             add("message_bytes_received", None, number("bytes"));

@@ -91,7 +91,8 @@ pub(super) fn text(law: Law) -> String {
              [virtual_server.{name}.delivery]\nsmart_hosts = \"[198.51.100.25]\"\ntls = \"{tls}\"\n{drop}\n"
         )
     };
-    let tls = "[virtual_server.inbound.tls]\ncertificate = \"/etc/mx.pem\"\nkey = \"/etc/mx.key\"\n";
+    let tls =
+        "[virtual_server.inbound.tls]\ncertificates = [{ certificate = \"/etc/mx.pem\", key = \"/etc/mx.key\" }]\n";
     let control = "[virtual_server.outbound.connection_control]\nmode = \"only\"\nlist = [\"10.0.0.0/8\"]\n\
                    [virtual_server.outbound.relay]\nmode = \"only\"\nlist = [\"10.0.0.10\", \"trusted.example\"]\n";
     format!(
