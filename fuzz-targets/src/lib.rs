@@ -7,6 +7,7 @@
 //! the fuzzer once found is part of the normal tests.
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
+mod accounts;
 mod address;
 mod body;
 mod client;
@@ -40,7 +41,8 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 23] = [
+    target("accounts", accounts::run, 2048),
     target("address", address::run, 1100),
     target("bearer", sasl::bearer::run, 1024),
     target("body", body::run, 2048),
@@ -54,6 +56,7 @@ pub const TARGETS: [Target; 21] = [
     target("explain", explain::run, 1024),
     target("header", header::run, 4096),
     target("log", log::run, 1024),
+    target("ntlm", sasl::ntlm::run, 1024),
     target("password", sasl::password::run, 2600),
     target("proxy", proxy::run, 5000),
     target("reply", reply::run, 8192),

@@ -3,6 +3,7 @@
 //! stand in a file or a log.
 
 pub(crate) mod bearer;
+pub(crate) mod ntlm;
 pub(crate) mod password;
 pub(crate) mod scram;
 
@@ -89,7 +90,7 @@ fn finding(kind: u8, octets: &[u8]) -> (Finding, bool) {
     let account = Arc::new(Account::named("alice"));
     match kind {
         2 => (Finding::Account(account), true),
-        3 => (Finding::Principal(String::from_utf8_lossy(octets).into()), true),
+        3 => (Finding::Principal(String::from_utf8_lossy(octets).into(), None), true),
         4 => {
             let iterations = octets.first().map_or(4096, |octet| u32::from(*octet));
             let server_key = Secret::from("server key");

@@ -14,6 +14,7 @@ use std::path::Path;
 #[must_use]
 pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
     match target {
+        "accounts" => vec![ACCOUNTS.into()],
         "address" => lines(ADDRESSES),
         "bearer" => bearers(root),
         "body" => bodies(root),
@@ -29,12 +30,40 @@ pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
         "password" => passwords(root),
         "proxy" => proxy(),
         "reply" => client(root).into_iter().map(|input| [&[1], &input[4..]].concat()).collect(),
+        "ntlm" => ntlm(),
         "sasl" => exchanges(root),
         "scram" => scrams(),
         "server" => server(root),
         "settings" => settings(root),
         other => panic!("no seeds for {other}"),
     }
+}
+
+const ACCOUNTS: &str = "# People.\n\naccount Alice\n  \
+    password $2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n  group staff\n  address a@corp.example\n\n\
+    account b\u{fc}ro\n  nt-hash a4f49c406510bdcab6824ee7c30fd852\n  suspended\n  expires 2027-01-31\n  \
+    certificate 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f\n";
+
+/// A first message, and third ones: of today, and of old clients.
+fn ntlm() -> Vec<Vec<u8>> {
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let third = |response: &[u8]| {
+        let parts = [vec![0; 24], response.to_vec(), utf16("CORP"), utf16("alice"), utf16("PC"), vec![5; 16]];
+        let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
+        let mut offset = 88_u32;
+        for part in &parts {
+            let length = u16::try_from(part.len()).unwrap();
+            message.extend([length.to_le_bytes(), length.to_le_bytes()].concat());
+            message.extend(offset.to_le_bytes());
+            offset += u32::from(length);
+        }
+        message.extend(0xe288_8235_u32.to_le_bytes());
+        message.resize(88, 0);
+        [&[0, 0], &*message, &*parts.concat()].concat()
+    };
+    let fixed = [&[7; 16][..], &[1, 1, 0, 0, 0, 0, 0, 0], &[3; 8], &[0xaa; 8], &[0; 4]].concat();
+    let pairs = [&[6, 0, 4, 0, 2, 0, 0, 0][..], &[10, 0, 16, 0], &[9; 16], &[0; 8]].concat();
+    vec![[&[0, 1], crate::sasl::ntlm::NEGOTIATE].concat(), third(&[fixed, pairs].concat()), third(&[1; 24]), third(&[])]
 }
 
 /// Headers of proxies, in both versions.

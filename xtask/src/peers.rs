@@ -1,7 +1,8 @@
 //! Installs the foreign peers that the end-to-end tests speak to, where it may, and what they make the
 //! kernel's calls fail with.
 //!
-//! Swaks, Postfix, haproxy and strace come as Debian packages; no service is started and nothing is removed for them.
+//! Mail programs, directories, Kerberos and what else the tests talk to come as Debian packages; no service
+//! is started and nothing is removed for them.
 //! Exim and OpenSMTPD conflict with Postfix as packages, so each becomes a tree under `target/peers`
 //! with the libraries it needs and its own users, entered with chroot. What cannot be done is said
 //! aloud; the tests that need it then skip themselves, which is a failure in CI.
@@ -15,13 +16,22 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::foreign::{self, installed};
 
 /// A Debian package, and a file by which it is recognised.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("swaks", "/usr/bin/swaks"),
     ("postfix", "/usr/lib/postfix/sbin/master"),
     ("python3", "/usr/bin/python3"),
     ("openssl", "/usr/bin/openssl"),
     ("haproxy", "/usr/sbin/haproxy"),
     ("strace", "/usr/bin/strace"),
+    ("krb5-kdc", "/usr/sbin/krb5kdc"),
+    ("krb5-admin-server", "/usr/sbin/kadmin.local"),
+    ("krb5-user", "/usr/bin/kinit"),
+    ("libkrb5-dev", "/usr/include/gssapi/gssapi.h"),
+    ("libclang-dev", "/usr/share/doc/libclang-dev"),
+    ("gss-ntlmssp", "/etc/gss/mech.d/mech.ntlmssp.conf"),
+    ("winbind", "/usr/bin/ntlm_auth"),
+    ("slapd", "/usr/sbin/slapd"),
+    ("ldap-utils", "/usr/bin/ldapadd"),
 ];
 
 struct Tree {
@@ -69,6 +79,11 @@ pub(crate) fn install() -> Vec<String> {
         }
     }
     skipped
+}
+
+/// Whether programs can be built with the system's Kerberos library.
+pub(crate) fn kerberos() -> bool {
+    Path::new("/usr/include/gssapi/gssapi.h").exists()
 }
 
 fn install_packages() -> Result<()> {

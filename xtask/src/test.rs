@@ -73,11 +73,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn end_to_end(options: &Options, score: &mut Score) -> Result<()> {
-    score.step("release build", cargo(&["build", "--release", "--package", "bridgehead"]))?;
+    // What needs the system's Kerberos library is tested where it can be built.
+    let features: &[&str] = if peers::kerberos() { &["--features", "gssapi"] } else { &[] };
+    let build = ["build", "--release", "--package", "bridgehead"];
+    score.step("release build", cargo(&[&build, features].concat()))?;
     if score.broken.iter().any(|step| step == "release build") {
         return Ok(());
     }
-    let mut command = cargo(&["test", "--package", "e2e", "--test", "all"]);
+    if !features.is_empty() {
+        score.tests("Kerberos", cargo(&[&["test", "--package", "directory"], features].concat()))?;
+    }
+    let mut command = cargo(&[&["test", "--package", "e2e", "--test", "all"], features].concat());
     command.env("BRIDGEHEAD_BIN", release_program());
     if options.long {
         command.env("E2E_LONG", "1");

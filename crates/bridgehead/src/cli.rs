@@ -220,9 +220,15 @@ pub(crate) enum BansAction {
 /// `account`
 #[derive(Debug, Args)]
 pub(crate) struct Account {
-    /// The account file
+    /// The account file; without one, that of the settings
     #[arg(short, long, value_name = "PATH", global = true)]
     pub file: Option<PathBuf>,
+    /// The settings file; without one, the embedded default is used
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file", global = true)]
+    pub config: Option<PathBuf>,
+    /// The state directory; only without --config
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["config", "file"], global = true)]
+    pub state_dir: Option<PathBuf>,
     /// What to do
     #[command(subcommand)]
     pub action: AccountAction,

@@ -14,7 +14,7 @@ mod tls;
 use directory::Directories;
 use disk::RealDisk;
 use gateway::Keeper;
-use gateway::world::{Inspection, Pieces, Resources, Secured, Verify, World};
+use gateway::world::{Hear, Inspection, Pieces, Resources, Secured, Verify, World};
 use identity::settings::Directory;
 use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
@@ -121,8 +121,11 @@ impl World for Machine {
         tls::watch(certificates, || self.now()).await
     }
 
-    fn directories(&self, settings: &[Directory]) -> io::Result<Directories> {
-        Directories::open(settings)
+    fn directories(&self, settings: &[Directory], hear: &Hear) -> io::Result<Directories> {
+        let clock: directory::Clock = Arc::new(now);
+        let hear = hear.clone();
+        let hear: directory::Hear = Arc::new(move |notice| hear(&notice.directory, notice.what.to_string()));
+        Directories::open(settings, &clock, &hear)
     }
 
     async fn inquire(&self, directories: &Directories, names: &[Box<str>], inquiry: Inquiry) -> Finding {
@@ -209,7 +212,11 @@ impl World for Machine {
     }
 
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        now()
     }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

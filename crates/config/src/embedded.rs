@@ -15,7 +15,7 @@ pub struct Options {
     pub domain: String,
     /// Where the virtual server `inbound` listens.
     pub inbound: String,
-    /// Where the virtual server `outbound` listens, if there is a smart host.
+    /// Where the virtual server `outbound` listens.
     pub outbound: String,
     /// Where `/metrics` is served.
     pub metrics: String,
@@ -66,30 +66,31 @@ certificates = [{certificate}]
         inbound = quoted(&options.inbound),
         certificate = certificate,
     );
-    if let Some(smart_host) = &options.smart_host {
-        text.push_str(&format!(
-            r#"
-# Mail from this machine to everywhere.
+    text.push_str(&format!(
+        r#"
+# Mail from people who prove who they are; their accounts are in a file.
+[directory.file.people]
+path = {accounts}
+
 [virtual_server.outbound]
 listen = [{outbound}]
-
-[virtual_server.outbound.connection_control]
-mode = "only"
-list = ["127.0.0.0/8", "::1"]
-
-[virtual_server.outbound.relay]
-mode = "only"
-list = ["127.0.0.0/8", "::1"]
 
 [virtual_server.outbound.tls]
 certificates = [{certificate}]
 
-[virtual_server.outbound.delivery]
-smart_hosts = [{smart_host}]
+[virtual_server.outbound.authentication]
+anonymous = false
+mechanisms = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"]
+directories = ["people"]
+
+[virtual_server.outbound.relay]
+authenticated = true
 "#,
-            outbound = quoted(&options.outbound),
-            smart_host = quoted(smart_host),
-        ));
+        accounts = in_state("accounts"),
+        outbound = quoted(&options.outbound),
+    ));
+    if let Some(smart_host) = &options.smart_host {
+        text.push_str(&format!("\n[virtual_server.outbound.delivery]\nsmart_hosts = [{}]\n", quoted(smart_host)));
     }
     text.push_str(&format!("\n[metrics]\nlisten = [{}]\n", quoted(&options.metrics)));
     text

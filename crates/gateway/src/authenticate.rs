@@ -38,6 +38,12 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
                 exchange.found(gateway.world.inquire(&law.directories, names, inquiry).await)
             }
             Step::Challenge(octets) => {
+                if let Some(Failure::Refused { name, secret, .. }) = exchange.decided() {
+                    // It counts now: a client that hears of it and cancels must not escape.
+                    if let Some(trying) = context.trying.take() {
+                        trying.failed(name.as_deref(), secret).await;
+                    }
+                }
                 context.exchange = Some(exchange);
                 return Answer::Challenge(octets);
             }
@@ -115,8 +121,22 @@ async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof:
 }
 
 /// The peer that has this credential and comes from here.
-pub(crate) fn peer<'p>(peers: &'p [Peer], credential: &Credential, client: IpAddr) -> Option<&'p Peer> {
+fn peer<'p>(peers: &'p [Peer], credential: &Credential, client: IpAddr) -> Option<&'p Peer> {
     peers.iter().find(|peer| peer.is(credential, client))
+}
+
+/// Whether the certificate of the handshake is that of a peer: it needs no AUTH then, where certificates
+/// count at all.
+pub(crate) fn recognise<W: World>(context: &mut Context<W>) -> Option<(Box<str>, Trust)> {
+    let certificate = context.link.as_ref()?.certificate.clone()?;
+    if !context.server.config.authentication.mechanisms.contains(&Mechanism::External) {
+        return None;
+    }
+    let law = context.law.clone();
+    let peer = peer(&law.config.peers, &Credential::Certificate(certificate), context.client)?;
+    context.identity = Identity::Peer(peer.name.clone());
+    say(context, Mechanism::External, Some(&peer.name), OUTCOMES[0], "certificate");
+    Some((peer.name.clone(), trust(peer)))
 }
 
 async fn succeeded(trying: Option<Trying>, account: &str) {
@@ -125,7 +145,7 @@ async fn succeeded(trying: Option<Trying>, account: &str) {
     }
 }
 
-pub(crate) fn trust(peer: &Peer) -> Trust {
+fn trust(peer: &Peer) -> Trust {
     Trust { xclient: peer.trust.xclient, xforward: peer.trust.xforward }
 }
 

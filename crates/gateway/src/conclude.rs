@@ -17,6 +17,7 @@ use queue::report::{self, Case, Extent, ReportSettings, Returned, Subject};
 use queue::spool::ReadError;
 use queue::{Diagnosis, Ending, Envelope, Outcome};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub(crate) async fn settle<W: World>(
     mut outcomes: Vec<Outcome>,
     occasion: Occasion,
 ) -> Settled {
-    if caught(report_all(gateway, envelope, content, &mut outcomes, occasion)).await.is_none() {
+    if caught(pin!(report_all(gateway, envelope, content, &mut outcomes, occasion))).await.is_none() {
         gateway.recorder.record(&Event::Fault { place: "report", what: "panic; the report is put off" });
         defer(&mut outcomes, report::Event::Failed);
     }
@@ -136,7 +137,8 @@ pub(crate) async fn tell<W: World>(
     draft.push(&body);
     let report = Arc::new(report);
     // Of the receipt nothing is wanted but that it is there.
-    let receipt = gateway.keeper.commit(report.clone(), draft.finish()).await?;
+    let (receipt, admission) = gateway.keeper.commit(report.clone(), draft.finish()).await?;
+    admission.enter().await;
     let kind = kind(event);
     let event = Event::Reported { server: &report.server, id: receipt.id(), about: envelope.id, kind };
     gateway.recorder.record(&event);

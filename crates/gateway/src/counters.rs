@@ -272,6 +272,7 @@ impl Counters {
             | Event::CertificateChanged { .. }
             | Event::CertificateDoubtful { .. }
             | Event::HopPostponed { .. }
+            | Event::Directory { .. }
             | Event::Started
             | Event::NotBuried { .. }
             | Event::Stopping

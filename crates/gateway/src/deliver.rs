@@ -29,6 +29,7 @@ use queue::spool::{BodyReader, Location, ReadError};
 use queue::{ConnectionEnd, ConnectionId, Diagnosis, Ending, Envelope, Item, Outcome};
 use smtp::client::{Mail, Verdict};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -83,7 +84,7 @@ pub(crate) struct Carrier<W: World> {
 
 /// One connection, from opening to closing. A panic inside ends it, and nothing else.
 pub(crate) async fn connection<W: World>(carrier: Carrier<W>, first: Assignment, mut jobs: mpsc::Receiver<Assignment>) {
-    let end = caught(carrier.carry(first, &mut jobs)).await.unwrap_or_else(|| {
+    let end = caught(pin!(carrier.carry(first, &mut jobs))).await.unwrap_or_else(|| {
         carrier.fault();
         ConnectionEnd::Failed { error: "internal error".into() }
     });
@@ -117,8 +118,8 @@ impl<W: World> Carrier<W> {
         let mut next = Some(first);
         while let Some(assignment) = next {
             let job = self.prepare(assignment).await;
-            let attempt = caught(self.attempt(&mut link, &job));
-            let Some(attempted) = self.unless_cut(attempt).await else { break };
+            let attempted = self.unless_cut(caught(pin!(self.attempt(&mut link, &job)))).await;
+            let Some(attempted) = attempted else { break };
             let attempted = attempted.unwrap_or_else(|| self.broken(&job));
             if let Some(error) = attempted.exhausted {
                 self.unless_cut(link.quit()).await;

@@ -132,6 +132,8 @@ pub(crate) enum Event<'a> {
         outcome: &'static str,
         why: &'static str,
     },
+    /// Something has happened to a directory of accounts.
+    Directory { directory: &'a str, what: &'a str },
     /// A peer speaks for a client of its own (XCLIENT).
     SpeaksFor { server: &'a str, client: IpAddr, peer: &'a str, for_client: IpAddr, login: Option<&'a str> },
     /// A peer said where its next message came from (XFORWARD).
@@ -229,6 +231,7 @@ impl Event<'_> {
                 "proved" => "authenticated",
                 _ => "not-authenticated",
             },
+            Event::Directory { .. } => "directory",
             Event::SpeaksFor { .. } => "speaks-for",
             Event::Forwarded { .. } => "forwarded",
             Event::Received { .. } => "received",
@@ -349,6 +352,10 @@ impl Event<'_> {
                 }
                 to.text("outcome", outcome);
                 to.text("why", why);
+            }
+            Event::Directory { directory, what } => {
+                to.text("directory", directory);
+                to.text("what", what);
             }
             Event::SpeaksFor { server, client, peer, for_client, login } => {
                 session(to, server, client);

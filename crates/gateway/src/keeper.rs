@@ -82,17 +82,19 @@ pub(crate) struct KeeperHandle {
 }
 
 impl KeeperHandle {
-    /// Makes a message durable and tells the dispatcher. Whoever is given the receipt may promise it.
+    /// Makes a message durable. Whoever is given the receipt may promise it, and tells the dispatcher.
     ///
     /// # Errors
     /// [`NotCommitted`]: nothing was promised and nothing is kept.
-    pub(crate) async fn commit(&self, envelope: Arc<Envelope>, body: Body) -> Result<Receipt, NotCommitted> {
+    pub(crate) async fn commit(
+        &self,
+        envelope: Arc<Envelope>,
+        body: Body,
+    ) -> Result<(Receipt, Admission), NotCommitted> {
         let (done, receipt) = oneshot::channel();
         let errand = Errand::Commit { envelope, body, done };
         self.errands.send(errand).await.map_err(|_| NotCommitted::Failed)?;
-        let (receipt, admission) = receipt.await.unwrap_or(Err(NotCommitted::Failed))?;
-        admission.enter().await;
-        Ok(receipt)
+        receipt.await.unwrap_or(Err(NotCommitted::Failed))
     }
 
     /// Whether new mail may be taken, as far as the disk is concerned.

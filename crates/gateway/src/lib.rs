@@ -25,6 +25,7 @@ mod listener;
 mod lookups;
 mod memory;
 mod note;
+mod notices;
 mod pace;
 mod plan;
 mod proxy;
@@ -53,6 +54,7 @@ use guessing::Guessing;
 use identity::Secret;
 use keeper::KeeperHandle;
 use memory::Memory;
+use notices::Notices;
 use queue::Bodies;
 use queue::spool::{Ids, Reader};
 use recorder::Recorder;
@@ -103,6 +105,8 @@ pub struct Gateway<W: World> {
     bodies: Bodies<W::Disk>,
     /// A secret that lasts: what is shown of accounts that do not exist is made of it.
     decoy: Secret,
+    /// The way of what directories have to say.
+    notices: Notices,
     /// The way to the owner of the defence against guessing.
     guessing: Guessing,
     /// What everything together holds in memory.

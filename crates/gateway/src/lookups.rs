@@ -18,20 +18,25 @@ pub(crate) async fn decide<W: World, V>(
         match judge(ledger) {
             Ok(decision) => return decision,
             Err(Missing(query)) => {
-                let found = match &query {
-                    Query::Recipient(mailbox) => recipient(world, law, mailbox.clone()).await,
-                    query => world.look_up(query).await,
-                };
+                // Boxed: what a look-up takes would stand empty in every task that may need one.
+                let found = Box::pin(find(world, law, &query)).await;
                 ledger.enter(query, found);
             }
         }
     }
 }
 
+async fn find<W: World>(world: &W, law: &Law<W>, query: &Query) -> Found {
+    match query {
+        Query::Recipient(mailbox) => recipient(world, law, mailbox.clone()).await,
+        query => world.look_up(query).await,
+    }
+}
+
 /// Whether a mailbox exists, as the directories say that know the recipients.
 async fn recipient<W: World>(world: &W, law: &Law<W>, mailbox: Mailbox) -> Found {
     match world.inquire(&law.directories, &law.config.recipients_in, Inquiry::Recipient { mailbox }).await {
-        Finding::Account(_) | Finding::Principal(_) => Found::Exists,
+        Finding::Account(_) | Finding::Principal(..) => Found::Exists,
         // A mailbox of somebody who may not log in is a mailbox all the same.
         Finding::No(No::Suspended | No::NoSecret | No::Wrong) => Found::Exists,
         Finding::No(No::Unknown) => Found::Absent,

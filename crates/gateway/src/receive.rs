@@ -127,7 +127,10 @@ pub(crate) async fn receive<W: World>(
     }
     let envelope = Arc::new(stamp(context, hello, transaction, id, &glance));
     match gateway.keeper.commit(envelope.clone(), body).await {
-        Ok(receipt) => taken(context, &envelope, receipt),
+        Ok((receipt, admission)) => {
+            context.entering = Some(admission);
+            taken(context, &envelope, receipt)
+        }
         Err(why) => Answer::Refuse(put_off(context, why)),
     }
 }

@@ -24,7 +24,7 @@ use smtp::server::{Answer, Note, Output, Question, Session as Protocol, TlsFacts
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -81,6 +81,8 @@ pub(crate) struct Context<W: World> {
     pub submitted: usize,
     /// Messages taken in this session.
     pub messages: u32,
+    /// The last of them, until its client has been told: the dispatcher has time until then.
+    pub entering: Option<crate::admission::Admission>,
 }
 
 impl<W: World> Context<W> {
@@ -152,6 +154,7 @@ pub(crate) async fn run<W: World>(
         incoming: None,
         submitted: 0,
         messages: 0,
+        entering: None,
     };
     let mut driver = Driver {
         stream: Some(stream),
@@ -166,7 +169,8 @@ pub(crate) async fn run<W: World>(
         context,
     };
     // A peer that breaks the connection is everyday life, and the session's end either way.
-    if let Some(Err(_) | Ok(())) = caught(driver.begin(greeting)).await {
+    let conversed = caught(pin!(driver.begin(greeting))).await;
+    if conversed.is_some() {
         presence.end(driver.context.messages);
         return;
     }
@@ -178,9 +182,9 @@ pub(crate) async fn run<W: World>(
     presence.end(driver.context.messages);
 }
 
-/// Runs a future to its end; `None` if it panicked.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+/// Runs a future to its end; `None` if it panicked. The future is pinned by the caller: one that is
+/// taken by value has a place in the task twice, and a session is mostly what its task takes.
+pub(crate) async fn caught<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(polled) => polled.map(Some),
         Err(_) => std::task::Poll::Ready(None),
@@ -229,6 +233,7 @@ impl<W: World> Driver<W> {
                 Next::Poll => {}
                 Next::Answer(answer) => self.protocol.answer(answer),
                 Next::Receive(transaction) => {
+                    self.enter().await;
                     self.pace = Pace::default();
                     let answer = receive::receive(&mut self.context, self.protocol.hello(), transaction).await;
                     self.protocol.answer(answer);
@@ -276,7 +281,15 @@ impl<W: World> Driver<W> {
         self.out.clear();
         self.out.shrink_to(OUT_KEPT_OCTETS);
         self.patience.restart();
+        self.enter().await;
         Ok(())
+    }
+
+    /// Tells the dispatcher of the message whose client has been told.
+    async fn enter(&mut self) {
+        if let Some(admission) = self.context.entering.take() {
+            admission.enter().await;
+        }
     }
 
     /// Waits for bytes; `false` when the client has gone.
@@ -317,7 +330,8 @@ impl<W: World> Driver<W> {
         self.held.set(SESSION_OCTETS + TLS_OCTETS);
         let (Some(stream), Some(certificates)) = (self.stream.take(), &server.certificates) else { return Ok(false) };
         self.inbox.clear();
-        let handshake = gateway.world.secure_server(stream, certificates);
+        // Boxed: most sessions that idle have theirs behind them or none before them.
+        let handshake = Box::pin(gateway.world.secure_server(stream, certificates));
         let limit = server.config.session.line_limit;
         let done = tokio::select! {
             biased;
@@ -335,6 +349,9 @@ impl<W: World> Driver<W> {
                 gateway.recorder.record(&event);
                 (*secured, *link) = (true, Some(bound));
                 self.protocol.secured(facts);
+                if let Some((name, trust)) = authenticate::recognise(&mut self.context) {
+                    self.protocol.recognised(name, trust);
+                }
                 Ok(true)
             }
             failed => {
@@ -397,7 +414,8 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
         }
         Output::Ask(Question::Connection) => Next::Answer(answer::connection(context).await),
         Output::Ask(Question::Credentials(exchange)) => {
-            Next::Answer(authenticate::credentials(context, exchange).await)
+            // Boxed: directories are asked in many ways, and seldom.
+            Next::Answer(Box::pin(authenticate::credentials(context, exchange)).await)
         }
         Output::Ask(Question::Sender(sender)) => Next::Answer(answer::sender(context, sender).await),
         Output::Ask(Question::Recipient(recipient)) => Next::Answer(answer::recipient(context, recipient).await),

@@ -10,6 +10,7 @@ use crate::guessing::{self, Guessing};
 use crate::keeper::Keeper;
 use crate::listener::{Door, Greeting, Listening};
 use crate::memory::Memory;
+use crate::notices::{self, Notices};
 use crate::recorder::{LogForm, Recorder};
 use crate::world::{Resources, World};
 use crate::{BanView, Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
@@ -104,7 +105,8 @@ impl<W: World> Handle<W> {
     pub async fn start(world: Arc<W>, config: Config, salt: u64) -> Result<Handle<W>, StartError> {
         let resources = world.resources();
         let (config, lowered) = fit(config, &resources);
-        let law = Arc::new(read_law(&*world, config)?);
+        let (notices, noticed) = Notices::new();
+        let law = Arc::new(read_law(&*world, &notices, config)?);
         let sockets = listen(&*world, &law.config, &BTreeMap::new()).await?;
         let disk = world
             .spool_disk(&law.config.state_dir)
@@ -118,7 +120,8 @@ impl<W: World> Handle<W> {
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let (guessing, guesses) = Guessing::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
-        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy, guessing));
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy, guessing, notices));
+        notices::start(&gateway, noticed);
         guessing::start(&gateway, &law, guesses, known);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
@@ -162,7 +165,7 @@ impl<W: World> Handle<W> {
         };
         let resources = gateway.world.resources();
         let (config, lowered) = fit(config, &resources);
-        let law = read_law(&*gateway.world, config).map_err(refused)?;
+        let law = read_law(&*gateway.world, &gateway.notices, config).map_err(refused)?;
         let sockets = listen(&*gateway.world, &law.config, &self.doors).await.map_err(refused)?;
         gateway.guessing.reload(&law.config.guessing).await;
         let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
@@ -312,7 +315,7 @@ fn say_lowered<W: World>(gateway: &Gateway<W>, lowered: &[String]) {
     }
 }
 
-fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
+fn read_law<W: World>(world: &W, notices: &Notices, config: Config) -> Result<Law<W>, StartError> {
     let mut servers = Vec::with_capacity(config.servers.len());
     for server in &config.servers {
         let certificates = server.tls.as_ref().map(|tls| world.certificates(tls)).transpose();
@@ -320,7 +323,8 @@ fn read_law<W: World>(world: &W, config: Config) -> Result<Law<W>, StartError> {
         let certificates = certificates.map_err(failed)?.map(Arc::new);
         servers.push(Arc::new(Server { config: server.clone(), certificates }));
     }
-    let directories = Arc::new(world.directories(&config.directories).map_err(StartError::Directories)?);
+    let directories =
+        Arc::new(world.directories(&config.directories, &notices.hear()).map_err(StartError::Directories)?);
     Ok(Law { config, servers, directories })
 }
 
@@ -367,7 +371,7 @@ fn assemble<W: World>(
     world: &Arc<W>,
     law: Arc<Law<W>>,
     spool: Spool<W::Disk>,
-    (memory, decoy, guessing): (Memory, Secret, Guessing),
+    (memory, decoy, guessing, notices): (Memory, Secret, Guessing, Notices),
 ) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
@@ -398,6 +402,7 @@ fn assemble<W: World>(
         memory: Arc::new(memory),
         decoy,
         guessing,
+        notices,
         sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
         tasks: TaskTracker::new(),

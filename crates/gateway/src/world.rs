@@ -86,6 +86,9 @@ pub enum CertificateNews {
 /// A file that is being given its content piece by piece; `None` is the end.
 pub type Pieces = Box<dyn FnMut() -> io::Result<Option<Bytes>> + Send>;
 
+/// Whoever hears what happens to a directory: its name, and what. It never has a secret in it.
+pub type Hear = Arc<dyn Fn(&str, String) + Send + Sync>;
+
 /// The outside.
 pub trait World: Send + Sync + 'static {
     /// A connection, in the clear or secured.
@@ -161,11 +164,11 @@ pub trait World: Send + Sync + 'static {
     /// Asks the name service. Never fails: not finding out is an answer.
     fn look_up(&self, query: &Query) -> impl Future<Output = Found> + Send;
 
-    /// Opens the directories that know accounts. Those elsewhere need not answer yet.
+    /// Opens the directories that know accounts; `hear` is told what happens to them later. Those elsewhere need not answer yet.
     ///
     /// # Errors
     /// Names the directory, the file and what is wrong with it.
-    fn directories(&self, settings: &[Directory]) -> io::Result<Self::Directories>;
+    fn directories(&self, settings: &[Directory], hear: &Hear) -> io::Result<Self::Directories>;
 
     /// Asks the directories of these names, in this order. Never fails: not finding out is an answer.
     fn inquire(

@@ -343,7 +343,7 @@ impl Exchange {
     /// The beginning of an exchange. Whether the mechanism is offered was asked before.
     #[must_use]
     pub fn new(mechanism: Mechanism, setting: Setting) -> Exchange {
-        let steps = crate::sasl::steps(mechanism, setting);
+        let steps = Some(crate::sasl::steps(mechanism, setting));
         Exchange { mechanism, awaits: Awaits::Response, responses: 0, steps }
     }
 

@@ -101,9 +101,9 @@ impl fmt::Debug for Conversation {
 pub enum Finding {
     /// The proof is good, or the mailbox exists: this is the account.
     Account(Arc<Account>),
-    /// The proof is good, and this is the Kerberos principal or domain account that gave it. No
-    /// directory says more about it.
-    Principal(Box<str>),
+    /// The proof is good, and this is the Kerberos principal or domain account that gave it; with the
+    /// account, if it is one and not a machine or service.
+    Principal(Box<str>, Option<Arc<Account>>),
     /// What the proof of SCRAM is checked by.
     ScramKeys(ScramKeys, Arc<Account>),
     /// What the proof of NTLM is checked by.
@@ -121,7 +121,7 @@ impl fmt::Debug for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Account(account) => f.debug_tuple("Account").field(account).finish(),
-            Finding::Principal(name) => f.debug_tuple("Principal").field(name).finish(),
+            Finding::Principal(name, account) => f.debug_tuple("Principal").field(name).field(account).finish(),
             Finding::ScramKeys(keys, account) => f.debug_tuple("ScramKeys").field(keys).field(account).finish(),
             Finding::NtHash(hash, account) => f.debug_tuple("NtHash").field(hash).field(account).finish(),
             // What is in it can be tried against passwords.

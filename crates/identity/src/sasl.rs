@@ -4,15 +4,18 @@
 mod bearer;
 mod claim;
 mod external;
+mod gss;
 mod login;
+mod ntlm;
 mod plain;
 mod scram;
 
 use crate::exchange::{Mechanism, Setting, Steps};
+use crate::inquiry::Package;
 
-/// The mechanism's steps; `None` when there are none to take, which ends the exchange at once.
-pub(crate) fn steps(mechanism: Mechanism, setting: Setting) -> Option<Box<dyn Steps>> {
-    Some(match mechanism {
+/// The mechanism's steps.
+pub(crate) fn steps(mechanism: Mechanism, setting: Setting) -> Box<dyn Steps> {
+    match mechanism {
         Mechanism::Plain => Box::new(plain::Plain::new(setting)),
         Mechanism::Login => Box::new(login::Login::new(setting)),
         Mechanism::ScramSha256 => Box::new(scram::Scram::new(setting, false)),
@@ -20,8 +23,8 @@ pub(crate) fn steps(mechanism: Mechanism, setting: Setting) -> Option<Box<dyn St
         Mechanism::External => Box::new(external::External::new(setting)),
         Mechanism::OauthBearer => Box::new(bearer::Bearer::new(setting, bearer::Form::OauthBearer)),
         Mechanism::Xoauth2 => Box::new(bearer::Bearer::new(setting, bearer::Form::Xoauth2)),
-        Mechanism::Gssapi => return None,
-        Mechanism::GssSpnego => return None,
-        Mechanism::Ntlm => return None,
-    })
+        Mechanism::Gssapi => Box::new(gss::Relay::new(Package::Gssapi, setting)),
+        Mechanism::GssSpnego => Box::new(gss::Relay::new(Package::Spnego, setting)),
+        Mechanism::Ntlm => Box::new(ntlm::Ntlm::new(setting)),
+    }
 }

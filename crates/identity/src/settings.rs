@@ -48,6 +48,9 @@ pub struct Ldap {
     pub user_dn: Option<Box<str>>,
     /// Where to search.
     pub base: Box<str>,
+    /// Where groups are searched; `None`: at `base`. Whoever may make groups below it may make one of
+    /// any name, so where not all of them are trusted it should be narrow.
+    pub group_base: Option<Box<str>>,
     /// What finds an account by its name, `%u`.
     pub user_filter: Box<str>,
     /// What finds an account by one of its addresses, `%m`.
@@ -94,7 +97,12 @@ pub enum Keys {
     /// A JWKS file.
     File(PathBuf),
     /// A JWKS at an HTTPS URL; fetched again when a key is not in it.
-    Url(Box<str>),
+    Url {
+        /// Where.
+        url: Box<str>,
+        /// PEM of the authorities to believe; `None` for those of the host.
+        authorities: Option<PathBuf>,
+    },
 }
 
 /// Kerberos.

@@ -8,8 +8,8 @@ use crate::power::Power;
 use queue::disk::memory::{MemoryDisk, MemoryFile};
 use queue::disk::{Disk, DiskFile};
 use std::io::{self, IoSlice};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How the disk betrays those who trust it. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -39,12 +39,76 @@ impl Betrayal {
         self.0.flushes.load(Ordering::Relaxed)
     }
 
-    /// Whether a batch begins with a record of the kind that is lost (docs/spool.md: the kind stands
-    /// behind the four octets that begin a record).
+    /// Whether a batch begins with a record of the kind that is lost.
     fn forgets(&self, parts: &[IoSlice<'_>]) -> bool {
         let kind = self.0.forgotten.load(Ordering::Relaxed);
-        let first: Vec<u8> = parts.iter().flat_map(|part| part.iter()).take(8).copied().collect();
-        kind != 0 && first.starts_with(b"BHr1") && u64::from(first[4]) == kind
+        first_kind(parts).is_some_and(|first| u64::from(first) == kind)
+    }
+}
+
+/// The kind of record that a batch begins with, if it is a batch (docs/spool.md: it stands behind the
+/// four octets that begin a record).
+fn first_kind(parts: &[IoSlice<'_>]) -> Option<u8> {
+    let first: Vec<u8> = parts.iter().flat_map(|part| part.iter()).take(8).copied().collect();
+    first.starts_with(b"BHr1").then(|| first[4])
+}
+
+/// The kind of a record that says where another segment ends (docs/spool.md).
+const CLOSED: u8 = 6;
+
+/// Whether the log has loose ends: a batch that failed may be on the disk all the same, and nothing
+/// durable says yet that it does not count. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LooseEnds(Arc<Mutex<Ends>>);
+
+#[derive(Debug, Default)]
+struct Ends {
+    /// A batch has failed.
+    loose: bool,
+    /// So has the attempt to tie it up: a call that a fresh segment needs.
+    in_vain: bool,
+    /// The kind of record that the batch begins with which has been written and not flushed.
+    written: Option<u8>,
+}
+
+impl LooseEnds {
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there are any.
+    pub(crate) fn are_there(&self) -> bool {
+        self.ends().loose
+    }
+
+    /// Whether there are any, and the disk has not let them be tied up.
+    pub(crate) fn cannot_be_tied(&self) -> bool {
+        self.ends().in_vain
+    }
+
+    /// The program that left them has ended; the next one leaves its own.
+    pub(crate) fn forget(&self) {
+        *self.ends() = Ends::default();
+    }
+
+    /// The disk has answered to a write to the log: of a batch that begins with this kind of record, or
+    /// of something else.
+    fn written<T>(&self, kind: Option<u8>, answer: &io::Result<T>) {
+        let mut ends = self.ends();
+        ends.in_vain |= ends.loose && answer.is_err();
+        ends.loose |= kind.is_some() && answer.is_err();
+        ends.written = kind.filter(|_| answer.is_ok());
+    }
+
+    /// The disk has answered to the flush of a segment.
+    fn flushed(&self, answer: &io::Result<()>) {
+        let mut ends = self.ends();
+        let written = ends.written.take();
+        if answer.is_ok() && written == Some(CLOSED) {
+            *ends = Ends::default();
+        }
+        ends.in_vain |= ends.loose && answer.is_err();
+        ends.loose |= written.is_some() && answer.is_err();
     }
 }
 
@@ -54,6 +118,7 @@ pub struct SimDisk {
     inner: MemoryDisk,
     power: Power,
     betrayal: Betrayal,
+    loose_ends: LooseEnds,
 }
 
 /// A file of a [`SimDisk`].
@@ -62,20 +127,27 @@ pub struct SimFile {
     inner: MemoryFile,
     power: Power,
     betrayal: Betrayal,
+    /// Where it is a segment of the log.
+    loose_ends: Option<LooseEnds>,
 }
 
 impl SimDisk {
-    pub(crate) fn new(inner: MemoryDisk, power: Power, betrayal: Betrayal) -> SimDisk {
-        SimDisk { inner, power, betrayal }
+    pub(crate) fn new(inner: MemoryDisk, power: Power, betrayal: Betrayal, loose_ends: LooseEnds) -> SimDisk {
+        SimDisk { inner, power, betrayal, loose_ends }
     }
 
-    fn file(&self, inner: MemoryFile) -> SimFile {
-        SimFile { inner, power: self.power.clone(), betrayal: self.betrayal.clone() }
+    fn file(&self, name: &str, inner: MemoryFile) -> SimFile {
+        let loose_ends = is_segment(name).then(|| self.loose_ends.clone());
+        SimFile { inner, power: self.power.clone(), betrayal: self.betrayal.clone(), loose_ends }
     }
 
     fn step(&self) -> io::Result<&MemoryDisk> {
         if self.power.step() { Ok(&self.inner) } else { Err(no_power()) }
     }
+}
+
+fn is_segment(name: &str) -> bool {
+    name.starts_with("segment-")
 }
 
 fn no_power() -> io::Error {
@@ -90,11 +162,15 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<SimFile> {
-        Ok(self.file(self.step()?.create(name)?))
+        let answer = self.step()?.create(name);
+        if is_segment(name) {
+            self.loose_ends.written(None, &answer);
+        }
+        Ok(self.file(name, answer?))
     }
 
     fn open(&self, name: &str) -> io::Result<SimFile> {
-        Ok(self.file(self.inner.open(name)?))
+        Ok(self.file(name, self.inner.open(name)?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -107,7 +183,9 @@ impl Disk for SimDisk {
 
     fn sync_directory(&self) -> io::Result<()> {
         let disk = self.step()?;
-        if self.betrayal.lies() { Ok(()) } else { disk.sync_directory() }
+        let answer = if self.betrayal.lies() { Ok(()) } else { disk.sync_directory() };
+        self.loose_ends.written(None, &answer);
+        answer
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
@@ -124,7 +202,11 @@ impl SimFile {
 impl DiskFile for SimFile {
     fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
         let file = self.step()?;
-        if self.betrayal.forgets(parts) { Ok(()) } else { file.write_at(offset, parts) }
+        let answer = if self.betrayal.forgets(parts) { Ok(()) } else { file.write_at(offset, parts) };
+        if let Some(ends) = &self.loose_ends {
+            ends.written(first_kind(parts), &answer);
+        }
+        answer
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
@@ -133,7 +215,11 @@ impl DiskFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let file = self.step()?;
-        if self.betrayal.lies() { Ok(()) } else { file.sync_data() }
+        let answer = if self.betrayal.lies() { Ok(()) } else { file.sync_data() };
+        if let Some(ends) = &self.loose_ends {
+            ends.flushed(&answer);
+        }
+        answer
     }
 
     fn length(&self) -> io::Result<u64> {

@@ -7,7 +7,7 @@
 use crate::accounts::Accounts;
 use crate::clock::SimClock;
 use crate::dice::Dice;
-use crate::disk::{Betrayal, SimDisk};
+use crate::disk::{Betrayal, LooseEnds, SimDisk};
 use crate::link::Links;
 use crate::names::Names;
 use crate::net::{Listener, Sockets, Stream};
@@ -15,7 +15,7 @@ use crate::peers::Peers;
 use crate::plant::Plant;
 use crate::power::Power;
 use gateway::Keeper;
-use gateway::world::{Inspection, Pieces, Resources, Secured, Verify, World};
+use gateway::world::{Hear, Inspection, Pieces, Resources, Secured, Verify, World};
 use identity::settings::Directory;
 use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
@@ -107,6 +107,7 @@ pub struct SimWorld {
     power: Power,
     links: Links,
     betrayal: Betrayal,
+    loose_ends: LooseEnds,
     plant: Option<Plant>,
 }
 
@@ -131,6 +132,7 @@ impl SimWorld {
             power: Power::default(),
             links: Links::default(),
             betrayal: Betrayal::default(),
+            loose_ends: LooseEnds::default(),
             plant: None,
         }
     }
@@ -186,6 +188,11 @@ impl SimWorld {
     /// Whether it does.
     pub(crate) fn disk_lies(&self) -> bool {
         self.betrayal.lies()
+    }
+
+    /// What failed writes have left in the log of the spool.
+    pub(crate) fn loose_ends(&self) -> &LooseEnds {
+        &self.loose_ends
     }
 
     /// The log cannot keep up from now on, or can again.
@@ -373,7 +380,7 @@ impl World for SimWorld {
         Ok(Certificates { name: names.swap_remove(0).to_owned(), said: AtomicBool::new(false) })
     }
 
-    fn directories(&self, _settings: &[Directory]) -> io::Result<()> {
+    fn directories(&self, _settings: &[Directory], _hear: &Hear) -> io::Result<()> {
         Ok(())
     }
 
@@ -448,7 +455,7 @@ impl World for SimWorld {
     }
 
     fn spool_disk(&self, state_dir: &Path) -> io::Result<SimDisk> {
-        Ok(SimDisk::new(self.disk(state_dir), self.power.clone(), self.betrayal.clone()))
+        Ok(SimDisk::new(self.disk(state_dir), self.power.clone(), self.betrayal.clone(), self.loose_ends.clone()))
     }
 
     async fn place_file(&self, directory: &Path, name: &str, mut pieces: Pieces) -> io::Result<()> {

@@ -12,19 +12,23 @@ use crate::process::{Finished, run};
 
 mod exim;
 mod haproxy;
+mod kdc;
 mod opensmtpd;
 mod openssl;
 mod postfix;
 mod python;
 mod sink;
+mod winbindd;
 
 pub use exim::Exim;
 pub use haproxy::Haproxy;
+pub use kdc::{Kdc, REALM};
 pub use opensmtpd::OpenSmtpd;
 pub use openssl::{openssl, s_client};
 pub use postfix::Postfix;
 pub use python::{Certificate, TlsPeer, python};
 pub use sink::{Sink, Source};
+pub use winbindd::Winbindd;
 
 /// The root of the workspace.
 #[must_use]

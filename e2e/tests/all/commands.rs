@@ -104,9 +104,11 @@ fn without_settings_it_serves_this_machine() {
     let hop = Peer::start(HOP, Script::polite());
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
+    let said = directory.path().join("said");
+    let output = std::fs::File::create(&said).expect("a file for what it says");
     let mut command = std::process::Command::new(e2e::program());
     command.args(["serve", "--smart-host", &hop.route()]).arg("--state-dir").arg(&state);
-    let _process = e2e::Process::start(command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()));
+    let _process = e2e::Process::start(command.stdout(output).stderr(std::process::Stdio::null()));
     let listening = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
     until("both virtual servers", || (listening(2525) && listening(2526)).then_some(()));
 
@@ -119,9 +121,63 @@ fn without_settings_it_serves_this_machine() {
         entries.flatten().find(|entry| std::fs::read_to_string(entry.path()).is_ok_and(|text| text.contains(&token)))
     });
 
+    // The first account sends outside, over TLS, with the password that was shown once.
+    let said = std::fs::read_to_string(&said).expect("what it said");
+    let password = said.split_once("its password ").and_then(|(_, rest)| rest.lines().next()).expect("a password");
     let (message, token) = mail::message("onward");
-    let mut client = e2e::Client::connect(([127, 0, 0, 1], 2526).into(), "127.0.0.1");
-    client.greet();
-    client.deliver("x@ext.example", "bob@ext.example", &message);
+    let file = directory.path().join("message");
+    std::fs::write(&file, &message).expect("a message to send");
+    let sent = |password: &str| {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["--silent", "--ssl-reqd", "--insecure", "--user", &format!("you:{password}")]);
+        curl.args(["--mail-from", "you@bridgehead.test", "--mail-rcpt", "bob@ext.example", "--upload-file"]);
+        curl.arg(&file).arg("smtp://127.0.0.1:2526").status().expect("curl is installed").success()
+    };
+    assert!(!sent("wrong"));
+    assert!(sent(password));
     let _ = hop.received_with(&token);
+}
+
+#[test]
+fn accounts_are_made_changed_and_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("accounts").display().to_string();
+    let account = |arguments: &[&str], input: &str| {
+        command_with_input(&[&["account", "--file", &file], arguments].concat(), input.as_bytes())
+    };
+    let added =
+        account(&["add", "Alice", "--group", "staff", "--address", "alice@corp.example"], "one two\n").success();
+    assert_eq!(added.stdout, "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("password $argon2id$") && !text.contains("one two"), "{text}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let generated = account(&["add", "bob", "--generate"], "").success().stdout;
+    assert_eq!(generated.trim_end().len(), 24, "{generated}");
+    let _ = account(&["group", "alice", "--add", "sales", "--remove", "staff"], "").success();
+    let _ = account(&["suspend", "bob"], "").success();
+    let listed = account(&["list"], "").success().stdout;
+    assert_eq!(listed, "alice argon2id scram group=sales <alice@corp.example>\nbob argon2id scram suspended\n");
+
+    // What cannot be done leaves the file as it was, and says why.
+    let before = std::fs::read_to_string(&file).unwrap();
+    for (arguments, said) in [
+        (&["add", "ALICE", "--no-password"][..], "there is such an account already"),
+        (&["resume", "carol"][..], "there is no such account"),
+        (&["address", "bob", "--add", "alice@corp.example"][..], "this address has an account already"),
+        (&["add", "d d", "--no-password"][..], "a name has no blanks"),
+        (&["password", "alice"][..], "the password is empty"),
+    ] {
+        let refused = account(arguments, "");
+        assert!(refused.code != 0 && refused.text().contains(said), "{arguments:?}: {}", refused.text());
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    let _ = account(&["remove", "alice"], "").success();
+    assert_eq!(account(&["list"], "").success().stdout, "bob argon2id scram suspended\n");
+
+    std::fs::write(&file, "account a\n  pasword hunter2\n").unwrap();
+    let mistaken = account(&["list"], "");
+    assert!(mistaken.code != 0 && mistaken.text().contains("accounts: line 2: does not begin with one of"));
+    assert!(!mistaken.text().contains("hunter2"), "{}", mistaken.text());
 }

@@ -11,6 +11,7 @@ mod delivery;
 mod disk;
 mod full;
 mod hops;
+mod integrated;
 mod interoperation;
 mod life;
 mod limits;

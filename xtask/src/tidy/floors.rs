@@ -34,8 +34,10 @@ const SMALL: [(&str, &[&str]); 5] = [
             "base64ct",
             "bcrypt",
             "hmac",
+            "md-5",
             "md4",
             "pbkdf2",
+            "rc4",
             "sha-crypt",
             "sha2",
             "stringprep",
@@ -51,11 +53,14 @@ const SMALL: [(&str, &[&str]); 5] = [
 ];
 
 /// Libraries that only these crates may name.
-const OWNED: [(&str, &[&str]); 8] = [
+const OWNED: [(&str, &[&str]); 11] = [
     ("toml", &["config"]),
     ("axum", &["console"]),
-    ("rustls", &["bridgehead"]),
-    ("tokio-rustls", &["bridgehead"]),
+    ("rustls", &["bridgehead", "directory"]),
+    ("tokio-rustls", &["bridgehead", "directory"]),
+    ("rustls-native-certs", &["bridgehead", "directory"]),
+    ("reqwest", &["directory"]),
+    ("jsonwebtoken", &["directory"]),
     ("x509-parser", &["bridgehead"]),
     ("rcgen", &["bridgehead"]),
     ("hickory-resolver", &["bridgehead", "verify"]),

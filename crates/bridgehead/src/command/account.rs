@@ -4,13 +4,14 @@
 mod ask;
 mod file;
 
-use crate::cli;
+use crate::{cli, settings};
 use anyhow::{Context, Result, anyhow, bail};
 use file::AccountFile;
 use identity::accounts::{Accounts, Change, Day, Entry, Secrets, edit, read_fingerprint};
+use identity::settings::Kind;
 use identity::{AccountName, Secret, generated_password};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -19,7 +20,10 @@ use std::str::FromStr;
 /// # Errors
 /// What kept it from being done; the file is then as it was.
 pub(super) fn run(account: &cli::Account) -> Result<ExitCode> {
-    let path = account.file.as_deref().context("which account file? Name it with --file")?;
+    let path = &match &account.file {
+        Some(path) => path.clone(),
+        None => of_settings(account)?,
+    };
     match &account.action {
         cli::AccountAction::List => return list(path),
         cli::AccountAction::Add { name, password, no_password, group, address } => {
@@ -45,6 +49,37 @@ pub(super) fn run(account: &cli::Account) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The account file that the settings name, if they name just one.
+fn of_settings(account: &cli::Account) -> Result<PathBuf> {
+    let from =
+        cli::SettingsFrom { config: account.config.clone(), smart_host: None, state_dir: account.state_dir.clone() };
+    let loaded = settings::load(&from)?;
+    let mut files = loaded.config.directories.iter().filter_map(|directory| match &directory.kind {
+        Kind::File(path) => Some(path.clone()),
+        _ => None,
+    });
+    match (files.next(), files.next()) {
+        (Some(path), None) => Ok(path),
+        (None, _) => bail!("{} names no account file; name one with --file", loaded.name),
+        (Some(_), Some(_)) => bail!("{} names several account files; choose one with --file", loaded.name),
+    }
+}
+
+/// Makes the account file of a server that was started without settings, with a first account in it.
+/// Its password, if it was made now.
+///
+/// # Errors
+/// The file cannot be made.
+pub(super) fn first(path: &Path, name: &str, address: &str) -> Result<Option<Secret>> {
+    if path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
+        return Ok(None);
+    }
+    let password = generated_password(ask::entropy()?);
+    let secrets = Secrets::new(&password, false, ask::entropy()?)?;
+    change(path, name, &[Change::Add, Change::Own(parsed(address)?), Change::Secrets(secrets)])?;
+    Ok(Some(password))
 }
 
 fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(text: &str) -> Result<T> {
@@ -112,7 +147,7 @@ fn list(path: &Path) -> Result<ExitCode> {
         Ok(accounts) => accounts.entries().iter().for_each(|entry| println!("{}", line(entry))),
         Err(mistakes) => {
             mistakes.iter().for_each(|mistake| eprintln!("{}: {mistake}", path.display()));
-            bail!("{} mistakes in {}", mistakes.len(), path.display());
+            bail!("mistakes in {}: {}", path.display(), mistakes.len());
         }
     }
     Ok(ExitCode::SUCCESS)

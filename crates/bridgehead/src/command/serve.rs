@@ -7,22 +7,28 @@ use crate::settings::{self, Loaded};
 use crate::world::{Machine, threads};
 use anyhow::{Context, Result, bail};
 use config::Config;
+use directory::Kerberos;
+use directory::kerberos::KEYTAB_VARIABLE;
 use gateway::Handle;
+use identity::settings::Kind;
 use policy::Route;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// Runs the gateway until it is told to stop.
 ///
@@ -30,9 +36,11 @@ use tokio_util::sync::CancellationToken;
 /// One clear message why it did not start; nothing is listening then and no mail was taken.
 pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     let loaded = settings::load(&serve.settings)?;
+    with_keytab(&loaded.config)?;
     make_directories(&loaded.config)?;
     if serve.settings.config.is_none() {
         self_signed::ensure(&loaded.config)?;
+        first_account(&loaded.config)?;
     }
     raise_descriptor_limit();
     let runtime = threads::for_sessions().context("cannot start")?;
@@ -40,6 +48,39 @@ pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     // A disk call that hangs must not keep the process: nobody waits for its result any more.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// The account that a server without settings begins with.
+const FIRST_ACCOUNT: &str = "you";
+
+/// Makes the first account of a server without settings, and shows its password: this once.
+fn first_account(config: &Config) -> Result<()> {
+    let (Some(domain), Some(Kind::File(path))) =
+        (config.organization.domains.first(), config.directories.first().map(|directory| &directory.kind))
+    else {
+        return Ok(());
+    };
+    let address = format!("{FIRST_ACCOUNT}@{domain}");
+    if let Some(password) = super::account::first(path, FIRST_ACCOUNT, &address)? {
+        let mut text = Zeroizing::new(format!("the first account is `{FIRST_ACCOUNT}`, its password ").into_bytes());
+        text.extend_from_slice(password.expose());
+        text.extend_from_slice(b"\n  (it is shown only now; `bridgehead account password` makes another)\n");
+        let _ = std::io::stdout().write_all(&text);
+    }
+    Ok(())
+}
+
+/// The Kerberos library is told of its keytab by the environment, and a program cannot change its own
+/// soundly: it begins again with another, as the same process.
+fn with_keytab(config: &Config) -> Result<()> {
+    let mut kinds = config.directories.iter().map(|directory| &directory.kind);
+    let keytab = kinds.find_map(|kind| if let Kind::Kerberos(kerberos) = kind { Some(&kerberos.keytab) } else { None });
+    let Some(keytab) = keytab.filter(|keytab| !Kerberos::reads(keytab)) else { return Ok(()) };
+    let mut name = OsString::from("FILE:");
+    name.push(keytab);
+    let program = std::env::current_exe().context("cannot find this program to begin again with the keytab")?;
+    let error = Command::new(program).args(std::env::args_os().skip(1)).env(KEYTAB_VARIABLE, name).exec();
+    Err(error).context("cannot begin again with the keytab")
 }
 
 async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {

@@ -132,6 +132,7 @@ impl Check<'_> {
             password_file: password_file?,
             user_dn: table.user_dn.as_deref().map(Into::into),
             base: base?,
+            group_base: table.group_base.as_deref().map(Into::into),
             user_filter: table.user_filter.as_deref().unwrap_or(user_filter).into(),
             mail_filter: table.mail_filter.as_deref().unwrap_or(mail_filter).into(),
             schema,
@@ -185,8 +186,9 @@ impl Check<'_> {
         let issuer = needed("issuer", &table.issuer, "issuer = \"https://login.corp.example\"");
         let audience = needed("audience", &table.audience, "audience = \"smtp.corp.example\"");
         let keys = needed("keys", &table.keys, "keys = \"https://login.corp.example/jwks.json\"")?;
+        let authorities = self.optional_path(&at("authorities"), table.authorities.as_ref());
         let keys = match keys.split_once("://") {
-            Some(("https", _)) => Keys::Url(keys),
+            Some(("https", _)) => Keys::Url { url: keys, authorities: authorities? },
             Some(_) => {
                 self.bad(
                     &at("keys"),

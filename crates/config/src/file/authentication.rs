@@ -157,6 +157,10 @@ pub struct Ldap {
     /// Where to search. Required.
     #[schemars(example = "dc=corp,dc=example")]
     pub base: Option<String>,
+    /// Where groups are searched. Absent: where accounts are. Whoever may make groups there may make one
+    /// of any name, so it should be no wider than need be.
+    #[schemars(example = "ou=groups,dc=corp,dc=example")]
+    pub group_base: Option<String>,
     /// What finds an account by its name, `%u`. Absent: what fits `schema`.
     #[schemars(example = "(&(objectClass=person)(uid=%u))")]
     pub user_filter: Option<String>,
@@ -185,6 +189,7 @@ impl Default for Ldap {
             password_file: None,
             user_dn: None,
             base: None,
+            group_base: None,
             user_filter: None,
             mail_filter: None,
             schema: Schema::Posix,
@@ -209,6 +214,10 @@ pub struct Tokens {
     /// The public keys of the issuer: a JWKS file, or an `https://` URL of one. Required.
     #[schemars(example = "https://login.corp.example/jwks.json")]
     pub keys: Option<String>,
+    /// A PEM file with the certificate authorities to believe at the URL of `keys`. Absent: those of this
+    /// host.
+    #[schemars(example = "/etc/bridgehead/login-ca.pem")]
+    pub authorities: Option<PathText>,
     /// The claim that names the account.
     pub claim: String,
     /// What the scope of a token must contain. Absent: nothing.
@@ -222,7 +231,15 @@ pub struct Tokens {
 
 impl Default for Tokens {
     fn default() -> Tokens {
-        Tokens { issuer: None, audience: None, keys: None, claim: "email".into(), scope: None, accounts: None }
+        Tokens {
+            issuer: None,
+            audience: None,
+            keys: None,
+            authorities: None,
+            claim: "email".into(),
+            scope: None,
+            accounts: None,
+        }
     }
 }
 

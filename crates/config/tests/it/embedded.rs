@@ -14,25 +14,38 @@ fn embedded(options: &Options) -> Config {
 #[test]
 fn without_a_smart_host_no_mail_leaves_the_machine() {
     let config = embedded(&Options::default());
-    assert_eq!(config.servers.len(), 1);
-    assert_eq!(config.servers[0].listen, ["127.0.0.1:2525".parse().unwrap()]);
-    assert!(config.servers[0].rules.domains.local(&"bridgehead.test".parse().unwrap()).is_some());
+    let inbound = config.server("inbound").unwrap();
+    assert_eq!(inbound.listen, ["127.0.0.1:2525".parse().unwrap()]);
+    assert!(inbound.rules.domains.local(&"bridgehead.test".parse().unwrap()).is_some());
     assert_eq!(config.metrics, ["127.0.0.1:2580".parse().unwrap()]);
-    assert!(!probe(&config.servers[0], "127.0.0.1", "bob@ext.example"));
-    assert!(probe(&config.servers[0], "127.0.0.1", "alice@bridgehead.test"));
+    assert!(!probe(inbound, "127.0.0.1", "bob@ext.example"));
+    assert!(probe(inbound, "127.0.0.1", "alice@bridgehead.test"));
     let route = policy::route(&config.routing, "inbound", &"alice@bridgehead.test".parse().unwrap());
     assert!(matches!(route.verdict, Ok(policy::Route::Drop(drop)) if drop.directory.ends_with("bridgehead-data/drop")));
+    let elsewhere = policy::route(&config.routing, "outbound", &"bob@ext.example".parse().unwrap());
+    assert!(matches!(elsewhere.verdict, Ok(policy::Route::None)), "{elsewhere:?}");
 }
 
 #[test]
-fn with_a_smart_host_only_this_machine_may_send() {
+fn only_accounts_send_outside_and_only_over_tls() {
     let config = embedded(&Options { smart_host: Some("[10.0.0.20]:2500".into()), ..Options::default() });
     let outbound = config.server("outbound").unwrap();
-    for (client, may) in [("127.0.0.1", true), ("::1", true), ("127.200.0.1", true), ("192.0.2.1", false)] {
-        assert_eq!(probe(outbound, client, "bob@ext.example"), may, "{client}");
+    assert_eq!(outbound.listen, ["127.0.0.1:2526".parse().unwrap()]);
+    for client in ["127.0.0.1", "::1", "192.0.2.1"] {
+        assert!(!probe(outbound, client, "bob@ext.example"), "{client}");
+        assert!(!probe(outbound, client, "alice@bridgehead.test"), "{client}");
     }
-    assert!(!probe(config.server("inbound").unwrap(), "127.0.0.1", "bob@ext.example"));
-    let route = policy::route(&config.routing, "outbound", &"bob@ext.example".parse().unwrap());
+    let recipient = "bob@ext.example".parse().unwrap();
+    let facts = policy::RecipientFacts {
+        client: "127.0.0.1".parse().unwrap(),
+        identity: &mail::Identity::account("you"),
+        recipient: &recipient,
+    };
+    assert!(policy::recipient(&outbound.rules, &facts, &mail::Ledger::new()).unwrap().verdict.is_ok());
+    assert_eq!(outbound.session.mechanisms, ["SCRAM-SHA-256".into()]);
+    assert!(outbound.session.mechanisms_when_secured.contains(&"PLAIN".into()));
+    assert!(!config.server("inbound").unwrap().session.has_auth());
+    let route = policy::route(&config.routing, "outbound", &recipient);
     assert!(matches!(route.verdict, Ok(policy::Route::SmartHosts(_))), "{route:?}");
 }
 

@@ -96,9 +96,10 @@ impl Bench {
     fn commits(&self) -> JoinHandle<Option<MessageId>> {
         let (id, handle, disk) = (self.ids.next(), self.handle.clone(), self.disk.clone());
         spawn(async move {
-            let receipt = handle.commit(envelope(id), body()).await.ok()?;
+            let (receipt, admission) = handle.commit(envelope(id), body()).await.ok()?;
             assert_eq!(receipt.id(), id);
             assert!(durable(&disk).contains(&id), "a receipt for what is not durable");
+            admission.enter().await;
             Some(id)
         })
     }

@@ -182,7 +182,7 @@ impl Lines {
         self.end_last_line();
         let meant = |line: &str| matches!(Line::of(line), Line::Field(word, _) if which(word));
         let old: Vec<usize> = block.clone().filter(|&at| meant(&self.0[at])).collect();
-        let at = old.first().copied().unwrap_or(block.start + 1);
+        let at = old.first().copied().unwrap_or(if which(Word::Password) { block.start + 1 } else { block.end });
         for &at in old.iter().rev() {
             self.0.remove(at);
         }

@@ -351,6 +351,8 @@ mod edits {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn whatever_is_changed_the_file_can_be_read_and_others_stay(
             changes in proptest::collection::vec((select(vec!["alice", "bob", "carol"]), change()), 1..20)

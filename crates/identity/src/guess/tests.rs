@@ -350,6 +350,8 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn whatever_happens(acts in proptest::collection::vec(act(), 0..300)) {
         let exempt: Box<[Net]> = Box::new(["10.0.0.0/8".parse().unwrap()]);

@@ -83,7 +83,7 @@ fn finding(text: &str) -> Finding {
     let words: Vec<&str> = text.split(' ').collect();
     match words[..] {
         ["account", name] => Finding::Account(account(name)),
-        ["principal", name] => Finding::Principal(name.into()),
+        ["principal", name] => Finding::Principal(name.into(), None),
         ["keys", name, password] => scram_keys(name, password),
         ["unknown"] => Finding::No(No::Unknown),
         ["wrong"] => Finding::No(No::Wrong),

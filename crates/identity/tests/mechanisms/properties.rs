@@ -55,7 +55,7 @@ fn finding(number: u8) -> (Finding, bool) {
     let keys = ScramKeys { salt: [1; 16].into(), iterations: 4096, stored_key: [9; 32], server_key: Secret::from("k") };
     match number {
         0 => (Finding::Account(account("alice")), true),
-        1 => (Finding::Principal("alice@CORP.EXAMPLE".into()), true),
+        1 => (Finding::Principal("alice@CORP.EXAMPLE".into(), None), true),
         2 => (Finding::No(No::Unknown), false),
         3 => (Finding::No(No::Wrong), false),
         4 => (Finding::ScramKeys(keys, account("alice")), false),

@@ -99,6 +99,11 @@ impl Stage {
         self.copies > 0
     }
 
+    /// Whether the first record is of this kind.
+    pub(crate) fn begins_with(&self, kind: Kind) -> bool {
+        self.records.first().is_some_and(|record| record.kind == kind)
+    }
+
     /// The first records.
     pub(crate) fn front(&self, count: usize) -> &[Staged] {
         &self.records[..count]

@@ -53,13 +53,20 @@ impl<D: Disk> Spool<D> {
     /// Makes everything that is staged durable: one write and one flush of the disk, and one more of
     /// each where a segment ends. When that fails, all messages that were staged are refused and
     /// forgotten; outcomes stay staged and are written into the next segment.
+    ///
+    /// That segment is tried at once, and once: what is refused may have reached the disk, and must not
+    /// come back if the power goes after somebody was told no. If the disk fails again, it may, until
+    /// [`Spool::restore`] and a flush succeed.
     pub fn flush(&mut self) -> Flush {
         let mut flush = Flush::default();
+        let mut failed = false;
         while !self.staged.is_empty() {
-            if let Err(error) = self.flush_some(&mut flush) {
-                self.give_up(&mut flush, error);
+            let Err(error) = self.flush_some(&mut flush) else { continue };
+            self.give_up(&mut flush, error);
+            if failed || !self.staged.begins_with(Kind::Closed) {
                 break;
             }
+            failed = true;
         }
         if flush.error.is_some() {
             self.log.look_at_free_space();
@@ -199,7 +206,7 @@ impl<D: Disk> Spool<D> {
         self.staged.remove(|record| record.from.is_some());
         self.cleaning = None;
         self.emptied.clear();
-        flush.error = Some(error);
+        flush.error.get_or_insert(error);
     }
 
     /// Forgets the messages that are staged.

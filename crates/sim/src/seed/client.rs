@@ -33,6 +33,13 @@ pub(super) struct Stage {
     pub(super) released: watch::Receiver<bool>,
 }
 
+impl Stage {
+    /// Which of the lives of the gateway this is.
+    fn life(&self) -> usize {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).lives.len() - 1
+    }
+}
+
 /// The session is over, however it ended.
 struct Over;
 
@@ -160,7 +167,10 @@ impl Caller<'_> {
     async fn end(&mut self, letter: &Letter) -> Result<(), Over> {
         self.note(letter, |heard| heard.complete = true);
         let end = self.reply().await?;
-        self.note(letter, |heard| heard.end = Some(end));
+        let (life, failed_twice) = (self.stage.life(), self.stage.world.loose_ends().cannot_be_tied());
+        self.note(letter, |heard| {
+            (heard.end, heard.life, heard.disk_failed_twice) = (Some(end), life, failed_twice);
+        });
         Ok(())
     }
 

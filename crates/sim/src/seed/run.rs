@@ -130,11 +130,16 @@ impl<'a> Show<'a> {
     async fn live(&mut self) -> End {
         self.log_begin = self.world.log().len();
         let disk_failed = self.disk_fails;
+        self.world.loose_ends().forget();
         self.seen().lives.push(Life { disk_failed, ..Life::default() });
         let (end, killed) = self.live_on().await;
         let ended = self.world.clock().elapsed();
         let disk_failing = self.disk_fails;
-        self.life(|life| (life.ended, life.killed, life.disk_failing) = (ended, killed, disk_failing));
+        let (loose_ends, disk_lied) = (self.world.loose_ends().are_there(), self.world.disk_lies());
+        self.life(|life| {
+            (life.ended, life.killed) = (ended, killed);
+            (life.disk_failing, life.loose_ends, life.disk_lied) = (disk_failing, loose_ends, disk_lied);
+        });
         end
     }
 

@@ -15,6 +15,11 @@ pub struct Heard {
     pub rcpt: BTreeMap<usize, u16>,
     /// What the end of the content was answered with.
     pub end: Option<(u16, String)>,
+    /// In which of the lives of the gateway that was.
+    pub life: usize,
+    /// The disk had failed then, and failed again when the gateway wanted to write down that what it
+    /// had failed to keep does not count.
+    pub disk_failed_twice: bool,
     /// All of it was sent, its end included.
     pub complete: bool,
 }
@@ -30,6 +35,11 @@ pub struct Life {
     pub disk_failed: bool,
     /// The disk had not been mended when it ended.
     pub disk_failing: bool,
+    /// What failed to be written may have been on the disk when it ended, and nothing that says it does
+    /// not count.
+    pub loose_ends: bool,
+    /// The disk said yes to flushes and did nothing.
+    pub disk_lied: bool,
     /// The counters and the log of this life so far, whenever they were compared.
     pub counts: Vec<Count>,
 }

@@ -33,8 +33,9 @@ pub(super) fn password() -> Result<Secret> {
 }
 
 fn typed(input: &Stdin, prompt: &str) -> Result<Secret> {
-    eprint!("{prompt}");
+    // The prompt comes last: what is typed before the echo is gone is thrown away.
     let quiet = Quiet::new(input)?;
+    eprint!("{prompt}");
     let line = line(input);
     drop(quiet);
     eprintln!();

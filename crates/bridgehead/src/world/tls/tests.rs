@@ -11,7 +11,7 @@ use rcgen::{
     date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;

@@ -126,9 +126,13 @@ fn rows() -> Vec<(&'static str, MemoryDisk)> {
                 assert!(bench.flush().is_none());
             }),
         ),
-        ("emptied", row(emptied)),
+        ("closed-and-emptied", row(emptied)),
     ]
 }
+
+/// Spools that were written once and are not any more: the record that closes a segment was written
+/// together with what was copied out of it.
+const ONCE_WRITTEN: [&str; 1] = ["emptied"];
 
 fn row(write: impl Fn(&mut Bench)) -> MemoryDisk {
     let mut bench = Bench::new();
@@ -166,7 +170,6 @@ fn emptied(bench: &mut Bench) {
     bench.disk.fail_call(Call::Write, 0, Fault::Once(std::io::ErrorKind::Other));
     bench.stage(10).expect("staged");
     assert!(bench.flush().is_some());
-    bench.spool.restore().expect("a fresh segment");
     while bench.spool.status().copied_bytes == 0 {
         bench.spool.maintain().expect("housekeeping");
         assert!(bench.flush().is_none());
@@ -181,9 +184,10 @@ fn zero(disk: &MemoryDisk, at: usize) {
 #[test]
 fn a_released_spool_is_read_for_ever() {
     let update = std::env::var_os("UPDATE_SPOOLS").is_some();
-    for (name, disk) in rows() {
+    let rows = rows().into_iter().map(|(name, disk)| (name, Some(disk)));
+    for (name, disk) in rows.chain(ONCE_WRITTEN.map(|name| (name, None))) {
         let (spool, expected) = (path(&format!("{name}.spool")), path(&format!("{name}.found")));
-        if update && !spool.exists() {
+        if let Some(disk) = disk.filter(|_| update && !spool.exists()) {
             std::fs::write(&spool, printed(&disk)).expect("written");
             std::fs::write(&expected, found(&disk.snapshot())).expect("written");
         }

@@ -219,7 +219,6 @@ fn a_record_that_rots_while_the_spool_is_open_is_not_copied() {
     bench.disk.fail_call(Call::Write, 0, Fault::Once(std::io::ErrorKind::Other));
     bench.stage(10).unwrap();
     assert!(bench.flush().is_some());
-    bench.spool.restore().unwrap();
     bench.settle().unwrap();
     assert!(bench.spool.status().copied_bytes > 0);
     let location = bench.spool.location(rotten).unwrap();

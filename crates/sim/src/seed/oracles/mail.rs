@@ -119,9 +119,11 @@ fn refusals(
         findings.add(Oracle::RefusalsHold, format!("{to} was refused with {code} and got it at {}", arrival.place));
     }
     let Some((code, words)) = heard.end.as_ref().filter(|(code, _)| *code != 250) else { return };
-    // A disk that failed to keep a message may have kept it all the same. It is not delivered, unless
-    // the gateway ends before it can write down that it is to be forgotten.
-    let uncertain = seen.lives.iter().any(|life| life.disk_failing) && words.starts_with("45");
+    // A disk that failed to keep a message may have kept it all the same. That this does not count is
+    // written down before the client hears 451, unless the disk does not let the gateway; then it comes
+    // back if nothing was written down to the end. What a disk that lies was told is worth nothing.
+    let life = &seen.lives[heard.life];
+    let uncertain = words.starts_with("45") && (life.disk_lied || (heard.disk_failed_twice && life.loose_ends));
     if !uncertain {
         findings.add(Oracle::RefusalsHold, format!("message {} was refused with {code} and arrived", letter.number));
     }
