@@ -198,9 +198,12 @@ fn settings(root: &Path) -> Vec<Vec<u8>> {
     all.into_iter().map(String::into_bytes).collect()
 }
 
+/// A turn of a dialog: who speaks, and what.
+type Turn = (char, Vec<u8>);
+
 /// The dialogs of the mechanisms: what clients say, each turn in one piece, and what is found.
-fn dialogs(root: &Path) -> Vec<(String, Vec<(char, Vec<u8>)>)> {
-    let mut dialogs: Vec<(String, Vec<(char, Vec<u8>)>)> = Vec::new();
+fn dialogs(root: &Path) -> Vec<(String, Vec<Turn>)> {
+    let mut dialogs: Vec<(String, Vec<Turn>)> = Vec::new();
     for line in texts(root, "tests/mechanisms", "dialog").concat().lines() {
         if let Some(words) = line.strip_prefix("mechanism ") {
             dialogs.push((words.to_owned(), Vec::new()));
