@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::foreign::{self, installed};
 
 /// A Debian package, and a file by which it is recognised.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("swaks", "/usr/bin/swaks"),
     ("postfix", "/usr/lib/postfix/sbin/master"),
     ("python3", "/usr/bin/python3"),
@@ -32,6 +32,7 @@ const PACKAGES: [(&str, &str); 15] = [
     ("winbind", "/usr/bin/ntlm_auth"),
     ("slapd", "/usr/sbin/slapd"),
     ("ldap-utils", "/usr/bin/ldapadd"),
+    ("testssl.sh", "/usr/bin/testssl"),
 ];
 
 struct Tree {

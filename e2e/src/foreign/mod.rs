@@ -18,6 +18,7 @@ mod openssl;
 mod postfix;
 mod python;
 mod sink;
+mod testssl;
 mod winbindd;
 
 pub use exim::Exim;
@@ -28,6 +29,7 @@ pub use openssl::{openssl, s_client};
 pub use postfix::Postfix;
 pub use python::{Certificate, TlsPeer, python};
 pub use sink::{Sink, Source};
+pub use testssl::testssl;
 pub use winbindd::Winbindd;
 
 /// The root of the workspace.
