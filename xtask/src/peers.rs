@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::foreign::{self, installed};
 
 /// A Debian package, and a file by which it is recognised.
-const PACKAGES: [(&str, &str); 24] = [
+const PACKAGES: [(&str, &str); 25] = [
     ("swaks", "/usr/bin/swaks"),
     ("libnet-ssleay-perl", "/usr/share/doc/libnet-ssleay-perl"),
     ("libio-socket-ssl-perl", "/usr/share/perl5/IO/Socket/SSL.pm"),
@@ -41,6 +41,7 @@ const PACKAGES: [(&str, &str); 24] = [
     ("winbind", "/usr/bin/ntlm_auth"),
     ("slapd", "/usr/sbin/slapd"),
     ("ldap-utils", "/usr/bin/ldapadd"),
+    ("testssl.sh", "/usr/bin/testssl"),
 ];
 
 struct Tree {

@@ -6,6 +6,8 @@
 mod cache;
 mod desk;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod kerberos;
 mod ldap;
 mod notice;

@@ -20,6 +20,7 @@ mod postfix;
 mod python;
 mod sink;
 mod submit;
+mod testssl;
 mod winbindd;
 
 pub use exim::Exim;
@@ -32,6 +33,7 @@ pub use postfix::Postfix;
 pub use python::{Certificate, TlsPeer, python};
 pub use sink::{Sink, Source};
 pub use submit::{Program, Proof, Submission};
+pub use testssl::testssl;
 pub use winbindd::Winbindd;
 
 /// The root of the workspace.

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod crash;
 mod delivery;
+mod directories;
 mod disk;
 mod full;
 mod hops;

@@ -138,7 +138,7 @@ async fn the_next_server_answers_when_the_first_dies() {
     let (mut first, mut second) = (Slapd::start(Content::Posix), Slapd::start(Content::Posix));
     let both = first.place.path().join("both.pem");
     let pem = |slapd: &Slapd| std::fs::read_to_string(&slapd.authority.authority).unwrap();
-    std::fs::write(&both, pem(&first) + &pem(&second)).unwrap();
+    std::fs::write(&both, [pem(&first), pem(&second)].concat()).unwrap();
     let servers = [&first, &second].map(|slapd| format!("ldaps://127.0.0.1:{}", slapd.tls).into()).to_vec();
     let world = World::ldap(Ldap { servers: servers.clone(), authorities: Some(both), ..settings(&first) });
     second.ldap("ldapdelete", "uid=carol,ou=people,dc=corp,dc=example\n");
@@ -184,7 +184,7 @@ async fn many_ask_at_the_same_time() {
     let ask = |number: usize| {
         let world = world.clone();
         tokio::spawn(async move {
-            let good = number % 2 == 0;
+            let good = number.is_multiple_of(2);
             let answer = world.password("alice", if good { "alice-password" } else { "bob-password" }).await;
             assert_eq!(matches!(answer, Told::Account(_)), good, "{answer:?}");
             assert_eq!(&*world.recipient("carol@corp.example").await.account().name, "carol");

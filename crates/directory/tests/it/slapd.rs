@@ -63,24 +63,26 @@ impl Slapd {
         // It goes on talking, and must not wait for somebody to listen.
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         let slapd = Slapd { child, place, authority, clear, tls };
-        slapd.ldap(
-            "ldapadd",
-            match content {
-                Content::Posix => include_str!("slapd/posix.ldif"),
-                Content::Windows => include_str!("slapd/windows.ldif"),
-            },
-        );
-        Some(slapd)
+        let content = match content {
+            Content::Posix => include_str!("slapd/posix.ldif"),
+            Content::Windows => include_str!("slapd/windows.ldif"),
+        };
+        // Another one on the same port has taken the connection, or ended with it.
+        slapd.try_ldap("ldapadd", content).is_ok().then_some(slapd)
     }
 
     /// Adds or changes what this LDIF says.
     pub(crate) fn ldap(&self, tool: &str, ldif: &str) {
+        self.try_ldap(tool, ldif).unwrap_or_else(|said| panic!("{tool}: {said}"));
+    }
+
+    fn try_ldap(&self, tool: &str, ldif: &str) -> Result<(), String> {
         let file = self.place.path().join("change.ldif");
         fs::write(&file, ldif).unwrap();
         let mut command = Command::new(tool);
         command.args(["-x", "-H", &format!("ldap://127.0.0.1:{}", self.clear), "-D", ROOT, "-w", PASSWORD, "-f"]);
         let output = command.arg(&file).output().unwrap();
-        assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 
     /// Ends it; whoever is connected notices.

@@ -133,7 +133,7 @@ async fn forged_tokens() {
     for secret in key.public_forms() {
         assert_eq!(world.token(&issuer::sign_with_secret(&secret, "k", &claims()), None).await, WRONG);
     }
-    let critical = key.sign_with_head(json!({ "alg": "RS256", "kid": "k", "crit": ["b64"], "b64": false }), &claims());
+    let critical = key.sign_with_head(&json!({ "alg": "RS256", "kid": "k", "crit": ["b64"], "b64": false }), &claims());
     let embedded = key.with_embedded_key(&claims());
     for token in [
         format!("{head}.{other}.{signature}"),

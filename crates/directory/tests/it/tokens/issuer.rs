@@ -56,9 +56,9 @@ impl Key {
     }
 
     /// A token with any head at all, well signed.
-    pub(crate) fn sign_with_head(&self, head: Value, claims: &Value) -> String {
+    pub(crate) fn sign_with_head(&self, head: &Value, claims: &Value) -> String {
         let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
-        let signed = format!("{}.{}", part(&head), part(claims));
+        let signed = format!("{}.{}", part(head), part(claims));
         let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.secret, self.algorithm).unwrap();
         format!("{signed}.{signature}")
     }
@@ -66,7 +66,7 @@ impl Key {
     /// A token that brings a key of its own to be checked by (RFC 7515 §4.1.3), well signed by that.
     pub(crate) fn with_embedded_key(&self, claims: &Value) -> String {
         let own = Key::new("k", self.algorithm);
-        own.sign_with_head(json!({ "alg": format!("{:?}", own.algorithm), "jwk": own.public() }), claims)
+        own.sign_with_head(&json!({ "alg": format!("{:?}", own.algorithm), "jwk": own.public() }), claims)
     }
 
     fn public(&self) -> Value {
