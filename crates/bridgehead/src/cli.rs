@@ -82,6 +82,9 @@ pub(crate) struct Explain {
     /// The account the client has authenticated as
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,
+    /// The client is this peer
+    #[arg(long, value_name = "NAME", conflicts_with = "account")]
+    pub peer: Option<String>,
     /// The reverse-path; empty for `<>`
     #[arg(long, value_name = "ADDRESS", default_value = "")]
     pub mail_from: String,

@@ -4,6 +4,7 @@
 
 mod abuse;
 mod access;
+mod authentication;
 mod clock;
 mod commands;
 mod crash;
