@@ -57,7 +57,7 @@ pub const TARGETS: [Target; 26] = [
     target("dump", spool::dump, 4096),
     target("envelope", envelope::run, 1024),
     target("explain", explain::run, 1024),
-    target("guess", guess::run, 1024),
+    target("guess", guess::run, 512),
     target("header", header::run, 4096),
     target("ldap", ldap::run, 2048),
     target("log", log::run, 1024),

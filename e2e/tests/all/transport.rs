@@ -215,8 +215,29 @@ fn testssl_finds_nothing() {
     judge(&findings);
 }
 
+/// What a scanner looks for that has a name.
+const ATTACKS: [&str; 15] = [
+    "heartbleed",
+    "CCS",
+    "ROBOT",
+    "secure_renego",
+    "secure_client_renego",
+    "CRIME_TLS",
+    "POODLE_SSL",
+    "SWEET32",
+    "FREAK",
+    "DROWN",
+    "LOGJAM",
+    "BEAST",
+    "LUCKY13",
+    "fallback_SCSV",
+    "RC4",
+];
+
 /// What a scanner may say: nothing of protocols, ciphers or attacks that is worse than LOW. Of the certificate it
-/// says what there is to say of one from an authority of this test.
+/// says what there is to say of one from an authority of this test; which of our ciphers is taken is for the client
+/// to say, who knows which one its hardware is good at, because none of them is weak; and two checks of its
+/// own do not always work.
 fn judge(findings: &[Finding]) {
     let text = |finding: &Finding, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
     let found = |id: &str| {
@@ -226,20 +247,25 @@ fn judge(findings: &[Finding]) {
     for finding in findings {
         let (id, severity) = (text(finding, "id"), text(finding, "severity"));
         let of_certificate = ["cert", "DNS_CAA"].iter().any(|kind| id.starts_with(kind));
+        let of_the_scanner = severity == "WARN" && (id == "engine_problem" || id.starts_with("sessionresumption"));
         let mild = ["OK", "INFO", "LOW", "DEBUG"].contains(&severity.as_str());
-        assert!(mild || of_certificate, "{finding:?}");
+        assert!(mild || of_certificate || of_the_scanner || id == "cipher_order", "{finding:?}");
     }
+    ATTACKS.iter().for_each(|attack| assert!(!found(attack).is_empty()));
     for old in ["SSLv2", "SSLv3", "TLS1", "TLS1_1"] {
         assert!(found(old).starts_with("not offered"), "{old}: {}", found(old));
     }
     for new in ["TLS1_2", "TLS1_3"] {
         assert!(found(new).starts_with("offered"), "{new}: {}", found(new));
     }
-    let ciphers = findings.iter().filter(|finding| text(finding, "id").starts_with("cipher-tls1_"));
+    let ciphers = findings.iter().filter(|finding| text(finding, "id").starts_with("cipher_x"));
     let ciphers: Vec<String> = ciphers.map(|finding| text(finding, "finding")).collect();
-    assert!(ciphers.len() >= 6, "{ciphers:?}");
+    assert_eq!(ciphers.len(), 6, "those of an ECDSA key: {ciphers:?}");
     for cipher in ciphers {
-        assert!(cipher.contains("GCM") || cipher.contains("POLY1305"), "{cipher} has no authenticated encryption");
+        assert!(
+            cipher.contains("GCM") || cipher.contains("CHACHA20_POLY1305"),
+            "{cipher} has no authenticated encryption"
+        );
     }
 }
 
