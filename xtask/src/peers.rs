@@ -16,8 +16,17 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::foreign::{self, installed};
 
 /// A Debian package, and a file by which it is recognised.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 27] = [
     ("swaks", "/usr/bin/swaks"),
+    ("libnet-ssleay-perl", "/usr/share/doc/libnet-ssleay-perl"),
+    ("libio-socket-ssl-perl", "/usr/share/perl5/IO/Socket/SSL.pm"),
+    ("libauthen-ntlm-perl", "/usr/share/perl5/Authen/NTLM.pm"),
+    ("curl", "/usr/bin/curl"),
+    ("gsasl", "/usr/bin/gsasl"),
+    ("cyrus-clients", "/usr/lib/cyrus/bin/smtptest"),
+    ("libsasl2-modules", "/usr/share/doc/libsasl2-modules"),
+    ("python3-samba", "/usr/share/doc/python3-samba"),
+    ("perl", "/usr/bin/perl"),
     ("postfix", "/usr/lib/postfix/sbin/master"),
     ("python3", "/usr/bin/python3"),
     ("openssl", "/usr/bin/openssl"),
@@ -34,6 +43,7 @@ const PACKAGES: [(&str, &str); 17] = [
     ("libpam-wrapper", "/usr/share/doc/libpam-wrapper"),
     ("slapd", "/usr/sbin/slapd"),
     ("ldap-utils", "/usr/bin/ldapadd"),
+    ("testssl.sh", "/usr/bin/testssl"),
 ];
 
 struct Tree {

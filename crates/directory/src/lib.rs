@@ -6,6 +6,8 @@
 mod cache;
 mod desk;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod helper;
 pub mod kerberos;
 mod ldap;

@@ -243,7 +243,7 @@ impl Session {
             About::Connection => Question::Connection,
             About::Credentials(progress, secret) => {
                 let mechanism = match progress.mechanism {
-                    Mechanism::Always(at) => &self.settings.mechanisms[at],
+                    Mechanism::InTheClear(at) => &self.settings.mechanisms[at],
                     Mechanism::WhenSecured(at) => &self.settings.mechanisms_when_secured[at],
                 };
                 Question::Credentials(Exchange {

@@ -101,8 +101,11 @@ impl Check<'_> {
             None => self.missing(&at("base"), "base = \"dc=corp,dc=example\""),
         };
         if table.bind_dn.is_some() != table.password_file.is_some() {
-            let half = at(if table.bind_dn.is_some() { "bind_dn" } else { "password_file" });
-            let mistake = Mistake::error(&half, self.places.key_of(&half), "`bind_dn` and `password_file` go together");
+            let (half, other) =
+                if table.bind_dn.is_some() { ("bind_dn", "password_file") } else { ("password_file", "bind_dn") };
+            let half = at(half);
+            let mistake = Mistake::error(&half, self.places.key_of(&half), "`bind_dn` and `password_file` go together")
+                .expected(format!("expected `{other}` beside it"));
             self.mistakes.push(mistake);
             return None;
         }

@@ -72,6 +72,8 @@ pub struct Authentication {
     /// Failed attempts in one session before it is ended.
     #[schemars(range(min = 1, max = 100))]
     pub failures: u32,
+    /// How long the reply to a failed attempt is held back; a guesser waits, and nothing else does.
+    pub failure_delay: DurationText,
     /// Needed to offer PLAIN, LOGIN and tokens outside TLS, where everyone on the way can read them:
     /// `"i-know-passwords-can-be-read-on-the-way"`.
     #[schemars(example = "i-know-passwords-can-be-read-on-the-way")]
@@ -86,6 +88,7 @@ impl Default for Authentication {
             directories: Vec::new(),
             extended_protection: ExtendedProtection::WhenGiven,
             failures: 10,
+            failure_delay: DurationText::new("2 s"),
             in_the_clear: None,
         }
     }

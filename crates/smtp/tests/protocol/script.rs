@@ -317,7 +317,8 @@ fn settings(words: &str) -> Settings {
             "no-dsn" => settings.offers.dsn = false,
             "no-smtputf8" => settings.offers.smtputf8 = false,
             "no-limits" => settings.offers.limits = false,
-            "auth" => settings.mechanisms = names(),
+            "auth" => (settings.mechanisms, settings.mechanisms_when_secured) = (names(), names()),
+            // All that there are under TLS; it follows `auth`.
             "auth-under-tls" => settings.mechanisms_when_secured = names(),
             "tls-required" => settings.tls_required = true,
             "failures" => settings.failures_limit = u32::try_from(number()).expect("a small number"),
