@@ -77,7 +77,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// What needs libraries of the system is built and tested where they are. The same for all parts: other
 /// features would build the libraries of others once more.
 fn features() -> String {
-    if peers::kerberos() { "bridgehead/gssapi,directory/gssapi,e2e/gssapi".to_owned() } else { String::new() }
+    let mut features = Vec::new();
+    if peers::kerberos() {
+        features.extend(["bridgehead/gssapi", "directory/gssapi", "e2e/gssapi"]);
+    }
+    if peers::pam() {
+        features.extend(["bridgehead/pam", "directory/pam", "e2e/pam"]);
+    }
+    features.join(",")
 }
 
 fn end_to_end(options: &Options, features: &str, score: &mut Score) -> Result<()> {

@@ -39,6 +39,10 @@ pub(crate) enum Command {
     /// Print the reference of the settings
     #[command(subcommand, hide = true)]
     Reference(Reference),
+    /// Ask PAM about one password, for the gateway that has started this
+    #[cfg(feature = "pam")]
+    #[command(name = directory::pam::COMMAND, hide = true)]
+    PamHelper,
 }
 
 /// Where the settings come from.

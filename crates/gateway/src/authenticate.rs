@@ -9,10 +9,9 @@ use crate::session::Context;
 use crate::world::World;
 use identity::guess::Gate;
 use identity::{Credential, Exchange, Failure, Mechanism, Peer, Proof, Setting, Step, Why};
-use mail::{Account, Identity, Reply};
+use mail::{Identity, Reply};
 use smtp::server::{Answer, Exchange as Said, Trust};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// The inquiries of one step; a mechanism asks one or two.
 const INQUIRIES: u32 = 4;
@@ -109,19 +108,24 @@ async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof:
         say(context, mechanism, Some(&name), OUTCOMES[0], "peer");
         return Answer::Peer(name, trust);
     }
-    let account = match (proof.account, proof.credential) {
-        (Some(account), _) => account,
-        // The realm or domain is the directory that knows it.
-        (None, Credential::Principal(name)) => Arc::new(Account::named(&name)),
-        (None, _) => {
-            let why = Why::Directory(identity::No::Unknown);
-            return failed(context, mechanism, Failure::Refused { name: None, secret: None, why }).await;
-        }
+    // A machine or service, or a certificate that nobody is known by, can only ever be a peer.
+    let Some(account) = proof.account else {
+        let why = Why::Directory(identity::No::Unknown);
+        return failed(context, mechanism, Failure::Refused { name: nobody(proof.credential), secret: None, why })
+            .await;
     };
     succeeded(context.trying.take(), &account.name).await;
     context.identity = Identity::Account(account.clone());
     say(context, mechanism, Some(&account.name), OUTCOMES[0], "account");
     Answer::Known(Identity::Account(account))
+}
+
+/// Whom to blame when a credential that is good is nobody's here: a principal has a name for the log.
+fn nobody(credential: Credential) -> Option<Box<str>> {
+    match credential {
+        Credential::Principal(name) => Some(name),
+        Credential::Account(_) | Credential::Certificate(_) => None,
+    }
 }
 
 /// The peer that has this credential and comes from here.

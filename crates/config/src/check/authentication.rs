@@ -59,7 +59,14 @@ impl Check<'_> {
         let mut complete = !self.is_broken(&list_key);
         for (index, &mechanism) in mechanisms.iter().enumerate() {
             let key = entry(&list_key, index);
+            let unbound = table.extended_protection == ExtendedProtection::Required
+                && mechanism == Mechanism::GssSpnego
+                && spnego_by_winbind(&directories, means);
             let (mistake, expected) = match self.cannot_work(mechanism, file, &directories, means, insists) {
+                None if unbound => (
+                    "cannot be bound to TLS by winbind, and `extended_protection` requires it",
+                    "expected a directory of kind `kerberos` before it",
+                ),
                 None if mechanisms[..index].contains(&mechanism) => ("is in the list twice", "expected each once"),
                 None => continue,
                 Some(why) => why,
@@ -128,7 +135,7 @@ impl Check<'_> {
         let (can, needs) = match mechanism {
             Mechanism::Plain | Mechanism::Login => (
                 has(|kind| matches!(kind, Kind::File(_) | Kind::Ldap(_) | Kind::Pam(_))),
-                "needs a directory of kind `file` or `ldap`",
+                "needs a directory of kind `file`, `ldap` or `pam`",
             ),
             Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
                 (has(|kind| matches!(kind, Kind::File(_))), "needs a directory of kind `file`")
@@ -154,6 +161,17 @@ impl Check<'_> {
         };
         (!can).then_some((needs, "expected its name in `directories`"))
     }
+}
+
+/// Whether the first directory that holds exchanges of SPNEGO is winbind, whose helper is told nothing of
+/// the connection. With NTLM alone, the binding is looked at here.
+fn spnego_by_winbind(directories: &[Box<str>], means: &Means<'_>) -> bool {
+    let mut kinds = directories.iter().filter_map(|name| {
+        let known = means.directories.iter().find(|known| known.name == *name)?;
+        Some(&known.kind)
+    });
+    let holder = kinds.find(|kind| matches!(kind, Kind::Kerberos(_) | Kind::Winbind(_)));
+    matches!(holder, Some(Kind::Winbind(_)))
 }
 
 /// The session's settings with the names of what is offered, in the clear and inside TLS.
