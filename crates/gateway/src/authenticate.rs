@@ -25,6 +25,8 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
     let begun = if said.begins { begin(context, said.mechanism) } else { context.exchange.take() };
     // The session names only what the settings name, and goes on only with what has begun.
     let Some(mut exchange) = begun else { return Answer::Refuse(temporary()) };
+    // What was decided before this response has been told to the log.
+    let told = exchange.decided().is_some();
     let mut step = exchange.respond(said.response);
     for _ in 0..INQUIRIES {
         step = match step {
@@ -38,8 +40,9 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
                 exchange.found(gateway.world.inquire(&law.directories, names, inquiry).await)
             }
             Step::Challenge(octets) => {
-                if let Some(Failure::Refused { name, secret, .. }) = exchange.decided() {
-                    // It counts now: a client that hears of it and cancels must not escape.
+                if let Some(Failure::Refused { name, secret, why }) = exchange.decided().filter(|_| !told) {
+                    // It counts now, and is told now: a client that hears of it and cancels must not escape.
+                    say(context, exchange.mechanism(), name.as_deref(), OUTCOMES[1], why.name());
                     if let Some(trying) = context.trying.take() {
                         trying.failed(name.as_deref(), secret).await;
                     }
@@ -48,6 +51,7 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
                 return Answer::Challenge(octets);
             }
             Step::Proved(proof) => return proved(context, exchange.mechanism(), proof).await,
+            Step::Failed(Failure::Refused { .. }) if told => return Answer::Refuse(refused()),
             Step::Failed(failure) => return failed(context, exchange.mechanism(), failure).await,
         };
     }
@@ -161,7 +165,7 @@ async fn failed<W: World>(context: &mut Context<W>, mechanism: Mechanism, failur
             if let Gate::Close | Gate::Refused { .. } = gate {
                 return Answer::Dismiss(guessing(context));
             }
-            Answer::Refuse(Reply::never(35, 7, 8, "Authentication credentials invalid"))
+            Answer::Refuse(refused())
         }
         Failure::Malformed => {
             say(context, mechanism, None, OUTCOMES[2], "malformed");
@@ -172,6 +176,10 @@ async fn failed<W: World>(context: &mut Context<W>, mechanism: Mechanism, failur
             Answer::Refuse(temporary())
         }
     }
+}
+
+fn refused() -> Reply {
+    Reply::never(35, 7, 8, "Authentication credentials invalid")
 }
 
 fn temporary() -> Reply {
