@@ -95,8 +95,18 @@ impl Reserved {
     /// When the socket cannot listen.
     #[must_use]
     pub fn open(self, script: Script) -> Peer {
+        let address = self.address;
+        Peer::over(self.listen(), address, script)
+    }
+
+    /// Starts to listen there, for whatever protocol.
+    ///
+    /// # Panics
+    /// When the socket cannot listen.
+    #[must_use]
+    pub fn listen(self) -> TcpListener {
         self.socket.listen(1024).expect("a bound socket can listen");
-        Peer::over(TcpListener::from(self.socket), self.address, script)
+        TcpListener::from(self.socket)
     }
 }
 

@@ -57,7 +57,8 @@ impl Process {
     }
 
     /// How long it has been computing so far, all threads together.
-    fn computed(&self) -> Duration {
+    #[must_use]
+    pub fn computed(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
         // Behind the name, which may have spaces in it, the 12th and the 13th field, in hundredths.
         let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).into_iter().flatten();

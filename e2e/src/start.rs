@@ -124,7 +124,12 @@ pub fn command_with_input(arguments: &[&str], input: &[u8]) -> Finished {
 fn build() -> PathBuf {
     let root = crate::foreign::root();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--quiet", "--package", "bridgehead"]).current_dir(&root).status();
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "bridgehead"]).current_dir(&root);
+    if cfg!(feature = "pam") {
+        command.args(["--features", "pam"]);
+    }
+    let status = command.status();
     assert!(status.is_ok_and(|status| status.success()), "the program does not build");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     target.join("debug/bridgehead")

@@ -18,8 +18,10 @@ mod dots;
 mod envelope;
 mod explain;
 pub mod growth;
+mod guess;
 mod header;
 mod input;
+mod ldap;
 mod log;
 mod proxy;
 mod reply;
@@ -28,6 +30,7 @@ pub mod seeds;
 mod server;
 mod settings;
 mod spool;
+mod token;
 
 /// Something the fuzzer can run.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +44,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 26] = [
     target("accounts", accounts::run, 2048),
     target("address", address::run, 1100),
     target("bearer", sasl::bearer::run, 1024),
@@ -54,7 +57,9 @@ pub const TARGETS: [Target; 23] = [
     target("dump", spool::dump, 4096),
     target("envelope", envelope::run, 1024),
     target("explain", explain::run, 1024),
+    target("guess", guess::run, 512),
     target("header", header::run, 4096),
+    target("ldap", ldap::run, 2048),
     target("log", log::run, 1024),
     target("ntlm", sasl::ntlm::run, 1024),
     target("password", sasl::password::run, 2600),
@@ -65,6 +70,7 @@ pub const TARGETS: [Target; 23] = [
     target("server", server::run, 4096),
     target("settings", settings::run, 4096),
     target("spool", spool::run, 4096),
+    target("token", token::run, 2048),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), longest: usize) -> Target {

@@ -25,7 +25,9 @@ pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
         "dump" | "spool" => directories(),
         "envelope" => vec![first_meaning().to_vec(), [&first_meaning()[..5], &[0xff; 40]].concat()],
         "explain" => explain(),
+        "guess" => guesses(),
         "header" => said(root).into_iter().map(header).collect(),
+        "ldap" => ldap(),
         "log" => (0..12).map(event).collect(),
         "password" => passwords(root),
         "proxy" => proxy(),
@@ -35,6 +37,7 @@ pub fn of(target: &str, root: &Path) -> Vec<Vec<u8>> {
         "scram" => scrams(),
         "server" => server(root),
         "settings" => settings(root),
+        "token" => tokens(),
         other => panic!("no seeds for {other}"),
     }
 }
@@ -304,4 +307,64 @@ fn directories() -> Vec<Vec<u8>> {
         b"\x01\x01\x01\x06\x11\x05hello\x0f\x02\x01\x02\x06\x21\x03new".to_vec(),
         b"\xfe\x01\x01\x06\x11\x05hello\x0f\x02\xff\x02\x06\x21\x03new\x0e\x0dbody-ZZZZZZZ0".to_vec(),
     ]
+}
+
+/// Histories: guesses from one place and from many, restarts, a clock that jumps.
+fn guesses() -> Vec<Vec<u8>> {
+    let home = b"\x0d\0\0";
+    let guesses: Vec<u8> = (1..20).flat_map(|account| [2, 5, account, account]).collect();
+    let distributed = b"\x0c\x50\0";
+    vec![
+        [b"\0", &home[..], &guesses, home].concat(),
+        [b"\0", &home[..], distributed, b"\x09\0\0", home, b"\x08\0\0\x03\x40\0", home].concat(),
+        [b"\0", &guesses[..], b"\x0a\0\0\x07\0\0\x02\x10\0\x0b\x03\0", &guesses, b"\x00\x05\0"].concat(),
+        b"\x01\x2fprefix 192.0.2.0/24 9000 1 1767225599000 86400\n\x00\0\0\x0d\0\0".to_vec(),
+        b"\x01\x31account alice 9 1 2 3\ndevice alice 192.0.2.0/24 5 4 3\x09\0\0".to_vec(),
+    ]
+}
+
+/// A message, an entry for each schema, filters with a name in them, templates of a DN.
+fn ldap() -> Vec<Vec<u8>> {
+    let counted = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let attribute = |kind: u8, value: &str| [&[kind, 0, 1][..], &counted(value)].concat();
+    let entry = |attributes: &[(u8, &str)]| {
+        let attributes: Vec<u8> = attributes.iter().flat_map(|(kind, value)| attribute(*kind, value)).collect();
+        [&[1][..], &counted("uid=a\\2Cb,dc=x"), &attributes].concat()
+    };
+    let filter = |value: &str, text: &str| [&[2][..], &counted(value), text.as_bytes()].concat();
+    let name = |template: &str, name: &str| [&[3][..], &counted(template), &counted(name), b"secret"].concat();
+    vec![
+        b"\0\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x31\x04\x00\x04\x00".to_vec(),
+        b"\0\x30\x1b\x02\x01\x02\x64\x16\x04\x04dc=x\x30\x0e\x30\x0c\x04\x03uid\x31\x05\x04\x03abc".to_vec(),
+        entry(&[(0, "a,b"), (3, "a@b.test"), (5, "SMTP:c@b.test"), (6, "20454"), (7, "TRUE"), (8, "000001010000Z")]),
+        entry(&[(1, "alice"), (9, "514"), (10, "16"), (11, "134116992000000000"), (12, "1"), (13, "0"), (2, "x")]),
+        filter("*)(uid=*", "(&(objectClass=person)(|(uid=%u)(mail=%u@*))(!(a>=5)))"),
+        filter("x", "(&(member:1.2.840.113556.1.4.1941:=%u)(a:dn:=\\28)(b=*c*%u*)(d~=%%)(e=*))"),
+        name("uid=%u,ou=people,dc=example", " a,\"+=#\\ "),
+        name("cn=x%uy+mail=%u@x,dc=a", "b\u{fc}ro"),
+    ]
+}
+
+/// Tokens in every manner: as octets, keys, and claims that are signed well or badly.
+fn tokens() -> Vec<Vec<u8>> {
+    let good = r#"{"iss":"https://login.test","aud":"smtp","exp":1767229200,"email":"alice@corp.example","scope":"mail.send"}"#;
+    let list =
+        good.replace("\"smtp\"", "[\"a\",\"smtp\"]").replace("\"mail.send\"", "\"a mail.send\",\"nbf\":1767225600.5");
+    let token = |manner: u8, choice: u8, head: &str, claims: &str, rest: &[u8]| {
+        let size = u16::try_from(claims.len()).unwrap().to_le_bytes();
+        let head = [&[u8::try_from(head.len()).unwrap()], head.as_bytes()].concat();
+        [&[manner, choice][..], &head, &size, claims.as_bytes(), rest].concat()
+    };
+    let mut seeds = vec![
+        b"\0\0eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2xvZ2luLnRlc3QifQ.".to_vec(),
+        [b"\x01\0", crate::token::published().as_bytes()].concat(),
+        token(2, 0, r#"{"alg":"none"}"#, good, b""),
+        token(4, 0, "", good, b""),
+        token(5, 0, "", good, b"\x20\0A"),
+        token(6, 0, "", good, b""),
+        token(6, 0, r#"{"alg":"EdDSA","typ":"JWT"}"#, &list, b""),
+        token(6, 0, r#"{"alg":"EdDSA","kid":"k1","crit":["exp"]}"#, good, b""),
+    ];
+    seeds.extend((0..6).map(|choice| token(3, choice, r#"{"alg":"HS256","kid":"k2"}"#, good, b"")));
+    seeds
 }

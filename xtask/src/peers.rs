@@ -1,7 +1,7 @@
 //! Installs the foreign peers that the end-to-end tests speak to, where it may, and what they make the
 //! kernel's calls fail with.
 //!
-//! Mail programs, directories, Kerberos and what else the tests talk to come as Debian packages; no service
+//! Mail programs, directories, Kerberos, PAM and what else the tests talk to come as Debian packages; no service
 //! is started and nothing is removed for them.
 //! Exim and OpenSMTPD conflict with Postfix as packages, so each becomes a tree under `target/peers`
 //! with the libraries it needs and its own users, entered with chroot. What cannot be done is said
@@ -16,8 +16,17 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::foreign::{self, installed};
 
 /// A Debian package, and a file by which it is recognised.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 27] = [
     ("swaks", "/usr/bin/swaks"),
+    ("libnet-ssleay-perl", "/usr/share/doc/libnet-ssleay-perl"),
+    ("libio-socket-ssl-perl", "/usr/share/perl5/IO/Socket/SSL.pm"),
+    ("libauthen-ntlm-perl", "/usr/share/perl5/Authen/NTLM.pm"),
+    ("curl", "/usr/bin/curl"),
+    ("gsasl", "/usr/bin/gsasl"),
+    ("cyrus-clients", "/usr/lib/cyrus/bin/smtptest"),
+    ("libsasl2-modules", "/usr/share/doc/libsasl2-modules"),
+    ("python3-samba", "/usr/share/doc/python3-samba"),
+    ("perl", "/usr/bin/perl"),
     ("postfix", "/usr/lib/postfix/sbin/master"),
     ("python3", "/usr/bin/python3"),
     ("openssl", "/usr/bin/openssl"),
@@ -30,8 +39,11 @@ const PACKAGES: [(&str, &str); 15] = [
     ("libclang-dev", "/usr/share/doc/libclang-dev"),
     ("gss-ntlmssp", "/etc/gss/mech.d/mech.ntlmssp.conf"),
     ("winbind", "/usr/bin/ntlm_auth"),
+    ("libpam0g-dev", "/usr/include/security/pam_appl.h"),
+    ("libpam-wrapper", "/usr/share/doc/libpam-wrapper"),
     ("slapd", "/usr/sbin/slapd"),
     ("ldap-utils", "/usr/bin/ldapadd"),
+    ("testssl.sh", "/usr/bin/testssl"),
 ];
 
 struct Tree {
@@ -84,6 +96,11 @@ pub(crate) fn install() -> Vec<String> {
 /// Whether programs can be built with the system's Kerberos library.
 pub(crate) fn kerberos() -> bool {
     Path::new("/usr/include/gssapi/gssapi.h").exists()
+}
+
+/// Whether programs can be built with the system's PAM library.
+pub(crate) fn pam() -> bool {
+    Path::new("/usr/include/security/pam_appl.h").exists()
 }
 
 fn install_packages() -> Result<()> {

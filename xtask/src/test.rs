@@ -50,40 +50,52 @@ struct Score {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
     let mut score = Score::default();
-    if wanted(Part::E2e) && !options.no_install {
+    if (wanted(Part::E2e) || wanted(Part::Unit)) && !options.no_install {
         score.skipped.extend(peers::install());
     }
+    let features = features();
     if wanted(Part::Format) {
         score.step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     }
     if wanted(Part::Clippy) {
-        score.step("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+        let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--features", &features];
+        score.step("clippy", cargo(&[&clippy[..], &["--", "-D", "warnings"]].concat()))?;
     }
     if wanted(Part::Unit) {
-        let mut command = cargo(&["test", "--workspace", "--exclude", "e2e", "--no-fail-fast"]);
+        let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--features", &features]);
         if options.long {
             command.env("E2E_LONG", "1");
         }
         score.tests("tests", command)?;
     }
     if wanted(Part::E2e) {
-        end_to_end(options, &mut score)?;
+        end_to_end(options, &features, &mut score)?;
     }
     score.tell()
 }
 
-fn end_to_end(options: &Options, score: &mut Score) -> Result<()> {
-    // What needs the system's Kerberos library is tested where it can be built.
-    let features: &[&str] = if peers::kerberos() { &["--features", "gssapi"] } else { &[] };
-    let build = ["build", "--release", "--package", "bridgehead"];
-    score.step("release build", cargo(&[&build, features].concat()))?;
+/// What needs libraries of the system is built and tested where they are. The same for all parts: other
+/// features would build the libraries of others once more.
+fn features() -> String {
+    let mut features = Vec::new();
+    if peers::kerberos() {
+        features.extend(["bridgehead/gssapi", "directory/gssapi", "e2e/gssapi"]);
+    }
+    if peers::pam() {
+        features.extend(["bridgehead/pam", "directory/pam", "e2e/pam"]);
+    }
+    features.join(",")
+}
+
+fn end_to_end(options: &Options, features: &str, score: &mut Score) -> Result<()> {
+    let program: Vec<&str> = features.split(',').filter(|feature| feature.starts_with("bridgehead/")).collect();
+    let build = ["build", "--release", "--package", "bridgehead", "--features", &program.join(",")];
+    score.step("release build", cargo(&build))?;
     if score.broken.iter().any(|step| step == "release build") {
         return Ok(());
     }
-    if !features.is_empty() {
-        score.tests("Kerberos", cargo(&[&["test", "--package", "directory"], features].concat()))?;
-    }
-    let mut command = cargo(&[&["test", "--package", "e2e", "--test", "all"], features].concat());
+    // The workspace, so that what the other tests have built is used again.
+    let mut command = cargo(&["test", "--workspace", "--test", "all", "--features", features]);
     command.env("BRIDGEHEAD_BIN", release_program());
     if options.long {
         command.env("E2E_LONG", "1");

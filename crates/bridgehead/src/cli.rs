@@ -39,6 +39,10 @@ pub(crate) enum Command {
     /// Print the reference of the settings
     #[command(subcommand, hide = true)]
     Reference(Reference),
+    /// Ask PAM about one password, for the gateway that has started this
+    #[cfg(feature = "pam")]
+    #[command(name = directory::pam::COMMAND, hide = true)]
+    PamHelper,
 }
 
 /// Where the settings come from.
@@ -82,6 +86,9 @@ pub(crate) struct Explain {
     /// The account the client has authenticated as
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,
+    /// The client is this peer
+    #[arg(long, value_name = "NAME", conflicts_with = "account")]
+    pub peer: Option<String>,
     /// The reverse-path; empty for `<>`
     #[arg(long, value_name = "ADDRESS", default_value = "")]
     pub mail_from: String,

@@ -4,6 +4,8 @@ mod account;
 mod bans;
 mod check;
 mod explain;
+#[cfg(feature = "pam")]
+mod pam_helper;
 mod queue;
 mod send;
 mod serve;
@@ -31,6 +33,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             print!("{}", reference(which));
             Ok(ExitCode::SUCCESS)
         }
+        #[cfg(feature = "pam")]
+        Command::PamHelper => pam_helper::run(),
     }
 }
 

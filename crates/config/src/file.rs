@@ -9,7 +9,7 @@ mod server;
 mod value;
 
 pub use authentication::{
-    AccountFile, Authentication, Directories, ExtendedProtection, Guessing, Kerberos, Ldap, MechanismName, Peer,
+    AccountFile, Authentication, Directories, ExtendedProtection, Guessing, Kerberos, Ldap, MechanismName, Pam, Peer,
     Schema, Tokens, Winbind,
 };
 pub use server::{

@@ -130,6 +130,8 @@ pub struct Authentication {
     pub ntlm_here: bool,
     /// The failed attempt that reaches this count ends the session.
     pub failures_limit: u32,
+    /// How long the reply to a failed attempt is held back.
+    pub failure_delay: Duration,
     /// Whether mechanisms that show their secret are offered outside TLS, too.
     pub in_the_clear: bool,
 }

@@ -17,6 +17,7 @@ fn example_name(table: &str) -> &'static str {
         "tokens" => "logins",
         "kerberos" => "realm",
         "winbind" => "domain",
+        "pam" => "host",
         "peer" => "ex1",
         _ => "corp2.example",
     }

@@ -10,6 +10,8 @@ mod ber;
 mod connection;
 mod dn;
 mod filter;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod message;
 mod person;
 mod pool;

@@ -6,9 +6,13 @@
 mod cache;
 mod desk;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod helper;
 pub mod kerberos;
 mod ldap;
 mod notice;
+pub mod pam;
 mod tokens;
 mod trust;
 mod watched;
@@ -16,6 +20,7 @@ mod winbind;
 
 pub use kerberos::Kerberos;
 pub use notice::{Happening, Hear, Notice};
+pub use pam::Pam;
 pub use winbind::Winbind;
 
 use desk::Desk;
@@ -49,6 +54,7 @@ enum Open {
     Tokens(Box<Tokens>),
     Kerberos(Box<Kerberos>),
     Winbind(Winbind),
+    Pam(Pam),
 }
 
 impl fmt::Debug for Directories {
@@ -111,24 +117,27 @@ impl Directories {
             _ => return Finding::Unavailable,
         };
         match finding {
-            Finding::Principal(principal, Some(account)) => self.described(names, principal, account).await,
+            Finding::Principal(principal, Some(account)) => match self.described(names, account).await {
+                Finding::Account(account) => Finding::Principal(principal, Some(account)),
+                other => other,
+            },
             finding => finding,
         }
     }
 
-    /// What the first directory that knows the account of a principal says about it.
-    async fn described(&self, names: &[Box<str>], principal: Box<str>, account: Arc<Account>) -> Finding {
+    /// What the first directory that knows groups and addresses says of an account that has proved itself
+    /// elsewhere; if none knows it, what it is already.
+    async fn described(&self, names: &[Box<str>], account: Arc<Account>) -> Finding {
         for name in names {
             if !matches!(self.named(name), Some(Open::File(_) | Open::Ldap(_))) {
                 continue;
             }
             match self.account(name, &account.name).await {
-                Finding::Account(account) => return Finding::Principal(principal, Some(account)),
                 Finding::No(No::Unknown) => {}
-                other => return other,
+                finding => return finding,
             }
         }
-        Finding::Principal(principal, Some(account))
+        Finding::Account(account)
     }
 
     async fn ask_in_turn(&self, names: &[Box<str>], mut inquiry: Inquiry) -> Finding {
@@ -139,6 +148,9 @@ impl Directories {
             }
             match self.ask(directory, &mut inquiry).await {
                 Finding::No(No::Unknown) => {}
+                Finding::Account(account) if matches!(directory, Open::Pam(_)) => {
+                    return self.described(names, account).await;
+                }
                 finding => return finding,
             }
         }
@@ -155,7 +167,8 @@ impl Directories {
                 Ok(vouched) => self.known(tokens, &vouched, name.as_deref()).await,
                 Err(finding) => finding,
             },
-            (Open::Tokens(_) | Open::Kerberos(_) | Open::Winbind(_), _) => Finding::No(No::Unknown),
+            (Open::Pam(pam), Inquiry::Password { name, password }) => pam.password(name, password).await,
+            (Open::Tokens(_) | Open::Kerberos(_) | Open::Winbind(_) | Open::Pam(_), _) => Finding::No(No::Unknown),
         }
     }
 
@@ -185,17 +198,19 @@ impl Directories {
         match self.named(directory) {
             Some(Open::File(file)) => file.account(name).await,
             Some(Open::Ldap(ldap)) => ldap.account(name).await,
-            Some(Open::Tokens(_) | Open::Kerberos(_) | Open::Winbind(_)) | None => Finding::Unavailable,
+            Some(Open::Tokens(_) | Open::Kerberos(_) | Open::Winbind(_) | Open::Pam(_)) | None => Finding::Unavailable,
         }
     }
 }
 
 impl Open {
-    /// Whether it could know: accounts are known by files and LDAP, tokens by their issuers.
+    /// Whether it could know: accounts are known by files and LDAP, tokens by their issuers. PAM can be asked
+    /// for nothing but whether a password is good.
     fn is_asked(&self, inquiry: &Inquiry) -> bool {
         match inquiry {
             Inquiry::Token { .. } => matches!(self, Open::Tokens(_)),
             Inquiry::Converse { .. } => false,
+            Inquiry::Password { .. } => matches!(self, Open::File(_) | Open::Ldap(_) | Open::Pam(_)),
             _ => matches!(self, Open::File(_) | Open::Ldap(_)),
         }
     }
@@ -205,7 +220,7 @@ impl Open {
         match self {
             Open::Kerberos(_) => kerberos::takes(package),
             Open::Winbind(_) => Winbind::takes(package),
-            Open::File(_) | Open::Ldap(_) | Open::Tokens(_) => false,
+            Open::File(_) | Open::Ldap(_) | Open::Tokens(_) | Open::Pam(_) => false,
         }
     }
 }
@@ -217,8 +232,6 @@ fn open(kind: &Kind, clock: &Clock, desk: &Desk, teller: Teller) -> io::Result<O
         Kind::Tokens(settings) => Ok(Open::Tokens(Box::new(Tokens::open(settings, clock.clone(), teller)?))),
         Kind::Kerberos(settings) => Ok(Open::Kerberos(Box::new(Kerberos::open(settings)?))),
         Kind::Winbind(settings) => Ok(Open::Winbind(Winbind::open(settings)?)),
-        Kind::Pam(_) => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "this build cannot ask a directory of that kind"))
-        }
+        Kind::Pam(settings) => Ok(Open::Pam(Pam::open(settings)?)),
     }
 }

@@ -5,6 +5,8 @@
 //! counts for nothing but to be compared.
 
 mod claims;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod keys;
 mod remote;
 

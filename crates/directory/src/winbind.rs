@@ -6,11 +6,11 @@
 //! dies, hangs or answers what it never should is ended, and a new one is started, not at once if that
 //! keeps happening. Whatever a helper does, the worst that comes of it is "could not be found out".
 
-mod helper;
 mod said;
 
-use self::helper::{Lease, Pool};
 use self::said::Said;
+use crate::helper::{Answers, Lease, Pool, Program, Serves};
+use base64ct::{Base64, Encoding};
 use identity::settings;
 use identity::{Conversation, Finding, Inquiry, No, Package, Secret};
 use mail::Account;
@@ -23,6 +23,8 @@ use tokio::task::AbortHandle;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What an SMTP line has room for (RFC 4954 §4), without base64.
 const TOKEN_OCTETS: usize = 12_288 / 4 * 3;
+/// Octets of a line of the helper: what fits into an SMTP line, a name, and some more.
+const LINE_OCTETS: u64 = 16_384;
 
 /// The helpers of one domain.
 #[derive(Debug)]
@@ -43,7 +45,16 @@ impl Winbind {
         if !about.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("the helper {helper} is not a file")));
         }
-        Ok(Winbind { ntlm: Pool::new(settings, "squid-2.5-ntlmssp"), spnego: Pool::new(settings, "gss-spnego") })
+        let pool = |protocol: &str| {
+            let program = Program {
+                path: settings.helper.clone(),
+                arguments: vec![format!("--helper-protocol={protocol}").into()],
+                answers: Answers::Line(LINE_OCTETS),
+                serves: Serves::Many,
+            };
+            Pool::new(program, settings.helpers, settings.timeout)
+        };
+        Ok(Winbind { ntlm: pool("squid-2.5-ntlmssp"), spnego: pool("gss-spnego") })
     }
 
     /// Whether this is an exchange for the helper.
@@ -125,7 +136,8 @@ async fn step(package: Package, mut lease: Lease, verb: &str, octets: &Secret) -
     if octets.expose().len() > TOKEN_OCTETS {
         return Finding::No(No::Wrong);
     }
-    let Some(line) = lease.ask(verb, octets).await else { return Finding::Unavailable };
+    let request = format!("{verb} {}\n", Base64::encode_string(octets.expose()));
+    let Some(line) = lease.ask(&Secret::new(request.into_bytes())).await else { return Finding::Unavailable };
     let Some(said) = Said::parse(package, &line) else {
         lease.condemn();
         return Finding::Unavailable;

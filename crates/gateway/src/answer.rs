@@ -127,6 +127,8 @@ pub(crate) async fn claims<W: World>(context: &mut Context<W>, claims: &Claims) 
     });
     context.client = client;
     context.arrival.client = client;
+    // What TLS says is about the peer: its certificate must prove nobody else, nor its link bind anything.
+    context.link = None;
     context.ledger = Ledger::new();
     context.identity = login.map_or(Identity::Anonymous, |name| Identity::account(name));
     match connection(context).await {

@@ -9,10 +9,9 @@ use crate::session::Context;
 use crate::world::World;
 use identity::guess::Gate;
 use identity::{Credential, Exchange, Failure, Mechanism, Peer, Proof, Setting, Step, Why};
-use mail::{Account, Identity, Reply};
+use mail::{Identity, Reply};
 use smtp::server::{Answer, Exchange as Said, Trust};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// The inquiries of one step; a mechanism asks one or two.
 const INQUIRIES: u32 = 4;
@@ -25,6 +24,8 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
     let begun = if said.begins { begin(context, said.mechanism) } else { context.exchange.take() };
     // The session names only what the settings name, and goes on only with what has begun.
     let Some(mut exchange) = begun else { return Answer::Refuse(temporary()) };
+    // What was decided before this response has been told to the log.
+    let told = exchange.decided().is_some();
     let mut step = exchange.respond(said.response);
     for _ in 0..INQUIRIES {
         step = match step {
@@ -38,8 +39,9 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
                 exchange.found(gateway.world.inquire(&law.directories, names, inquiry).await)
             }
             Step::Challenge(octets) => {
-                if let Some(Failure::Refused { name, secret, .. }) = exchange.decided() {
-                    // It counts now: a client that hears of it and cancels must not escape.
+                if let Some(Failure::Refused { name, secret, why }) = exchange.decided().filter(|_| !told) {
+                    // It counts now, and is told now: a client that hears of it and cancels must not escape.
+                    say(context, exchange.mechanism(), name.as_deref(), OUTCOMES[1], why.name());
                     if let Some(trying) = context.trying.take() {
                         trying.failed(name.as_deref(), secret).await;
                     }
@@ -48,6 +50,7 @@ pub(crate) async fn credentials<W: World>(context: &mut Context<W>, said: Said<'
                 return Answer::Challenge(octets);
             }
             Step::Proved(proof) => return proved(context, exchange.mechanism(), proof).await,
+            Step::Failed(Failure::Refused { .. }) if told => return Answer::Refuse(refused()),
             Step::Failed(failure) => return failed(context, exchange.mechanism(), failure).await,
         };
     }
@@ -105,19 +108,24 @@ async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof:
         say(context, mechanism, Some(&name), OUTCOMES[0], "peer");
         return Answer::Peer(name, trust);
     }
-    let account = match (proof.account, proof.credential) {
-        (Some(account), _) => account,
-        // The realm or domain is the directory that knows it.
-        (None, Credential::Principal(name)) => Arc::new(Account::named(&name)),
-        (None, _) => {
-            let why = Why::Directory(identity::No::Unknown);
-            return failed(context, mechanism, Failure::Refused { name: None, secret: None, why }).await;
-        }
+    // A machine or service, or a certificate that nobody is known by, can only ever be a peer.
+    let Some(account) = proof.account else {
+        let why = Why::Directory(identity::No::Unknown);
+        return failed(context, mechanism, Failure::Refused { name: nobody(proof.credential), secret: None, why })
+            .await;
     };
     succeeded(context.trying.take(), &account.name).await;
     context.identity = Identity::Account(account.clone());
     say(context, mechanism, Some(&account.name), OUTCOMES[0], "account");
     Answer::Known(Identity::Account(account))
+}
+
+/// Whom to blame when a credential that is good is nobody's here: a principal has a name for the log.
+fn nobody(credential: Credential) -> Option<Box<str>> {
+    match credential {
+        Credential::Principal(name) => Some(name),
+        Credential::Account(_) | Credential::Certificate(_) => None,
+    }
 }
 
 /// The peer that has this credential and comes from here.
@@ -161,7 +169,7 @@ async fn failed<W: World>(context: &mut Context<W>, mechanism: Mechanism, failur
             if let Gate::Close | Gate::Refused { .. } = gate {
                 return Answer::Dismiss(guessing(context));
             }
-            Answer::Refuse(Reply::never(35, 7, 8, "Authentication credentials invalid"))
+            Answer::Refuse(refused())
         }
         Failure::Malformed => {
             say(context, mechanism, None, OUTCOMES[2], "malformed");
@@ -172,6 +180,10 @@ async fn failed<W: World>(context: &mut Context<W>, mechanism: Mechanism, failur
             Answer::Refuse(temporary())
         }
     }
+}
+
+fn refused() -> Reply {
+    Reply::never(35, 7, 8, "Authentication credentials invalid")
 }
 
 fn temporary() -> Reply {

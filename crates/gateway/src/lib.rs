@@ -45,6 +45,7 @@ pub use deliver::{NotSubmitted, Submission, submit};
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
 pub use guessing::BanView;
 pub use keeper::Keeper;
+pub use lookups::recipient_found;
 pub use plan::host_name;
 pub use start::{Control, Handle, StartError};
 

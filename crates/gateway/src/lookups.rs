@@ -35,7 +35,13 @@ async fn find<W: World>(world: &W, law: &Law<W>, query: &Query) -> Found {
 
 /// Whether a mailbox exists, as the directories say that know the recipients.
 async fn recipient<W: World>(world: &W, law: &Law<W>, mailbox: Mailbox) -> Found {
-    match world.inquire(&law.directories, &law.config.recipients_in, Inquiry::Recipient { mailbox }).await {
+    recipient_found(&world.inquire(&law.directories, &law.config.recipients_in, Inquiry::Recipient { mailbox }).await)
+}
+
+/// What the answer of the directories about a recipient means to a rule.
+#[must_use]
+pub fn recipient_found(finding: &Finding) -> Found {
+    match finding {
         Finding::Account(_) | Finding::Principal(..) => Found::Exists,
         // A mailbox of somebody who may not log in is a mailbox all the same.
         Finding::No(No::Suspended | No::NoSecret | No::Wrong) => Found::Exists,

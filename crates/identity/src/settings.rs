@@ -132,6 +132,8 @@ pub struct Winbind {
 pub struct Pam {
     /// The PAM service.
     pub service: Box<str>,
+    /// How many helpers run: so many can log in at one time.
+    pub helpers: usize,
     /// How long an answer may take.
     pub timeout: Duration,
 }

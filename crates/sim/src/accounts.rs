@@ -42,6 +42,9 @@ impl Accounts {
 
     /// Answers, and remembers that it was asked.
     pub(crate) fn answer(&mut self, inquiry: &Inquiry) -> Finding {
+        if let Inquiry::Converse { octets, .. } = inquiry {
+            return self.ticket(octets.expose());
+        }
         let (asked, found) = match inquiry {
             Inquiry::Password { name, password } => {
                 let found = self.known.get_key_value(&**name);
@@ -66,6 +69,19 @@ impl Accounts {
             })),
             Err(no) => Finding::No(no),
         }
+    }
+
+    /// Tickets are good here, and nothing but the principal they are for: `alice@REALM`. It is the account
+    /// `alice`, or none if there is none.
+    fn ticket(&mut self, octets: &[u8]) -> Finding {
+        let Ok(principal) = str::from_utf8(octets) else { return Finding::No(No::Wrong) };
+        self.asked.push(format!("ticket of {principal}"));
+        if self.unreachable {
+            return Finding::Unavailable;
+        }
+        let name = principal.split_once('@').map_or(principal, |(name, _)| name);
+        let account = self.known.contains_key(name).then(|| Arc::new(Account::named(name)));
+        Finding::Principal(principal.into(), account)
     }
 
     /// What was asked since this was last called, one line each, in order.

@@ -98,9 +98,9 @@ pub fn ehlo_lines(settings: &Settings, secured: bool, trust: Trust) -> Vec<Cow<'
 }
 
 fn auth_line(settings: &Settings, secured: bool) -> Option<Cow<'static, str>> {
-    let under_tls: &[Box<str>] = if secured { &settings.mechanisms_when_secured } else { &[] };
+    let mechanisms = if secured { &settings.mechanisms_when_secured } else { &settings.mechanisms };
     let mut line = String::from("AUTH");
-    for mechanism in settings.mechanisms.iter().chain(under_tls) {
+    for mechanism in mechanisms {
         line.push(' ');
         line.push_str(mechanism);
     }

@@ -21,11 +21,13 @@ pub enum Response {
 }
 
 impl Response {
-    /// Reads a line that answers a challenge. An empty line is an empty response.
+    /// Reads a line that answers a challenge. An empty line is an empty response; so is `=`, which curl sends
+    /// for it although RFC 4954 §4 has it for initial responses alone, and which can mean nothing else.
     #[must_use]
     pub fn read(line: &[u8]) -> Response {
         match line {
             b"*" => Response::Cancel,
+            b"=" => Response::Octets(Vec::new()),
             _ => decode(line).map_or(Response::Malformed, Response::Octets),
         }
     }
@@ -104,6 +106,7 @@ mod tests {
             assert_eq!(decode(text.as_bytes()), None, "{text:?}");
         }
         assert_eq!(initial_response(b"="), Some(Vec::new()));
+        assert!(Response::read(b"=") == Response::Octets(Vec::new()));
         assert_eq!(initial_response(b"=="), None);
     }
 

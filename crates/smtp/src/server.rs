@@ -243,7 +243,7 @@ impl Session {
             About::Connection => Question::Connection,
             About::Credentials(progress, secret) => {
                 let mechanism = match progress.mechanism {
-                    Mechanism::Always(at) => &self.settings.mechanisms[at],
+                    Mechanism::InTheClear(at) => &self.settings.mechanisms[at],
                     Mechanism::WhenSecured(at) => &self.settings.mechanisms_when_secured[at],
                 };
                 Question::Credentials(Exchange {
@@ -284,8 +284,10 @@ impl Session {
         }
     }
 
-    /// Somebody is let in: at the beginning, or as the client of a peer, which keeps its trust.
+    /// Somebody is let in: at the beginning, or as the client of a peer. From then on it may be the client
+    /// that speaks, through a peer that hands on what it hears; so the peer's trust ends there.
     fn admitted(&mut self, identity: Identity) -> State {
+        self.trust = Trust::default();
         self.authenticated = identity.is_authenticated();
         self.identity = identity;
         State::Greeting

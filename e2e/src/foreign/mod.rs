@@ -12,22 +12,28 @@ use crate::process::{Finished, run};
 
 mod exim;
 mod haproxy;
+mod issuer;
 mod kdc;
 mod opensmtpd;
 mod openssl;
 mod postfix;
 mod python;
 mod sink;
+mod submit;
+mod testssl;
 mod winbindd;
 
 pub use exim::Exim;
 pub use haproxy::Haproxy;
+pub use issuer::{AUDIENCE, Authority, ClientFiles, ISSUER, Issuer};
 pub use kdc::{Kdc, REALM};
 pub use opensmtpd::OpenSmtpd;
 pub use openssl::{openssl, s_client};
 pub use postfix::Postfix;
 pub use python::{Certificate, TlsPeer, python};
 pub use sink::{Sink, Source};
+pub use submit::{Program, Proof, Submission};
+pub use testssl::testssl;
 pub use winbindd::Winbindd;
 
 /// The root of the workspace.

@@ -5,6 +5,8 @@
 mod kerberos;
 #[cfg(feature = "gssapi")]
 mod ntlm;
+#[cfg(feature = "pam")]
+mod pam;
 mod samba;
 
 use identity::{Protection, Secret, Setting};
@@ -23,14 +25,25 @@ fn setting() -> Setting {
     }
 }
 
-/// Runs the ignored test `name` of this program in a process of its own. The Kerberos library takes realms,
-/// keytabs, tickets and passwords from the environment.
+/// Tells the process that [`alone`] has started which test it is there for.
+#[cfg(feature = "gssapi")]
+const ALONE: &str = "TEST_ALONE";
+
+/// Runs the test `name` of this program in a process of its own. The Kerberos library takes realms, keytabs,
+/// tickets and passwords from the environment.
 #[cfg(feature = "gssapi")]
 fn alone(name: &str, environment: Vec<(&'static str, String)>) {
     let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", &format!("integrated::{name}"), "--ignored", "--nocapture"]).envs(environment);
+    command.args(["--exact", &format!("integrated::{name}"), "--nocapture"]).envs(environment).env(ALONE, name);
     let output = command.output().expect("this program can be started");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("1 passed"), "{said}");
+}
+
+/// Whether this process is the one that [`alone`] has started for the test `name`; in any other there is
+/// nothing for it to work with.
+#[cfg(feature = "gssapi")]
+fn is_alone(name: &str) -> bool {
+    std::env::var_os(ALONE).is_some_and(|alone| *alone == *name)
 }

@@ -4,10 +4,12 @@
 
 mod abuse;
 mod access;
+mod authentication;
 mod clock;
 mod commands;
 mod crash;
 mod delivery;
+mod directories;
 mod disk;
 mod full;
 mod hops;

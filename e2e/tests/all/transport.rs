@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use e2e::foreign::{Certificate, Haproxy, openssl, s_client};
+use e2e::foreign::{Certificate, Haproxy, openssl, s_client, testssl};
 use e2e::{Client, Gateway, mail, skip, until};
 
 use crate::{CORP, LISTED, OTHER, inbound};
@@ -136,6 +136,137 @@ fn a_client_that_shows_a_certificate_must_prove_it() {
         let log = gateway.log();
         (log.matches("peer.ext.example").count() == 2 && log.matches("not-secured").count() == 2).then_some(())
     });
+}
+
+/// A chain of `length` authorities below `ca.pem`, each vouching for the next, and what the last vouches for.
+fn long_chain(directory: &Path, length: usize) {
+    let openssl = |words: String| openssl(directory, &words.split(' ').collect::<Vec<_>>());
+    let ec = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    fs::write(directory.join("authority"), "basicConstraints=critical,CA:TRUE\n").expect("our own directory");
+    let mut above = "ca".to_owned();
+    let mut chain = Vec::new();
+    for place in 0..length {
+        let name = format!("ca{place}");
+        openssl(format!("req {ec} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
+        let by = format!("-CA {above}.pem -CAkey {above}.key -CAcreateserial -days 30 -extfile authority");
+        openssl(format!("x509 -req -in {name}.csr -out {name}.pem {by}"));
+        chain.insert(0, fs::read(directory.join(format!("{name}.pem"))).expect("our own file"));
+        above = name;
+    }
+    fs::write(directory.join(format!("chain{length}.pem")), chain.concat()).expect("our own directory");
+    let by = format!("-CA {above}.pem -CAkey {above}.key -CAcreateserial -days 30 -extfile names");
+    openssl(format!("x509 -req -in peer.csr -out leaf{length}.pem {by}"));
+}
+
+#[test]
+fn a_chain_of_a_client_that_does_not_end_ends_the_handshake() {
+    let Some(certificate) = Certificate::for_name("mx1.bridgehead.test") else { return skip("no openssl") };
+    let Some(clients) = clients() else { return skip("no openssl") };
+    let file = |name: &str| clients.path().join(name).display().to_string();
+    for length in [2, 12] {
+        long_chain(clients.path(), length);
+    }
+    // 300 certificates behind its own, more than a message of the handshake may have.
+    let bulky = fs::read(file("ca.pem")).expect("our own file").repeat(300);
+    fs::write(file("bulky.pem"), bulky).expect("our own directory");
+    let asked = format!("client_certificates = \"asked\"\nclient_authorities = {:?}", file("ca.pem"));
+    let mut gateway = Gateway::start(&secured(&[of(&certificate)], &asked));
+    let show = |gateway: &Gateway, version: &str, leaf: &str, chain: &str| {
+        let (leaf, key, chain) = (file(leaf), file("peer.key"), file(chain));
+        shake(gateway, &[version, "-cert", &leaf, "-key", &key, "-cert_chain", &chain])
+    };
+    for version in ["-tls1_3", "-tls1_2"] {
+        let (done, said) = show(&gateway, version, "leaf2.pem", "chain2.pem");
+        assert!(done, "a chain as it is usual\n{said}");
+        let (done, said) = show(&gateway, version, "leaf12.pem", "chain12.pem");
+        assert!(!done, "{said}");
+    }
+    let before = gateway.process().peak_resident_kib();
+    for round in 0..10 {
+        let version = if round % 2 == 0 { "-tls1_3" } else { "-tls1_2" };
+        let (done, said) = show(&gateway, version, "peer.pem", "bulky.pem");
+        assert!(!done, "{said}");
+    }
+    let grown = gateway.process().peak_resident_kib().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB for chains that are refused");
+    until("the sessions to end", || {
+        let open = gateway.metrics().sum("bridgehead_inbound_connections_current", &["server=\"inbound\""]);
+        (open == 0.0 && gateway.log().matches("not-secured").count() == 12).then_some(())
+    });
+    assert!(shake(&gateway, &[]).0, "others are let in as before");
+}
+
+/// An object of a list of findings.
+type Finding = serde_json::Map<String, serde_json::Value>;
+
+#[test]
+fn testssl_finds_nothing() {
+    if !e2e::long() {
+        return;
+    }
+    let Some(clients) = clients() else { return skip("no openssl") };
+    let file = |name: &str| clients.path().join(name);
+    fs::write(file("names"), "subjectAltName=DNS:mx1.bridgehead.test\n").expect("our own directory");
+    let by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names"];
+    openssl(clients.path(), &[&["x509", "-req", "-in", "peer.csr", "-out", "ours.pem"][..], &by].concat());
+    let gateway = Gateway::start(&secured(&[pair(&file("ours.pem"), &file("peer.key"))], ""));
+    let Some(json) = testssl(gateway.address("inbound"), &file("ca.pem")) else { return skip("no testssl.sh") };
+    let findings: Vec<Finding> = serde_json::from_str(&json).expect("it writes JSON");
+    judge(&findings);
+}
+
+/// What a scanner looks for that has a name.
+const ATTACKS: [&str; 15] = [
+    "heartbleed",
+    "CCS",
+    "ROBOT",
+    "secure_renego",
+    "secure_client_renego",
+    "CRIME_TLS",
+    "POODLE_SSL",
+    "SWEET32",
+    "FREAK",
+    "DROWN",
+    "LOGJAM",
+    "BEAST",
+    "LUCKY13",
+    "fallback_SCSV",
+    "RC4",
+];
+
+/// What a scanner may say: nothing of protocols, ciphers or attacks that is worse than LOW. Of the certificate it
+/// says what there is to say of one from an authority of this test; which of our ciphers is taken is for the client
+/// to say, who knows which one its hardware is good at, because none of them is weak; and two checks of its
+/// own do not always work.
+fn judge(findings: &[Finding]) {
+    let text = |finding: &Finding, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let found = |id: &str| {
+        let finding = findings.iter().find(|finding| finding["id"] == id);
+        finding.map(|finding| text(finding, "finding")).unwrap_or_else(|| panic!("nothing is said of {id}"))
+    };
+    for finding in findings {
+        let (id, severity) = (text(finding, "id"), text(finding, "severity"));
+        let of_certificate = ["cert", "DNS_CAA"].iter().any(|kind| id.starts_with(kind));
+        let of_the_scanner = severity == "WARN" && (id == "engine_problem" || id.starts_with("sessionresumption"));
+        let mild = ["OK", "INFO", "LOW", "DEBUG"].contains(&severity.as_str());
+        assert!(mild || of_certificate || of_the_scanner || id == "cipher_order", "{finding:?}");
+    }
+    ATTACKS.iter().for_each(|attack| assert!(!found(attack).is_empty()));
+    for old in ["SSLv2", "SSLv3", "TLS1", "TLS1_1"] {
+        assert!(found(old).starts_with("not offered"), "{old}: {}", found(old));
+    }
+    for new in ["TLS1_2", "TLS1_3"] {
+        assert!(found(new).starts_with("offered"), "{new}: {}", found(new));
+    }
+    let ciphers = findings.iter().filter(|finding| text(finding, "id").starts_with("cipher_x"));
+    let ciphers: Vec<String> = ciphers.map(|finding| text(finding, "finding")).collect();
+    assert_eq!(ciphers.len(), 6, "those of an ECDSA key: {ciphers:?}");
+    for cipher in ciphers {
+        assert!(
+            cipher.contains("GCM") || cipher.contains("CHACHA20_POLY1305"),
+            "{cipher} has no authenticated encryption"
+        );
+    }
 }
 
 /// Puts a file in place as those do who renew certificates: whole, under another name first.

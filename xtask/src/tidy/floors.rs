@@ -53,7 +53,7 @@ const SMALL: [(&str, &[&str]); 5] = [
 ];
 
 /// Libraries that only these crates may name.
-const OWNED: [(&str, &[&str]); 11] = [
+const OWNED: [(&str, &[&str]); 12] = [
     ("toml", &["config"]),
     ("axum", &["console"]),
     ("rustls", &["bridgehead", "directory"]),
@@ -61,6 +61,7 @@ const OWNED: [(&str, &[&str]); 11] = [
     ("rustls-native-certs", &["bridgehead", "directory"]),
     ("reqwest", &["directory"]),
     ("jsonwebtoken", &["directory"]),
+    ("nonstick", &["directory"]),
     ("x509-parser", &["bridgehead"]),
     ("rcgen", &["bridgehead"]),
     ("hickory-resolver", &["bridgehead", "verify"]),

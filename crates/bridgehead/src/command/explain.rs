@@ -1,16 +1,20 @@
 //! `bridgehead explain`: the questions of a session, asked of the same functions that the server
-//! runs. Opens no socket; a look-up that a rule needs comes from the command line.
+//! runs. A look-up of a name that a rule needs comes from the command line; whether a recipient exists, the
+//! directories are asked.
 
 use crate::cli;
 use crate::settings;
+use crate::world::Machine;
 use anyhow::{Context, Result, bail};
 use config::{Config, Server};
 use gateway::refusal;
+use gateway::world::World;
 use mail::{Found, Identity, Ledger, Mailbox, Query, ReversePath};
 use policy::{
     Acceptance, Admission, ConnectionFacts, Decision, Missing, RecipientFacts, Refusal, Route, SenderFacts, render,
 };
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Explains; ends with 1 when something is refused.
 ///
@@ -51,7 +55,11 @@ struct Explainer<'a> {
 impl Explainer<'_> {
     fn session(&mut self, explain: &cli::Explain) -> Result<()> {
         let (client, rules) = (explain.client, &self.server.rules);
-        let identity = explain.account.as_ref().map_or(Identity::Anonymous, |a| Identity::account(a));
+        let identity = match (&explain.account, &explain.peer) {
+            (Some(name), _) => Identity::account(name),
+            (None, Some(name)) => self.peer(name)?,
+            (None, None) => Identity::Anonymous,
+        };
         let facts = ConnectionFacts { client, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
         let decision = judge(&mut self.ledger, |ledger| policy::connection(rules, &facts, ledger));
         let Some(admission) = self.say("connect", &decision, |admission| match admission {
@@ -74,9 +82,20 @@ impl Explainer<'_> {
         Ok(())
     }
 
+    fn peer(&self, name: &str) -> Result<Identity> {
+        match self.config.peers.iter().find(|peer| *peer.name == *name) {
+            Some(peer) => Ok(Identity::Peer(peer.name.clone())),
+            None => bail!("there is no peer {name}"),
+        }
+    }
+
     fn recipient(&mut self, explain: &cli::Explain, identity: &Identity, recipient: &Mailbox) {
         let facts = RecipientFacts { client: explain.client, identity, recipient };
         let rules = &self.server.rules;
+        if let Err(Missing(query @ Query::Recipient(_))) = policy::recipient(rules, &facts, &self.ledger) {
+            let found = recipient_exists(self.config, &query);
+            self.ledger.enter(query, found);
+        }
         let decision = judge(&mut self.ledger, |ledger| policy::recipient(rules, &facts, ledger));
         let question = format!("RCPT TO:<{recipient}>");
         let accepted = self.say(&question, &decision, |acceptance| match acceptance {
@@ -127,6 +146,24 @@ impl Explainer<'_> {
         let code = self.server.not_authenticated_code;
         refusal(denied, &self.server.session.hostname, code).1.to_string()
     }
+}
+
+/// What the directories say about a recipient; they are asked as the gateway asks them.
+fn recipient_exists(config: &Config, query: &Query) -> Found {
+    let Query::Recipient(mailbox) = query else { return Found::Unavailable };
+    let asked = super::runtime().and_then(|runtime| {
+        let world = Machine::new()?;
+        let hear: gateway::world::Hear = Arc::new(|directory, what| eprintln!("directory {directory}: {what}"));
+        // Opening may begin to watch files, which needs the runtime.
+        let _inside = runtime.enter();
+        let directories = world.directories(&config.directories, &hear)?;
+        let inquiry = identity::Inquiry::Recipient { mailbox: mailbox.clone() };
+        Ok(gateway::recipient_found(&runtime.block_on(world.inquire(&directories, &config.recipients_in, inquiry))))
+    });
+    asked.unwrap_or_else(|error| {
+        eprintln!("the directories cannot be asked: {error:#}");
+        Found::Unavailable
+    })
 }
 
 /// `None` when the ledger does not say what the rule needs.

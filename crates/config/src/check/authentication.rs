@@ -10,6 +10,10 @@ use crate::shape::nearest;
 use identity::settings::{Directory, Kind};
 use identity::{Mechanism, Protection};
 use smtp::server::Settings;
+use std::time::Duration;
+
+/// The longest that a refusal may be held back; sessions have no more for a command.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The word of somebody who wants passwords in the clear.
 const INSISTENCE: &str = "i-know-passwords-can-be-read-on-the-way";
@@ -49,18 +53,26 @@ impl Check<'_> {
                 return None;
             }
         };
-        let directories = directories?;
+        let failure_delay = self.duration(&below(key, "failure_delay"), &table.failure_delay, Duration::ZERO..=MINUTE);
+        let (directories, failure_delay) = (directories?, failure_delay?);
         let mechanisms: Vec<Mechanism> = table.mechanisms.iter().map(|&name| mechanism(name)).collect();
         let mut complete = !self.is_broken(&list_key);
         for (index, &mechanism) in mechanisms.iter().enumerate() {
             let key = entry(&list_key, index);
-            let mistake = match self.cannot_work(mechanism, file, &directories, means, insists) {
-                None if mechanisms[..index].contains(&mechanism) => "is in the list twice",
+            let unbound = table.extended_protection == ExtendedProtection::Required
+                && mechanism == Mechanism::GssSpnego
+                && spnego_by_winbind(&directories, means);
+            let (mistake, expected) = match self.cannot_work(mechanism, file, &directories, means, insists) {
+                None if unbound => (
+                    "cannot be bound to TLS by winbind, and `extended_protection` requires it",
+                    "expected a directory of kind `kerberos` before it",
+                ),
+                None if mechanisms[..index].contains(&mechanism) => ("is in the list twice", "expected each once"),
                 None => continue,
                 Some(why) => why,
             };
             let found = format!("{mechanism} {mistake}");
-            self.mistakes.push(Mistake::error(&key, self.places.value_of(&key), found));
+            self.mistakes.push(Mistake::error(&key, self.places.value_of(&key), found).expected(expected));
             complete = false;
         }
         let kinds = directories.iter().filter_map(|name| means.directories.iter().find(|known| known.name == *name));
@@ -74,6 +86,7 @@ impl Check<'_> {
             },
             ntlm_here: !by_winbind,
             failures_limit: table.failures,
+            failure_delay,
             in_the_clear: insists,
         })
     }
@@ -95,7 +108,7 @@ impl Check<'_> {
         })
     }
 
-    /// Why a mechanism could never succeed on this virtual server, or would do harm.
+    /// Why a mechanism could never succeed on this virtual server, or would do harm, and what it takes.
     fn cannot_work(
         &self,
         mechanism: Mechanism,
@@ -103,57 +116,80 @@ impl Check<'_> {
         directories: &[Box<str>],
         means: &Means<'_>,
         insists: bool,
-    ) -> Option<&'static str> {
+    ) -> Option<(&'static str, &'static str)> {
         let insists = insists && mechanism.shows_its_secret();
         if !means.tls && !insists && (mechanism.needs_tls() || mechanism.shows_its_secret()) {
-            return Some("needs TLS, and this virtual server has no certificate");
+            return Some(("needs TLS, and this virtual server has no certificate", "this needs `tls.certificates`"));
+        }
+        if mechanism == Mechanism::External && !means.client_certificates {
+            return Some((
+                "needs client certificates, and this virtual server does not ask for them",
+                "this needs `tls.client_certificates = \"asked\"`",
+            ));
         }
         let has = |wanted: fn(&Kind) -> bool| {
             let mut named = means.directories.iter().filter(|known| directories.contains(&known.name));
             named.any(|directory| wanted(&directory.kind))
         };
         let by_certificate = || file.peer.values().any(|peer| !peer.certificates.is_empty());
-        match mechanism {
-            Mechanism::Plain | Mechanism::Login => {
-                (!has(|kind| matches!(kind, Kind::File(_) | Kind::Ldap(_) | Kind::Pam(_))))
-                    .then_some("needs a directory of kind `file` or `ldap`")
-            }
+        let (can, needs) = match mechanism {
+            Mechanism::Plain | Mechanism::Login => (
+                has(|kind| matches!(kind, Kind::File(_) | Kind::Ldap(_) | Kind::Pam(_))),
+                "needs a directory of kind `file`, `ldap` or `pam`",
+            ),
             Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
-                (!has(|kind| matches!(kind, Kind::File(_)))).then_some("needs a directory of kind `file`")
+                (has(|kind| matches!(kind, Kind::File(_))), "needs a directory of kind `file`")
             }
-            Mechanism::External if !means.client_certificates => {
-                Some("needs client certificates, and this virtual server does not ask for them")
-            }
-            Mechanism::External => (!by_certificate() && !has(|kind| matches!(kind, Kind::File(_) | Kind::Ldap(_))))
-                .then_some("needs a peer with certificates, or a directory of kind `file` or `ldap`"),
+            Mechanism::External => (
+                by_certificate() || has(|kind| matches!(kind, Kind::File(_) | Kind::Ldap(_))),
+                "needs a peer with certificates, or a directory of kind `file` or `ldap`",
+            ),
             Mechanism::OauthBearer | Mechanism::Xoauth2 => {
-                (!has(|kind| matches!(kind, Kind::Tokens(_)))).then_some("needs a directory of kind `tokens`")
+                (has(|kind| matches!(kind, Kind::Tokens(_))), "needs a directory of kind `tokens`")
             }
             Mechanism::Gssapi => {
-                (!has(|kind| matches!(kind, Kind::Kerberos(_)))).then_some("needs a directory of kind `kerberos`")
+                (has(|kind| matches!(kind, Kind::Kerberos(_))), "needs a directory of kind `kerberos`")
             }
-            Mechanism::GssSpnego => (!has(|kind| matches!(kind, Kind::Kerberos(_) | Kind::Winbind(_))))
-                .then_some("needs a directory of kind `kerberos` or `winbind`"),
-            Mechanism::Ntlm => (!has(|kind| matches!(kind, Kind::File(_) | Kind::Winbind(_))))
-                .then_some("needs a directory of kind `winbind`, or `file` with accounts that allow it"),
-        }
+            Mechanism::GssSpnego => (
+                has(|kind| matches!(kind, Kind::Kerberos(_) | Kind::Winbind(_))),
+                "needs a directory of kind `kerberos` or `winbind`",
+            ),
+            Mechanism::Ntlm => (
+                has(|kind| matches!(kind, Kind::File(_) | Kind::Winbind(_))),
+                "needs a directory of kind `winbind`, or `file` with accounts that allow it",
+            ),
+        };
+        (!can).then_some((needs, "expected its name in `directories`"))
     }
+}
+
+/// Whether the first directory that holds exchanges of SPNEGO is winbind, whose helper is told nothing of
+/// the connection. With NTLM alone, the binding is looked at here.
+fn spnego_by_winbind(directories: &[Box<str>], means: &Means<'_>) -> bool {
+    let mut kinds = directories.iter().filter_map(|name| {
+        let known = means.directories.iter().find(|known| known.name == *name)?;
+        Some(&known.kind)
+    });
+    let holder = kinds.find(|kind| matches!(kind, Kind::Kerberos(_) | Kind::Winbind(_)));
+    matches!(holder, Some(Kind::Winbind(_)))
 }
 
 /// The session's settings with the names of what is offered, in the clear and inside TLS.
 pub(super) fn with_mechanisms(session: Settings, authentication: &Authentication) -> Settings {
-    let always = |mechanism: &Mechanism| match mechanism.shows_its_secret() {
-        true => authentication.in_the_clear,
-        false => !mechanism.needs_tls(),
+    // Where a binding to TLS is asked for, there is nothing to bind to in the clear.
+    let bound = authentication.protection == Protection::Required;
+    let in_the_clear = |mechanism: &Mechanism| match mechanism {
+        Mechanism::Ntlm | Mechanism::GssSpnego if bound => false,
+        _ if mechanism.shows_its_secret() => authentication.in_the_clear,
+        _ => !mechanism.needs_tls(),
     };
-    let names = |wanted: bool| {
-        let offered = authentication.mechanisms.iter().filter(|mechanism| always(mechanism) == wanted);
-        offered.map(|mechanism| mechanism.name().into()).collect()
-    };
+    let all = authentication.mechanisms.iter().copied();
+    let names = |list: &mut dyn Iterator<Item = Mechanism>| list.map(|mechanism| mechanism.name().into()).collect();
     Settings {
-        mechanisms: names(true),
-        mechanisms_when_secured: names(false),
+        mechanisms: names(&mut all.clone().filter(in_the_clear)),
+        mechanisms_when_secured: names(&mut all.clone()),
         failures_limit: authentication.failures_limit,
+        failed_auth_delay: authentication.failure_delay,
         ..session
     }
 }

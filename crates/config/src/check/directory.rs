@@ -5,13 +5,15 @@ use crate::Guessing;
 use crate::file::{self, File};
 use crate::mistake::Mistake;
 use crate::places::below;
-use identity::settings::{Directory, Kerberos, Keys, Kind, Ldap, Schema, Tokens, Winbind};
+use identity::settings::{Directory, Kerberos, Keys, Kind, Ldap, Pam, Schema, Tokens, Winbind};
 use identity::{CertificateName, Peer, Trust};
 use mail::{Domain, Net};
 use policy::Match;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Octets of the name of a PAM service.
+const SERVICE_OCTETS: usize = 64;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -59,6 +61,11 @@ impl Check<'_> {
             let kind = self.winbind(&key, one).map(Kind::Winbind);
             add(self, key, name, kind);
         }
+        for (name, one) in &table.pam {
+            let key = below("directory.pam", name);
+            let kind = self.pam(&key, one).map(Kind::Pam);
+            add(self, key, name, kind);
+        }
         let all: Vec<Directory> = all.into_iter().map(|(_, directory)| directory).collect();
         complete &= self.token_accounts(file, &all);
         (complete && !self.is_broken("directory")).then_some(all)
@@ -94,8 +101,11 @@ impl Check<'_> {
             None => self.missing(&at("base"), "base = \"dc=corp,dc=example\""),
         };
         if table.bind_dn.is_some() != table.password_file.is_some() {
-            let half = at(if table.bind_dn.is_some() { "bind_dn" } else { "password_file" });
-            let mistake = Mistake::error(&half, self.places.key_of(&half), "`bind_dn` and `password_file` go together");
+            let (half, other) =
+                if table.bind_dn.is_some() { ("bind_dn", "password_file") } else { ("password_file", "bind_dn") };
+            let half = at(half);
+            let mistake = Mistake::error(&half, self.places.key_of(&half), "`bind_dn` and `password_file` go together")
+                .expected(format!("expected `{other}` beside it"));
             self.mistakes.push(mistake);
             return None;
         }
@@ -246,6 +256,18 @@ impl Check<'_> {
         let helper = self.path(&below(key, "helper"), &table.helper);
         let timeout = self.duration(&below(key, "timeout"), &table.timeout, SECOND..=MINUTE);
         Some(Winbind { helper: helper?, helpers: usize::try_from(table.helpers).ok()?, timeout: timeout? })
+    }
+
+    fn pam(&mut self, key: &str, table: &file::Pam) -> Option<Pam> {
+        let timeout = self.duration(&below(key, "timeout"), &table.timeout, SECOND..=MINUTE);
+        let service = &table.service;
+        let named = service.starts_with(|c: char| c.is_ascii_alphanumeric()) && service.len() <= SERVICE_OCTETS;
+        if !named || !service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+            self.bad(&below(key, "service"), "is not the name of a PAM service", "expected a file in /etc/pam.d", None);
+            return None;
+        }
+        let helpers = usize::try_from(table.helpers).ok()?;
+        Some(Pam { service: service.as_str().into(), helpers, timeout: timeout? })
     }
 
     /// The servers of the organization.

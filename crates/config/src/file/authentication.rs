@@ -72,6 +72,8 @@ pub struct Authentication {
     /// Failed attempts in one session before it is ended.
     #[schemars(range(min = 1, max = 100))]
     pub failures: u32,
+    /// How long the reply to a failed attempt is held back; a guesser waits, and nothing else does.
+    pub failure_delay: DurationText,
     /// Needed to offer PLAIN, LOGIN and tokens outside TLS, where everyone on the way can read them:
     /// `"i-know-passwords-can-be-read-on-the-way"`.
     #[schemars(example = "i-know-passwords-can-be-read-on-the-way")]
@@ -86,6 +88,7 @@ impl Default for Authentication {
             directories: Vec::new(),
             extended_protection: ExtendedProtection::WhenGiven,
             failures: 10,
+            failure_delay: DurationText::new("2 s"),
             in_the_clear: None,
         }
     }
@@ -105,6 +108,8 @@ pub struct Directories {
     pub kerberos: BTreeMap<String, Kerberos>,
     /// Windows domains, for NTLM and GSS-SPNEGO, asked by the helper of winbind.
     pub winbind: BTreeMap<String, Winbind>,
+    /// PAM services of this host, for PLAIN and LOGIN, each asked by processes of their own.
+    pub pam: BTreeMap<String, Pam>,
 }
 
 /// An account file, which `bridgehead account` writes.
@@ -275,6 +280,25 @@ pub struct Winbind {
 impl Default for Winbind {
     fn default() -> Winbind {
         Winbind { helper: PathText("/usr/bin/ntlm_auth".into()), helpers: 4, timeout: DurationText::new("10 s") }
+    }
+}
+
+/// A PAM service of this host.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pam {
+    /// The service: a file of this name in `/etc/pam.d`.
+    pub service: String,
+    /// How many helpers run: so many can log in at one time.
+    #[schemars(range(min = 1, max = 100))]
+    pub helpers: u32,
+    /// How long an answer may take.
+    pub timeout: DurationText,
+}
+
+impl Default for Pam {
+    fn default() -> Pam {
+        Pam { service: "bridgehead".into(), helpers: 4, timeout: DurationText::new("10 s") }
     }
 }
 

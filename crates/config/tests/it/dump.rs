@@ -13,6 +13,7 @@ pub(crate) fn dump(config: &Config) -> String {
     let o = &mut out;
     let _ = writeln!(o, "hostname {} state_dir {}", config.hostname, config.state_dir.display());
     let _ = writeln!(o, "organization {:?} postmaster {}", config.organization.domains, config.organization.postmaster);
+    dump_identities(o, config);
     for server in &config.servers {
         dump_server(o, server);
     }
@@ -48,6 +49,19 @@ pub(crate) fn dump(config: &Config) -> String {
     out
 }
 
+/// Who clients may be, where the settings say anything about it.
+fn dump_identities(o: &mut String, config: &Config) {
+    for directory in &config.directories {
+        let _ = writeln!(o, "directory {} {:?}", directory.name, directory.kind);
+    }
+    for peer in &config.peers {
+        let _ = writeln!(o, "{peer:?}");
+    }
+    if !config.directories.is_empty() {
+        let _ = writeln!(o, "{:?}", config.guessing);
+    }
+}
+
 fn dump_server(o: &mut String, server: &Server) {
     let (session, rules) = (&server.session, &server.rules);
     let _ = writeln!(o, "server {} on {:?}, TLS first on {:?}", server.name, server.listen, server.listen_tls);
@@ -55,6 +69,9 @@ fn dump_server(o: &mut String, server: &Server) {
     let _ = writeln!(o, "  session {:?}", **session);
     let _ = writeln!(o, "  at most {:?}, not authenticated {}", server.session_limit, server.not_authenticated_code);
     let _ = writeln!(o, "  tls {:?}", server.tls);
+    if !server.authentication.mechanisms.is_empty() {
+        let _ = writeln!(o, "  {:?}", server.authentication);
+    }
     let _ = writeln!(o, "  {:?}", server.delivery);
     let connection = &rules.connection;
     let list = entries(&connection.list);

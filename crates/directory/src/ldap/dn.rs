@@ -16,11 +16,14 @@ impl Template {
         if pieces.len() < 2 {
             return Err("a template of a DN has %u in it");
         }
-        // With a name that needs no escaping it must be a DN. `%u@realm`, which some servers take for
-        // a DN, could bind as one person and find another.
-        let parts = parts(&text.replace("%u", "u")).ok_or("a template is a DN, such as uid=%u,ou=people,dc=example")?;
-        if parts.iter().any(|part| part.0.is_empty()) {
-            return Err("a part of a DN has a name and a value");
+        // With a name in its places it must be a DN. `%u@realm`, which some servers take for one, could
+        // bind as one person and find another.
+        let parts =
+            parts(&text.replace("%u", "\\01")).ok_or("a template is a DN, such as uid=%u,ou=people,dc=example")?;
+        // The name must be all of an escape that stands there: behind a backslash, `41` would be `A`.
+        let places: usize = parts.iter().map(|(_, value)| value.matches('\u{1}').count()).sum();
+        if places + 1 != pieces.len() {
+            return Err("%u in a DN does not follow a backslash");
         }
         Ok(Template { pieces })
     }
@@ -69,7 +72,7 @@ pub(crate) fn is_within(dn: &str, base: &str) -> bool {
 
 /// The parts of a DN, the first first: type and value without escapes. A part of several types keeps
 /// the first as its type and all else as its value, as it is written. `None` if it is no DN.
-fn parts(dn: &str) -> Option<Vec<(String, String)>> {
+pub(super) fn parts(dn: &str) -> Option<Vec<(String, String)>> {
     if dn.trim().is_empty() {
         return Some(Vec::new());
     }
@@ -158,6 +161,10 @@ mod tests {
         assert!(Template::parse("uid=someone,dc=example").is_err());
         assert!(Template::parse("%u@corp.example").is_err());
         assert!(Template::parse("%u").is_err());
+        // An attribute is not for the client to choose, nor what an escape means.
+        assert!(Template::parse("%u=x,dc=a").is_err());
+        assert!(Template::parse("uid=\\%u,dc=a").is_err());
+        assert_eq!(Template::parse("uid=\\\\%u,dc=a").unwrap().fill("41"), "uid=\\\\41,dc=a");
         assert_eq!(Template::parse("cn=%u+mail=%u@x,dc=a").unwrap().fill("a,b"), "cn=a\\2Cb+mail=a\\2Cb@x,dc=a");
     }
 

@@ -39,13 +39,12 @@ impl Session {
 
     fn mechanism(&self, name: &str) -> Result<Mechanism, (Note, Reply)> {
         let place = |list: &[Box<str>]| list.iter().position(|known| known.eq_ignore_ascii_case(name));
-        if let Some(at) = place(&self.settings.mechanisms) {
-            return Ok(Mechanism::Always(at));
-        }
-        match place(&self.settings.mechanisms_when_secured) {
-            Some(at) if self.tls.is_some() => Ok(Mechanism::WhenSecured(at)),
-            Some(_) => Err((Note::TlsNeeded, say::mechanism_needs_tls())),
-            None => Err((Note::UnknownMechanism, say::unknown_mechanism())),
+        let (clear, secured) = (place(&self.settings.mechanisms), place(&self.settings.mechanisms_when_secured));
+        match (clear, secured) {
+            (_, Some(at)) if self.tls.is_some() => Ok(Mechanism::WhenSecured(at)),
+            (Some(at), _) if self.tls.is_none() => Ok(Mechanism::InTheClear(at)),
+            (_, Some(_)) => Err((Note::TlsNeeded, say::mechanism_needs_tls())),
+            _ => Err((Note::UnknownMechanism, say::unknown_mechanism())),
         }
     }
 

@@ -35,11 +35,11 @@ pub struct Settings {
     pub default_domain: Domain,
     /// Which extensions are shown and honoured.
     pub offers: Offers,
-    /// The SASL mechanisms offered with and without TLS. When this and
+    /// The SASL mechanisms offered without TLS, in the order in which they are shown. When this and
     /// [`mechanisms_when_secured`](Settings::mechanisms_when_secured) are empty, AUTH does not exist.
     pub mechanisms: Vec<Box<str>>,
-    /// The SASL mechanisms offered only under TLS; in the clear they are not shown, and naming one
-    /// is 538 5.7.11 (L13).
+    /// All SASL mechanisms offered under TLS, in their order. Those that are only here are not shown in the
+    /// clear, and naming one there is 538 5.7.11 (L13).
     pub mechanisms_when_secured: Vec<Box<str>>,
     /// 530 5.7.0 to everything but EHLO, HELO, NOOP, RSET, QUIT, HELP and STARTTLS until TLS is on.
     pub tls_required: bool,

@@ -60,7 +60,7 @@ impl std::fmt::Debug for Secret {
 /// The place of a mechanism in the settings.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mechanism {
-    Always(usize),
+    InTheClear(usize),
     WhenSecured(usize),
 }
 

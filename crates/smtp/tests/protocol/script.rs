@@ -317,9 +317,11 @@ fn settings(words: &str) -> Settings {
             "no-dsn" => settings.offers.dsn = false,
             "no-smtputf8" => settings.offers.smtputf8 = false,
             "no-limits" => settings.offers.limits = false,
-            "auth" => settings.mechanisms = names(),
+            "auth" => (settings.mechanisms, settings.mechanisms_when_secured) = (names(), names()),
+            // All that there are under TLS; it follows `auth`.
             "auth-under-tls" => settings.mechanisms_when_secured = names(),
             "tls-required" => settings.tls_required = true,
+            "failures" => settings.failures_limit = u32::try_from(number()).expect("a small number"),
             "message-size" => settings.message_size_bytes = Some(number() as u64),
             "session-size" => settings.session_size_bytes = Some(number() as u64),
             "recipients" => settings.recipients_per_message = number(),

@@ -2,7 +2,7 @@
 //!
 //! What needs a realm runs in a process of its own, because the environment says which.
 
-use super::alone;
+use super::{alone, is_alone};
 use directory::Kerberos;
 use e2e::foreign::{Kdc, REALM};
 use e2e::skip;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const HOST: &str = "mx.corp.example";
 const END_POINT: &[u8] = b"the hash of our certificate";
 
-/// Runs the ignored test `name` as `principal` of a realm of its own.
+/// Runs the test `name` as `principal` of a realm of its own.
 fn in_a_realm(name: &str, principal: &str) {
     let people = ["alice", "EX1$", "smtp/ex1.corp.example"];
     let services = ["smtp/mx.corp.example", "imap/mx.corp.example"];
@@ -144,8 +144,10 @@ fn principal(proof: &Proof) -> &str {
 }
 
 #[tokio::test]
-#[ignore = "run by people_are_accounts"]
 async fn alice_with_a_ticket() {
+    if !is_alone("kerberos::alice_with_a_ticket") {
+        return;
+    }
     let service = service(REALM);
     for mechanism in BOTH {
         let proof = proved(Client::new(mechanism).authenticate(&service, super::setting()).await);
@@ -227,8 +229,10 @@ fn the_wrong_keytab() {
 }
 
 #[tokio::test]
-#[ignore = "run by services_and_machines_are_principals"]
 async fn a_service_with_a_ticket() {
+    if !is_alone("kerberos::a_service_with_a_ticket") {
+        return;
+    }
     for mechanism in BOTH {
         let proof = proved(Client::new(mechanism).authenticate(&service(REALM), super::setting()).await);
         assert_eq!((principal(&proof), proof.account.is_none()), ("smtp/ex1.corp.example@CORP.EXAMPLE", true));
@@ -236,8 +240,10 @@ async fn a_service_with_a_ticket() {
 }
 
 #[tokio::test]
-#[ignore = "run by services_and_machines_are_principals"]
 async fn a_machine_with_a_ticket() {
+    if !is_alone("kerberos::a_machine_with_a_ticket") {
+        return;
+    }
     let proof = proved(Client::new(Mechanism::GssSpnego).authenticate(&service(REALM), super::setting()).await);
     assert_eq!((principal(&proof), proof.account.is_none()), ("EX1$@CORP.EXAMPLE", true));
 }

@@ -10,8 +10,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
     date_time_ymd,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::ClientConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -34,7 +34,7 @@ impl Authority {
     }
 
     /// A certificate and its key, as DER.
-    fn issue(&self, params: CertificateParams) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    fn issue(&self, params: &CertificateParams) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         (certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap())
@@ -152,7 +152,7 @@ async fn a_client_is_who_its_certificate_says() {
     let mut params = for_names(&["peer.ext.example"]);
     params.subject_alt_names.push(SanType::Rfc822Name("relay@ext.example".try_into().unwrap()));
     params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
-    let (certificate, key) = authority.issue(params);
+    let (certificate, key) = authority.issue(&params);
     let fingerprint: [u8; 32] = digest(&SHA256, &certificate).as_ref().try_into().unwrap();
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         let shown = client(&[version]).with_client_auth_cert(vec![certificate.clone()], key.clone_key()).unwrap();
@@ -185,10 +185,10 @@ async fn certificates_that_prove_nothing_end_the_handshake() {
     // The same name as the authority has, and another key.
     let impostor = Authority::new("Clients of corp.example");
     for (what, (certificate, key)) in [
-        ("expired", authority.issue(expired)),
-        ("not valid yet", authority.issue(early)),
-        ("for servers", authority.issue(for_servers)),
-        ("of another authority", impostor.issue(named())),
+        ("expired", authority.issue(&expired)),
+        ("not valid yet", authority.issue(&early)),
+        ("for servers", authority.issue(&for_servers)),
+        ("of another authority", impostor.issue(&named())),
         ("of its own making", (own, own_key)),
     ] {
         for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
@@ -196,8 +196,8 @@ async fn certificates_that_prove_nothing_end_the_handshake() {
             assert!(shake(&certificates, shown, "mx1.corp.example").await.0.is_err(), "{what}");
         }
     }
-    let (certificate, key) = authority.issue(named());
-    let padded: Vec<_> = std::iter::once(certificate).chain((0..40).map(|_| impostor.issue(named()).0)).collect();
+    let (certificate, key) = authority.issue(&named());
+    let padded: Vec<_> = std::iter::once(certificate).chain((0..40).map(|_| impostor.issue(&named()).0)).collect();
     let long = client(&[&rustls::version::TLS13]).with_client_auth_cert(padded, key).unwrap();
     // What is superfluous does no harm and is no proof: at most it is too much.
     let _ = shake(&certificates, long, "mx1.corp.example").await;
