@@ -8,6 +8,7 @@
 use crate::disk::{Disk, DiskFile};
 use crate::envelope::{Content, MessageId};
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 use std::io::{self, IoSlice};
 
 /// The first chunk of a draft; most bodies fit.
@@ -16,6 +17,8 @@ const FIRST_CHUNK_BYTES: usize = 4 << 10;
 const CHUNK_BYTES: usize = 32 << 10;
 /// A line longer than this, without its CRLF, must be folded for most next hops (RFC 5321 §4.5.3.1.6).
 const LINE_OCTETS: u64 = 998;
+/// What ends within so many octets, its LF included, is no such line, whether or not it has a CR too.
+const SHORT_LINE: usize = 999;
 /// What a header field that counts a hop begins with.
 const RECEIVED: &[u8] = b"received:";
 
@@ -56,8 +59,29 @@ impl Eye {
             self.see_part(&rest[..end]);
             self.end_line();
             rest = &rest[end + 1..];
+            rest = &rest[self.see_lines(rest)..];
         }
         self.see_part(rest);
+    }
+
+    /// Passes lines behind the header many at once, as long as none of them can be long: `octets` begins
+    /// a line, and one that ends within as many octets as a line may have is short enough.
+    fn see_lines(&mut self, octets: &[u8]) -> usize {
+        if self.in_header {
+            return 0;
+        }
+        let mut passed = 0;
+        while let Some(end) = last_line_end(&octets[passed..]) {
+            passed += end + 1;
+        }
+        if passed == 0 {
+            return 0;
+        }
+        let lines = &octets[..passed];
+        self.found.content.size_bytes += passed as u64;
+        self.found.content.dots =
+            self.found.content.dots || lines.first() == Some(&b'.') || memmem::find(lines, b"\n.").is_some();
+        passed
     }
 
     /// A part of a line, without its line feed.
@@ -106,6 +130,11 @@ impl Eye {
         found.content.long_lines |= self.line + u64::from(self.carriage_return) > LINE_OCTETS;
         found
     }
+}
+
+/// The last LF of as many octets as a short line may have; none where there are fewer.
+fn last_line_end(octets: &[u8]) -> Option<usize> {
+    memchr::memrchr(b'\n', octets.first_chunk::<SHORT_LINE>()?)
 }
 
 /// What one pass over a whole body finds out.
@@ -382,8 +411,9 @@ mod tests {
             1 => "Receive|\\.|\\.\\.|\r|\n|\r\n\r\n".prop_map(String::into_bytes),
             1 => Just("\u{e9}".as_bytes().to_vec()),
             1 => (990..1005_usize).prop_map(|n| vec![b'x'; n]),
+            1 => (0..40_usize).prop_map(|n| b"some line\r\n".repeat(n)),
         ];
-        proptest::collection::vec(piece, 0..30)
+        proptest::collection::vec(piece, 0..60)
     }
 
     proptest! {

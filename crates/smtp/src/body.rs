@@ -5,6 +5,7 @@
 //! judged yet (a CR at the end of what has arrived, a dot at the start of a line) is left unread, so
 //! there is nothing to carry over and nothing to copy.
 
+use crate::lines;
 use memchr::{memchr3, memmem};
 use std::ops::Range;
 
@@ -290,7 +291,7 @@ impl Gauge {
     /// Looks at `bytes[from..]` up to the first octet that needs a decision, and counts what it
     /// passes. With `dots`, a dot at the start of a line is such an octet.
     fn scan(&mut self, bytes: &[u8], from: usize, dots: bool) -> Result<Stop, Fault> {
-        let mut mark = from;
+        let mut mark = from + self.pass_plain_lines(&bytes[from..]);
         while let Some(found) = memchr3(b'\r', b'\n', 0, &bytes[mark..]) {
             let at = mark + found;
             if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') {
@@ -300,6 +301,8 @@ impl Gauge {
                 if dots && matches!(bytes.get(mark), None | Some(b'.')) {
                     return Ok(Stop::LineStart(mark));
                 }
+                // What follows them is no dot either.
+                mark += self.pass_plain_lines(&bytes[mark..]);
                 continue;
             }
             self.count_text(at - mark)?;
@@ -311,6 +314,21 @@ impl Gauge {
         }
         self.count_text(bytes.len() - mark)?;
         Ok(Stop::Clean)
+    }
+
+    /// Passes lines about which there is nothing to decide, many at once. Behind the header only: where
+    /// that ends is found line by line.
+    fn pass_plain_lines(&mut self, bytes: &[u8]) -> usize {
+        let octets = self.limits.line_octets;
+        if self.header_left != u64::MAX || !self.line_is_empty || self.line_left != octets as u64 + 2 {
+            return 0;
+        }
+        // Where there is no room for all of them, the rest is counted line by line: it decides which
+        // limit is passed first.
+        let room = usize::try_from(self.size_left).unwrap_or(usize::MAX);
+        let passed = lines::plain(&bytes[..bytes.len().min(room)], octets);
+        self.pass(passed as u64);
+        passed
     }
 
     /// Passes octets of one line that are not its CR LF: for that there must be room left, also

@@ -6,6 +6,7 @@
 //! end: a content cannot end its own transaction and go on as commands.
 
 use crate::client::ContentFacts;
+use crate::lines;
 
 /// Octets a line may have without its line end (RFC 5321 §4.5.3.1.6, which does not count the dot
 /// added for transparency).
@@ -62,7 +63,10 @@ impl Dots {
         while let Some(&next) = chunk.get(at) {
             let taken = match self.place {
                 Place::LineStart if next == b'.' => break,
-                Place::LineStart => self.pass_line(&chunk[at..], 0),
+                Place::LineStart => match lines::plain(&chunk[at..], LINE_OCTETS) {
+                    0 => self.pass_line(&chunk[at..], 0),
+                    passed => passed,
+                },
                 Place::Inside(column) => self.pass_line(&chunk[at..], column),
                 Place::AfterCr if next == b'\n' => {
                     self.place = Place::LineStart;

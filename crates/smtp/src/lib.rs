@@ -11,6 +11,7 @@ pub mod dots;
 pub mod envelope;
 pub mod extensions;
 pub mod line;
+mod lines;
 pub mod proxy;
 pub mod reply;
 pub mod sasl;

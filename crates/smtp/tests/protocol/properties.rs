@@ -2,7 +2,7 @@
 
 use mail::Identity;
 use proptest::prelude::*;
-use smtp::body::{Data, Limits, Piece};
+use smtp::body::{Chunks, Data, Fault, Limits, Piece};
 use smtp::server::{
     Answer, BareNewline, EarlyTalk, Exchange, Note, Output, Question, Session, Settings, TlsFacts, Trust,
 };
@@ -468,4 +468,56 @@ fn row09_a_chunk_is_measured_before_it_is_read() {
     assert_eq!(driver.seen[driver.seen.len() - 2..], [Seen::Abandon, Seen::Note(Note::TooBig { declared: false })]);
     driver.send(&[b'a'; 401]);
     assert_eq!(driver.seen.last(), Some(&Seen::Reply("552 5.3.4 Message size exceeds limit".to_owned())));
+}
+
+/// Content that is mostly plain lines, with whatever needs a decision in between; longer than what is
+/// looked at in one piece.
+fn long_content() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        30 => (0..90_usize).prop_map(|octets| [vec![b'x'; octets], b"\r\n".to_vec()].concat()),
+        2 => (90..1_200_usize).prop_map(|octets| [vec![b'y'; octets], b"\r\n".to_vec()].concat()),
+        2 => "\r\n\r\n|\\.x\r\n|\\.\\.\r\n".prop_map(String::into_bytes),
+        1 => prop_oneof![Just("\r"), Just("\n"), Just("\0"), Just("\r\r\n")].prop_map(|odd| odd.as_bytes().to_vec()),
+    ];
+    proptest::collection::vec(piece, 0..80).prop_map(|pieces| [b"A: b\r\n\r\n".to_vec(), pieces.concat()].concat())
+}
+
+/// What comes of a content of which `cut` octets arrive at a time: itself, or why it is lost.
+fn outcome(wire: &[u8], cut: usize, mut take: impl FnMut(&[u8]) -> (usize, Piece)) -> Result<Vec<u8>, Fault> {
+    let (mut content, mut at, mut have) = (Vec::new(), 0, 0);
+    loop {
+        let (taken, piece) = take(&wire[at..have]);
+        match piece {
+            Piece::Content(range) => content.extend_from_slice(&wire[at..have][range]),
+            Piece::Newline => content.extend_from_slice(b"\r\n"),
+            Piece::Fault(fault) => return Err(fault),
+            Piece::End => return Ok(content),
+            Piece::More if have == wire.len() => panic!("the end has arrived"),
+            Piece::More => have = wire.len().min(have + cut),
+        }
+        at += taken;
+    }
+}
+
+proptest! {
+    /// Octet by octet, nothing can be passed in one piece.
+    #[test]
+    fn rows01_to_05_16_24_25_what_comes_at_once_means_what_comes_octet_by_octet(
+        content in long_content(), normalise: bool, cut in 1..3_000_usize,
+        size_bytes in prop_oneof![Just(1_000_u64), Just(100_000)],
+        line_octets in prop_oneof![Just(100_usize), Just(998)],
+    ) {
+        let limits = Limits { size_bytes, line_octets, header_bytes: 200, normalise };
+        let data = |cut| {
+            let (wire, mut data) = ([&content[..], b"\r\n.\r\n"].concat(), Data::new(limits));
+            outcome(&wire, cut, |input| data.take(input))
+        };
+        prop_assert_eq!(data(cut), data(1));
+        let chunks = |cut| {
+            let mut chunks = Chunks::new(limits, false);
+            chunks.begin(content.len() as u64, true);
+            outcome(&content, cut, |input| chunks.take(input))
+        };
+        prop_assert_eq!(chunks(cut), chunks(1));
+    }
 }
