@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         score.step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     }
     if wanted(Part::Clippy) {
-        let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--features", &features];
+        let clippy = ["clippy", "--workspace", "--all-targets", "--test", "all", "--quiet", "--features", &features];
         score.step("clippy", cargo(&[&clippy[..], &["--", "-D", "warnings"]].concat()))?;
     }
     if wanted(Part::Unit) {

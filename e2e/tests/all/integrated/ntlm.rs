@@ -2,7 +2,7 @@
 //!
 //! It takes its password from a file that the environment names, so it runs in a process of its own.
 
-use super::{alone, setting};
+use super::{alone, is_alone, setting};
 use e2e::skip;
 use identity::{Exchange, Failure, Link, Mechanism, Protection, Setting, Step, Why};
 use libgssapi::context::{ClientCtx, CtxFlags};
