@@ -98,7 +98,8 @@ impl History {
             10 => self.lift(),
             11 => self.reload(choice),
             12 => {
-                (0..choice % 40).for_each(|place| self.failed(self::client(place | 2), "alice", Some(u64::from(place))))
+                (0..choice % 40)
+                    .for_each(|place| self.failed(self::client(place | 2), "alice", Some(u64::from(place))));
             }
             _ => self.come_home(),
         }

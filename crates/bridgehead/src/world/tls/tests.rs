@@ -180,7 +180,7 @@ async fn greet(server: &mut super::Stream, client: &mut tokio_rustls::client::Tl
 async fn a_resumed_session_says_the_same_of_the_client_and_has_a_binding_of_its_own() {
     let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new("Clients of corp.example"));
     let certificates = Certificates::read(&asking(&directory, &authority)).unwrap();
-    let (certificate, key) = authority.issue(for_names(&["peer.ext.example"]));
+    let (certificate, key) = authority.issue(&for_names(&["peer.ext.example"]));
     for (version, binds) in [(&rustls::version::TLS13, true), (&rustls::version::TLS12, false)] {
         let same = client(&[version]).with_client_auth_cert(vec![certificate.clone()], key.clone_key()).unwrap();
         let (server, client) = shake(&certificates, same.clone(), "mx1.corp.example").await;
@@ -203,7 +203,7 @@ async fn nothing_is_resumed_across_a_change_of_certificates_or_authorities() {
     let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new("Clients of corp.example"));
     let certificates = Certificates::read(&asking(&directory, &authority)).unwrap();
     certificates.look(NOW);
-    let (certificate, key) = authority.issue(for_names(&["peer.ext.example"]));
+    let (certificate, key) = authority.issue(&for_names(&["peer.ext.example"]));
     let same = client(&[&rustls::version::TLS13]).with_client_auth_cert(vec![certificate], key).unwrap();
     let (server, client) = shake(&certificates, same.clone(), "mx1.corp.example").await;
     greet(&mut server.unwrap().stream, &mut client.unwrap()).await;
