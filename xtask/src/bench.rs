@@ -1,4 +1,4 @@
-//! Bridgehead against Debian's Postfix, turn by turn in one run, so that whatever else the machine
+//! Bridgehead against Debian's Postfix, and beside Exim and OpenSMTPD where they are, turn by turn in one run, so that whatever else the machine
 //! does hits both alike. What client and next hop reach without a server between them is the ceiling.
 //!
 //! What is measured stands in `catalogue`, how in `measure`, the page in `page`.
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// A rough picture in two minutes: one round, fewer messages, fewer sizes
     #[arg(long)]
     quick: bool,
-    /// Leave Postfix out
+    /// Leave other servers out
     #[arg(long)]
     alone: bool,
     /// Where the queues of both are; a disk, not memory
@@ -112,14 +112,18 @@ impl Options {
     }
 }
 
+/// Whether a server has a turn in this round.
+fn takes_part(options: &Options, server: Server, round: usize) -> bool {
+    let beside = Server::BESIDE.contains(&server);
+    (!beside || round <= catalogue::BESIDE_ROUNDS) && (!options.alone || !server.is_foreign()) && server.is_available()
+}
+
 /// All turns of one piece of work.
 fn cell(bench: &Bench, options: &Options, work: Work) -> Cell {
     let mut cell = Cell { work, turns: Vec::new(), failures: Vec::new() };
     let rounds = if options.quick { 1 } else { options.rounds.min(cell.work.most_rounds()) };
     for round in 1..=rounds {
-        for (server, hop) in
-            cell.work.turns().into_iter().filter(|(server, _)| !options.alone || *server != Server::Postfix)
-        {
+        for (server, hop) in cell.work.turns().into_iter().filter(|(server, _)| takes_part(options, *server, round)) {
             let what = format!("{}, round {round}, {}{}", cell.work.name(), server.name(), hop.remark());
             let start = Instant::now();
             // The harness of the scenarios panics; one turn that fails must not cost all others.

@@ -6,18 +6,24 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{copy_of_tree, free_port, maildir, tell_if_failed, wait_until_it_listens};
+use super::{copy_of_tree, free_port, has_tree, maildir, tell_if_failed, wait_until_it_listens};
 use crate::process::Process;
 
 /// A running Exim: mail for corp.example goes to its inbox, all other mail to one next hop.
 #[derive(Debug)]
 pub struct Exim {
     directory: TempDir,
-    _process: Process,
+    process: Process,
     address: SocketAddr,
 }
 
 impl Exim {
+    /// Whether it can be started here.
+    #[must_use]
+    pub fn available() -> bool {
+        has_tree("exim")
+    }
+
     /// Starts Exim on `ip` with `next_hop` for foreign mail, or tells that it is not available.
     #[must_use]
     pub fn start(ip: &str, next_hop: SocketAddr) -> Option<Self> {
@@ -30,7 +36,7 @@ impl Exim {
         let mut command = Command::new("chroot");
         command.arg(directory.path()).args(["/usr/sbin/exim4", "-bdf", "-q2s"]);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be cloned")).stderr(log);
-        let exim = Self { _process: Process::start(&mut command), directory, address };
+        let exim = Self { process: Process::start(&mut command), directory, address };
         wait_until_it_listens(address, "Exim", || exim.log());
         Some(exim)
     }
@@ -39,6 +45,12 @@ impl Exim {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The id of its first process, which leads its process group.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// As a smart host is written in settings.

@@ -71,12 +71,17 @@ pub fn is_root() -> bool {
     status.lines().any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"))
 }
 
+/// Whether there is a tree of this peer, and we may enter it.
+fn has_tree(name: &str) -> bool {
+    is_root() && trees().join(name).join("ready").exists()
+}
+
 /// A copy of a peer's tree, with hard links where possible, in which one instance may run.
 fn copy_of_tree(name: &str) -> Option<tempfile::TempDir> {
-    let tree = trees().join(name);
-    if !is_root() || !tree.join("ready").exists() {
+    if !has_tree(name) {
         return None;
     }
+    let tree = trees().join(name);
     let instance = tempfile::Builder::new().prefix(&format!("run-{name}-")).tempdir_in(trees()).ok()?;
     make_traversable(instance.path());
     let copied = Command::new("cp").arg("-al").arg(tree.join(".")).arg(instance.path()).status();

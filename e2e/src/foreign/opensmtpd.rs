@@ -6,18 +6,24 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{copy_of_tree, free_port, maildir, tell_if_failed, wait_until_it_listens};
+use super::{copy_of_tree, free_port, has_tree, maildir, tell_if_failed, wait_until_it_listens};
 use crate::process::Process;
 
 /// A running OpenSMTPD: mail for corp.example goes to its inbox, all other mail to one next hop.
 #[derive(Debug)]
 pub struct OpenSmtpd {
     directory: TempDir,
-    _process: Process,
+    process: Process,
     address: SocketAddr,
 }
 
 impl OpenSmtpd {
+    /// Whether it can be started here.
+    #[must_use]
+    pub fn available() -> bool {
+        has_tree("opensmtpd")
+    }
+
     /// Starts OpenSMTPD on `ip` with `next_hop` for foreign mail, or tells that it is not available.
     #[must_use]
     pub fn start(ip: &str, next_hop: SocketAddr) -> Option<Self> {
@@ -31,7 +37,7 @@ impl OpenSmtpd {
         let mut command = Command::new("chroot");
         command.arg(directory.path()).args(["/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf"]);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be cloned")).stderr(log);
-        let opensmtpd = Self { _process: Process::start(&mut command), directory, address };
+        let opensmtpd = Self { process: Process::start(&mut command), directory, address };
         wait_until_it_listens(address, "OpenSMTPD", || opensmtpd.log());
         Some(opensmtpd)
     }
@@ -40,6 +46,12 @@ impl OpenSmtpd {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The id of its first process, which leads its process group.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// As a smart host is written in settings.

@@ -73,6 +73,10 @@ pub(super) enum Work {
 /// Of 1 KiB, in a turn of ours.
 pub(super) const MESSAGES: u32 = 10_000;
 
+/// Messages in each turn of a server that only stands beside, and its rounds.
+pub(super) const BESIDE_MESSAGES: u32 = 300;
+pub(super) const BESIDE_ROUNDS: usize = 3;
+
 pub(super) const KIB: u32 = 1024;
 pub(super) const LARGE: u32 = 5 * KIB * KIB;
 
@@ -196,7 +200,8 @@ impl Work {
             Self::Load(shape) => {
                 let ceiling = (!shape.tls).then_some((Server::Ceiling, Hop::Up));
                 let turns = [(ours, Hop::Up), (theirs, Hop::Up), (ours, Hop::Down), (theirs, Hop::Down)];
-                ceiling.into_iter().chain(turns).collect()
+                let beside = Server::BESIDE.map(|server| (server, Hop::Up)).into_iter().filter(|_| shape.has_company());
+                ceiling.into_iter().chain(turns).chain(beside).collect()
             }
             Self::Steady | Self::Idle => vec![(ours, Hop::Up), (theirs, Hop::Up)],
             Self::Queue => vec![(ours, Hop::Down), (theirs, Hop::Down)],
@@ -213,6 +218,11 @@ impl Work {
 }
 
 impl Shape {
+    /// Whether servers other than Postfix are measured too.
+    pub(super) fn has_company(&self) -> bool {
+        self.part == Part::Relay && self.connections == 10
+    }
+
     /// Without the part that its table says.
     pub(super) fn size(&self) -> String {
         let octets = self.octets;

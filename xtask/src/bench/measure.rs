@@ -222,9 +222,9 @@ fn cost(usage: &Usage, messages: u32) -> Figures {
     }
 }
 
-/// Ours, or theirs for Postfix.
+/// Ours, or theirs for other servers.
 fn theirs_if(server: Server, (ours, theirs): (u32, u32)) -> u32 {
-    if server == Server::Postfix { theirs } else { ours }
+    if server.is_foreign() { theirs } else { ours }
 }
 
 fn kib(figure: u64) -> f64 {
@@ -284,7 +284,8 @@ impl Ready {
 
 impl Bench {
     fn messages(&self, shape: &Shape, server: Server) -> u32 {
-        self.scaled(theirs_if(server, shape.messages)).max(shape.connections)
+        let beside = Server::BESIDE.contains(&server).then_some(catalogue::BESIDE_MESSAGES);
+        self.scaled(beside.unwrap_or(theirs_if(server, shape.messages))).max(shape.connections)
     }
 
     fn scaled(&self, messages: u32) -> u32 {

@@ -25,6 +25,7 @@ pub(super) fn measured(cells: &[Cell], facts: &Facts) -> String {
         (Hop::Down, figure::ACCEPT),
     ));
     page.push_str(&rates(cells, "Relayed", RELAYED, |shape| shape.relay, (Hop::Up, figure::RELAY)));
+    page.push_str(&company(cells));
     page.push_str(&costs(cells));
     for cell in cells {
         page.push_str(&match cell.work {
@@ -93,6 +94,30 @@ fn rates(cells: &[Cell], title: &str, about: &str, target: fn(&Shape) -> Target,
         &rows,
     )
 }
+
+/// Servers that are measured in a few rows only, beside the two of all other tables.
+fn company(cells: &[Cell]) -> String {
+    const SERVERS: [Server; 4] = [OURS, THEIRS, Server::Exim, Server::OpenSmtpd];
+    let mut rows = String::new();
+    for cell in cells {
+        let Work::Load(shape) = &cell.work else { continue };
+        for (what, name) in [("accepted", figure::ACCEPT), ("relayed", figure::RELAY)] {
+            let rates = SERVERS.map(|server| cell.median(server, Hop::Up, name));
+            if shape.has_company() && rates[2..].iter().any(Option::is_some) {
+                let said = [what.to_owned(), shape.connections.to_string(), shape.size()];
+                row(&mut rows, &said.into_iter().chain(rates.map(whole)).collect::<Vec<_>>());
+            }
+        }
+    }
+    let names = SERVERS.map(Server::name);
+    let columns: Vec<&str> = ["", "connections", "message"].into_iter().chain(names).collect();
+    table("Other servers", COMPANY, &columns, &rows)
+}
+
+const COMPANY: &str =
+    "Messages per second with the next hop up, many messages on each connection. Exim and OpenSMTPD run in trees
+of their own under `target/peers`, their queues with them, with Debian's programs and the settings of the end-to-end
+tests; fewer messages and at most 3 rounds.";
 
 fn described(shape: &Shape) -> String {
     let plain = if shape.part == Part::Large { "large" } else { "many on each connection" };
@@ -395,6 +420,13 @@ mod tests {
         assert!(relayed(&cells).ends_with("| – | 20000 | – | – | – | 25×, 35 % | –, – |\n"));
         assert_eq!(relayed(&[cell(&[])]), "");
         assert_eq!(relayed(&[]), "");
+    }
+
+    #[test]
+    fn servers_beside_have_a_table_of_their_own() {
+        let measured = cell(&[(OURS, 20_000.0), (THEIRS, 1_000.0), (Server::Exim, 200.0)]);
+        assert!(company(&[measured]).ends_with("| relayed | 10 | 1 KiB | 20000 | 1000 | 200 | – |\n"));
+        assert_eq!(company(&[cell(&[(OURS, 20_000.0), (THEIRS, 1_000.0)])]), "", "nobody else was there");
     }
 
     #[test]

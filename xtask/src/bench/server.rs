@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::Gateway;
-use e2e::foreign::{Certificate, Postfix};
+use e2e::foreign::{Certificate, Exim, OpenSmtpd, Postfix};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Server {
@@ -14,6 +14,8 @@ pub(super) enum Server {
     Ceiling,
     Bridgehead,
     Postfix,
+    Exim,
+    OpenSmtpd,
 }
 
 /// What is asked of a server before it starts.
@@ -27,40 +29,73 @@ pub(super) struct Needs<'a> {
 pub(super) enum Running {
     Bridgehead(Box<Gateway>),
     Postfix(Box<Postfix>),
+    Exim(Box<Exim>),
+    OpenSmtpd(Box<OpenSmtpd>),
 }
 
 const BRIDGEHEAD: &str = "127.0.0.61";
 const POSTFIX: &str = "127.0.0.62";
+const EXIM: &str = "127.0.0.63";
+const OPENSMTPD: &str = "127.0.0.64";
 
 /// From so many connections on, limits are raised: 100 for an address in Bridgehead, 100 processes in
 /// Postfix.
 const MANY: u32 = 100;
 
 impl Server {
+    /// Those that only stand beside: few turns, and no goal.
+    pub(super) const BESIDE: [Self; 2] = [Self::Exim, Self::OpenSmtpd];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ceiling => "ceiling",
             Self::Bridgehead => "Bridgehead",
             Self::Postfix => "Postfix",
+            Self::Exim => "Exim",
+            Self::OpenSmtpd => "OpenSMTPD",
+        }
+    }
+
+    /// Whether it is somebody else's.
+    pub(super) fn is_foreign(self) -> bool {
+        matches!(self, Self::Postfix | Self::Exim | Self::OpenSmtpd)
+    }
+
+    /// Whether it takes its turn here.
+    pub(super) fn is_available(self) -> bool {
+        match self {
+            Self::Ceiling | Self::Bridgehead => true,
+            Self::Postfix => Postfix::available(),
+            Self::Exim => Exim::available(),
+            Self::OpenSmtpd => OpenSmtpd::available(),
         }
     }
 }
 
 impl Running {
-    /// Starts Bridgehead or Postfix.
+    /// Starts any of them; between client and next hop there is no server to start.
     pub(super) fn start(server: Server, needs: &Needs<'_>) -> Result<Self> {
         let route = format!("[{}]:{}", needs.next_hop.ip(), needs.next_hop.port());
-        if server == Server::Postfix {
-            let postfix = Postfix::start(POSTFIX, &postfix(needs, &route)).context("Postfix is gone")?;
-            return Ok(Self::Postfix(Box::new(postfix)));
-        }
-        Ok(Self::Bridgehead(Box::new(Gateway::start(&bridgehead(needs, &route)))))
+        let gone = || format!("{} is gone", server.name());
+        Ok(match server {
+            Server::Ceiling => bail!("there is no server"),
+            Server::Bridgehead => Self::Bridgehead(Box::new(Gateway::start(&bridgehead(needs, &route)))),
+            Server::Postfix => {
+                Self::Postfix(Box::new(Postfix::start(POSTFIX, &postfix(needs, &route)).with_context(gone)?))
+            }
+            Server::Exim => Self::Exim(Box::new(Exim::start(EXIM, needs.next_hop).with_context(gone)?)),
+            Server::OpenSmtpd => {
+                Self::OpenSmtpd(Box::new(OpenSmtpd::start(OPENSMTPD, needs.next_hop).with_context(gone)?))
+            }
+        })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         match self {
             Self::Bridgehead(gateway) => gateway.address("outbound"),
             Self::Postfix(postfix) => postfix.address(),
+            Self::Exim(exim) => exim.address(),
+            Self::OpenSmtpd(opensmtpd) => opensmtpd.address(),
         }
     }
 
@@ -69,6 +104,8 @@ impl Running {
         match self {
             Self::Bridgehead(gateway) => gateway.id(),
             Self::Postfix(postfix) => postfix.id(),
+            Self::Exim(exim) => exim.id(),
+            Self::OpenSmtpd(opensmtpd) => opensmtpd.id(),
         }
     }
 
@@ -77,11 +114,13 @@ impl Running {
         match self {
             Self::Bridgehead(gateway) => gateway.kill(),
             Self::Postfix(postfix) => postfix.kill(),
+            Self::Exim(_) | Self::OpenSmtpd(_) => bail!("it is not restarted"),
         }
         let start = Instant::now();
         match self {
             Self::Bridgehead(gateway) => gateway.restart(),
             Self::Postfix(postfix) => postfix.restart(),
+            Self::Exim(_) | Self::OpenSmtpd(_) => {}
         }
         let mut client = e2e::Client::connect(self.address(), "127.0.0.1");
         client.expect("220");
@@ -93,6 +132,7 @@ impl Running {
         let done = match self {
             Self::Bridgehead(gateway) => gateway.queue(&["retry", "--all"]),
             Self::Postfix(postfix) => postfix.flush(),
+            Self::Exim(_) | Self::OpenSmtpd(_) => bail!("it is not asked to retry"),
         };
         ensure!(done.code == 0, "retry: {}", done.text());
         Ok(())

@@ -10,14 +10,15 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
     date_time_ymd,
 };
-use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, HandshakeKind};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// 2026-11-02.
@@ -166,6 +167,58 @@ async fn a_client_is_who_its_certificate_says() {
     }
     let none = client(&[&rustls::version::TLS13]).with_no_client_auth();
     assert_eq!(shake(&certificates, none, "mx1.corp.example").await.0.unwrap().link.certificate, None);
+}
+
+/// Octets of the server reach the client, and with them the tickets that came first.
+async fn greet(server: &mut super::Stream, client: &mut tokio_rustls::client::TlsStream<TcpStream>) {
+    server.write_all(b"220").await.unwrap();
+    server.flush().await.unwrap();
+    client.read_exact(&mut [0; 3]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_resumed_session_says_the_same_of_the_client_and_has_a_binding_of_its_own() {
+    let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new("Clients of corp.example"));
+    let certificates = Certificates::read(&asking(&directory, &authority)).unwrap();
+    let (certificate, key) = authority.issue(&for_names(&["peer.ext.example"]));
+    for (version, binds) in [(&rustls::version::TLS13, true), (&rustls::version::TLS12, false)] {
+        let same = client(&[version]).with_client_auth_cert(vec![certificate.clone()], key.clone_key()).unwrap();
+        let (server, client) = shake(&certificates, same.clone(), "mx1.corp.example").await;
+        let (mut first, mut client) = (server.unwrap(), client.unwrap());
+        assert_eq!(client.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+        greet(&mut first.stream, &mut client).await;
+        let (again, client) = shake(&certificates, same, "mx1.corp.example").await;
+        let (again, client) = (again.unwrap(), client.unwrap());
+        assert_eq!(client.get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed), "{version:?}");
+        assert!(again.link.certificate.is_some() && again.link.certificate == first.link.certificate);
+        assert_eq!(again.link.end_point, first.link.end_point);
+        assert_eq!(again.link.exporter, binds.then(|| exported(&client)));
+        assert_eq!(again.link.exporter != first.link.exporter, binds, "a binding is of one connection");
+        assert_eq!(again.facts, first.facts);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_resumed_across_a_change_of_certificates_or_authorities() {
+    let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new("Clients of corp.example"));
+    let certificates = Certificates::read(&asking(&directory, &authority)).unwrap();
+    certificates.look(NOW);
+    let (certificate, key) = authority.issue(&for_names(&["peer.ext.example"]));
+    let same = client(&[&rustls::version::TLS13]).with_client_auth_cert(vec![certificate], key).unwrap();
+    let (server, client) = shake(&certificates, same.clone(), "mx1.corp.example").await;
+    greet(&mut server.unwrap().stream, &mut client.unwrap()).await;
+
+    write(directory.path(), "one", &["mx1.corp.example"]);
+    assert_eq!(looks(&certificates).unwrap().news.len(), 1);
+    let (server, client) = shake(&certificates, same.clone(), "mx1.corp.example").await;
+    let (mut server, mut client) = (server.unwrap(), client.unwrap());
+    assert_eq!(client.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+    greet(&mut server.stream, &mut client).await;
+
+    fs::write(directory.path().join("clients.pem"), Authority::new("Others").0.pem()).unwrap();
+    assert_eq!(looks(&certificates).unwrap().news.len(), 1);
+    let (server, _) = shake(&certificates, same, "mx1.corp.example").await;
+    assert!(server.is_err(), "who vouched for it is believed no longer");
 }
 
 #[tokio::test]
