@@ -114,9 +114,9 @@ pub(crate) struct Send {
     pub no_tls: bool,
 }
 
-/// `queue`
+/// The running gateway that a command is for.
 #[derive(Debug, Args)]
-pub(crate) struct Queue {
+pub(crate) struct Running {
     /// The settings file of the running gateway; without one, that of the embedded default
     #[arg(short, long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
@@ -126,6 +126,13 @@ pub(crate) struct Queue {
     /// Print JSON
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+/// `queue`
+#[derive(Debug, Args)]
+pub(crate) struct Queue {
+    #[command(flatten)]
+    pub running: Running,
     /// What to do
     #[command(subcommand)]
     pub action: QueueAction,
@@ -198,15 +205,8 @@ pub(crate) struct Which {
 /// `bans`
 #[derive(Debug, Args)]
 pub(crate) struct Bans {
-    /// The settings file of the running gateway; without one, that of the embedded default
-    #[arg(short, long, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// The state directory of the running gateway; only without --config
-    #[arg(long, value_name = "DIRECTORY", conflicts_with = "config", global = true)]
-    pub state_dir: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long, global = true)]
-    pub json: bool,
+    #[command(flatten)]
+    pub running: Running,
     /// What to do
     #[command(subcommand)]
     pub action: BansAction,

@@ -1,10 +1,10 @@
 //! Where the settings come from: a file, or the embedded default.
 
-use crate::cli::SettingsFrom;
+use crate::cli::{Running, SettingsFrom};
 use anyhow::{Context, Result, bail};
 use config::{Config, Mistake, embedded};
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest settings file that is read.
 const FILE_OCTETS: u64 = 16 * 1024 * 1024;
@@ -32,6 +32,15 @@ pub(crate) fn load(from: &SettingsFrom) -> Result<Loaded> {
         }
         Err(mistakes) => bail!("{}", mistakes.render(colour).trim_end()),
     }
+}
+
+/// The control socket of a running gateway, by its settings.
+///
+/// # Errors
+/// The settings cannot be read.
+pub(crate) fn socket(running: &Running) -> Result<PathBuf> {
+    let (config, state_dir) = (running.config.clone(), running.state_dir.clone());
+    Ok(load(&SettingsFrom { config, smart_host: None, state_dir })?.config.control_socket)
 }
 
 /// The text of the settings and what it is called.

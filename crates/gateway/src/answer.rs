@@ -100,16 +100,7 @@ async fn is_refused_for_guessing<W: World>(gateway: Arc<Gateway<W>>, server: Arc
 /// Says to the log that a client is sent away because of guessing, and makes the reply.
 pub(crate) fn guessing<W: World>(context: &Context<W>) -> Reply {
     let reply = Reply::later(21, 7, 0, "Too many failed authentications, try again later");
-    context.gateway.recorder.record(&Event::Refused {
-        server: &context.server.config.name,
-        client: context.client,
-        asked: Asked::Credentials,
-        reason: GUESSING,
-        reply: &reply,
-        sender: None,
-        recipient: None,
-        why: &[],
-    });
+    say_refused(context, Asked::Credentials, GUESSING, &reply, None);
     reply
 }
 
@@ -216,17 +207,28 @@ pub(crate) fn refuse<W: World, V>(
 /// conformance row 26).
 pub(crate) fn utf8_header<W: World>(context: &Context<W>, sender: &ReversePath) -> Reply {
     let reply = Reply::never(50, 6, 7, "The header has characters that need SMTPUTF8");
+    say_refused(context, Asked::Message, UTF8_HEADER, &reply, Some(sender));
+    reply
+}
+
+/// Says a refusal to the log that rests on no rule of the settings.
+fn say_refused<W: World>(
+    context: &Context<W>,
+    asked: Asked,
+    reason: &'static str,
+    reply: &Reply,
+    sender: Option<&ReversePath>,
+) {
     context.gateway.recorder.record(&Event::Refused {
         server: &context.server.config.name,
         client: context.client,
-        asked: Asked::Message,
-        reason: UTF8_HEADER,
-        reply: &reply,
-        sender: Some(sender),
+        asked,
+        reason,
+        reply,
+        sender,
         recipient: None,
         why: &[],
     });
-    reply
 }
 
 /// The disk has no room for new mail; what is queued goes on being delivered.

@@ -1,6 +1,6 @@
 //! `bridgehead queue`: asks the running gateway over its control socket.
 
-use crate::cli::{self, QueueAction, SettingsFrom, Which};
+use crate::cli::{self, QueueAction, Which};
 use crate::{control, settings};
 use anyhow::{Result, bail};
 use gateway::{Filter, QueueAnswer, QueueCommand, QueueView};
@@ -11,11 +11,10 @@ use std::process::ExitCode;
 /// # Errors
 /// No gateway answers, or a command that changes something names no messages.
 pub(super) fn run(queue: &cli::Queue) -> Result<ExitCode> {
-    let from = SettingsFrom { config: queue.config.clone(), smart_host: None, state_dir: queue.state_dir.clone() };
-    let socket = settings::load(&from)?.config.control_socket;
+    let socket = settings::socket(&queue.running)?;
     let (verb, command) = command(&queue.action)?;
     let answer: QueueAnswer = super::runtime()?.block_on(control::ask(&socket, &command))?;
-    if queue.json {
+    if queue.running.json {
         println!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(ExitCode::SUCCESS);
     }

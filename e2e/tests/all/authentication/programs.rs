@@ -43,6 +43,19 @@ fn try_both(house: &House, program: Program, server: &str, mechanism: &'static s
     }
 }
 
+/// A message of alice's with her password, which nothing is wrong with but the mechanism.
+fn of_alice(house: &House, server: &str, mechanism: &'static str) -> Submission {
+    Submission {
+        server: house.gateway.address(server),
+        mechanism,
+        name: "alice".into(),
+        proof: Proof::Password(PASSWORD.into()),
+        from: "alice@corp.example".into(),
+        to: "bob@ext.example".into(),
+        message: mail::message(mechanism).0,
+    }
+}
+
 /// How often the log tells that somebody has not authenticated by this mechanism.
 fn failures(house: &House, mechanism: &str) -> usize {
     let (log, mechanism) = (house.gateway.log(), format!("\"mechanism\":\"{mechanism}\""));
@@ -99,15 +112,7 @@ fn ntlm_without_its_integrity_code_is_refused() {
         if !program.available() {
             return skip(&format!("no {program:?}"));
         }
-        let submission = Submission {
-            server: house.gateway.address("out"),
-            mechanism: "NTLM",
-            name: "alice".into(),
-            proof: Proof::Password(PASSWORD.into()),
-            from: "alice@corp.example".into(),
-            to: "bob@ext.example".into(),
-            message: mail::message("NTLM").0,
-        };
+        let submission = of_alice(&house, "out", "NTLM");
         let said = program.submit(&submission).text();
         assert!(said.contains("535 5.7.8"), "{program:?}\n{said}");
         assert_eq!((house.gateway.queued(), house.hop.count()), (0, 0));
@@ -182,16 +187,7 @@ fn h06_i03_a_mechanism_that_is_not_offered_is_not_accepted() {
     if !Program::Swaks.available() {
         return skip("no swaks");
     }
-    let swaks = Submission {
-        server: house.gateway.address("strict"),
-        mechanism: "LOGIN",
-        name: "alice".into(),
-        proof: Proof::Password(PASSWORD.into()),
-        from: "alice@corp.example".into(),
-        to: "bob@ext.example".into(),
-        message: mail::message("not offered").0,
-    };
-    let said = Program::Swaks.submit(&swaks);
+    let said = Program::Swaks.submit(&of_alice(&house, "strict", "LOGIN"));
     assert!(said.code != 0 && !said.text().contains("235 "), "{}", said.text());
     assert_eq!((house.gateway.queued(), house.hop.count()), (0, 0));
 }
