@@ -91,10 +91,22 @@ impl Gateway {
         self.process.id()
     }
 
-    /// Every line it printed.
+    /// Every line it has printed. The last ones may still be on their way when a client has its reply.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory().join("log")).unwrap_or_default()
+    }
+
+    /// Every line it has printed, once one of them holds all of `words`.
+    ///
+    /// # Panics
+    /// When there is no such line within [`crate::PATIENCE`].
+    pub fn log_with(&self, words: &[&str]) -> String {
+        until(format!("{words:?} in one line of the log"), || {
+            let log = self.log();
+            let said = log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+            said.then_some(log)
+        })
     }
 
     /// The first address at which a virtual server (or `metrics`) listens.
