@@ -48,15 +48,16 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn session(&self, reverse_path: &ReversePath, recipients: Vec<Mailbox>) {
         let (rules, client) = (&self.server.rules, self.client);
-        let facts = ConnectionFacts { client, open: 0, open_from_client: 0, open_from_network: 0, open_in_all: 0 };
+        let now = mail::Timestamp::default();
+        let facts = ConnectionFacts { client, now, open: 0, open_from_client: 0, open_from_network: 0, open_in_all: 0 };
         let decision = self.decide(|ledger| policy::connection(rules, &facts, ledger));
         let Ok(admission) = decision.verdict else { return };
-        let facts = SenderFacts { client, admission, identity: &self.identity, secured: false, reverse_path };
+        let facts = SenderFacts { client, now, admission, identity: &self.identity, secured: false, reverse_path };
         if self.decide(|ledger| policy::sender(rules, &facts, ledger)).verdict.is_err() {
             return;
         }
         for recipient in recipients {
-            let facts = RecipientFacts { client, identity: &self.identity, recipient: &recipient };
+            let facts = RecipientFacts { client, now, identity: &self.identity, recipient: &recipient };
             let decision = self.decide(|ledger| policy::recipient(rules, &facts, ledger));
             if decision.verdict.is_ok() {
                 let route = policy::route(&self.config.routing, &self.server.name, &recipient);

@@ -122,7 +122,7 @@ impl World for Machine {
     }
 
     fn directories(&self, settings: &[Directory], hear: &Hear) -> io::Result<Directories> {
-        let clock: directory::Clock = Arc::new(now);
+        let clock: directory::Clock = Arc::new(wall_clock);
         let hear = hear.clone();
         let hear: directory::Hear = Arc::new(move |notice| hear(&notice.directory, notice.what.to_string()));
         Directories::open(settings, &clock, &hear)
@@ -212,11 +212,12 @@ impl World for Machine {
     }
 
     fn now(&self) -> Timestamp {
-        now()
+        wall_clock()
     }
 }
 
-fn now() -> Timestamp {
+/// The wall clock.
+pub(crate) fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

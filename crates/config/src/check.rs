@@ -11,6 +11,7 @@ mod hosts;
 mod listen;
 mod open_relay;
 mod queue;
+mod rights;
 mod routing;
 mod rules;
 mod server;
@@ -96,7 +97,10 @@ impl Check<'_> {
         let guessing = self.guessing(&file.guessing);
         let names = self.domains(file);
         let organization = self.organization(file, names.as_ref(), hostname.as_ref());
-        let mut servers = self.servers(file, hostname.as_ref(), names.as_ref(), directories.as_deref());
+        let loans = self.loans(&file.organization.send_as);
+        let rights = self.peer_rights(file);
+        let shared = rights::Shared { names: names.as_ref(), peers: rights, loans: loans.clone().unwrap_or_default() };
+        let mut servers = self.servers(file, hostname.as_ref(), &shared, directories.as_deref());
         let in_all = self.connections_in_all(file, servers.as_deref_mut().unwrap_or_default());
         self.listeners(file);
         self.smart_host_loops(file);
@@ -110,6 +114,7 @@ impl Check<'_> {
         let metrics = self.all(&file.metrics.listen, "metrics.listen", Self::listen_address);
         let control_socket = self.control_socket(file.control.socket.as_ref(), state_dir.as_deref());
         in_all?;
+        loans?;
         Some(Config {
             hostname: hostname?,
             state_dir: state_dir?,

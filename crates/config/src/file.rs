@@ -14,10 +14,12 @@ pub use authentication::{
 };
 pub use server::{
     AppliesTo, BareNewline, CertificateFiles, ClientCertificates, ConnectionControl, EarlyTalk, Limits as ServerLimits,
-    Mode, OutboundTls, Protocol, Relay, ServerDelivery, Tls, TlsMode, TlsVersion, VirtualServer,
+    Mode, OutboundTls, Protocol, Relay, Role, SendAs, SenderAction, ServerDelivery, Submit, Tls, TlsMode, TlsVersion,
+    VirtualServer,
 };
 pub use value::{
-    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, MailboxText, NetText, PathText, Size,
+    AddressText, AddressesText, BorrowerText, ClientEntry, ClientText, Count, DayText, DomainText, DurationText,
+    HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, Size, TermText,
 };
 
 use schemars::JsonSchema;
@@ -86,6 +88,9 @@ pub struct Organization {
     /// recipient that none of them knows is refused with `550 5.1.1`, unless `recipients` lists it.
     #[schemars(extend("examples" = [["people"]]))]
     pub recipients_in: Vec<String>,
+    /// Addresses that are lent: to whom, which, and until when. Who has an address of its own in a directory needs
+    /// none.
+    pub send_as: Vec<SendAsGrant>,
     /// The smart host, or hosts, that take mail for the organization. Absent: it is put into the
     /// drop directory, see `delivery.drop_directory` of the virtual servers.
     #[schemars(example = "[10.0.0.20]")]
@@ -94,6 +99,29 @@ pub struct Organization {
     /// `postmaster@` the first domain of the organization, or the `hostname` when it has none.
     #[schemars(example = "postmaster@corp.example")]
     pub postmaster: Option<MailboxText>,
+}
+
+/// Addresses that are lent to somebody.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "grant of addresses")]
+pub struct SendAsGrant {
+    /// To whom: `account:`, `group:` or `peer:` and a name, or `client:` and the address or network of clients that do
+    /// not authenticate. Required.
+    #[schemars(example = "account:newsletter")]
+    pub who: Option<BorrowerText>,
+    /// Which addresses; `@corp.example` stands for all in that domain. Required.
+    #[schemars(extend("examples" = [["news@corp.example"]]))]
+    pub addresses: Vec<AddressesText>,
+    /// Who answers for it.
+    #[schemars(example = "marketing@corp.example")]
+    pub owner: Option<String>,
+    /// Why it is there.
+    #[schemars(example = "monthly newsletter")]
+    pub reason: Option<String>,
+    /// Its last day, in UTC.
+    #[schemars(example = "2027-01-31")]
+    pub expires: Option<DayText>,
 }
 
 /// A domain outside the organization that is treated specially.

@@ -14,7 +14,7 @@ pub mod reference;
 mod shape;
 mod units;
 
-pub use file::{LogFormat, OutboundTls, TlsVersion};
+pub use file::{LogFormat, OutboundTls, Role, TlsVersion};
 pub use mistake::{Mistake, Mistakes, Place, Severity, render};
 
 use identity::settings::Directory;
@@ -93,6 +93,8 @@ pub struct Organization {
 pub struct Server {
     /// Its name.
     pub name: Box<str>,
+    /// What it is there for, if the settings say so.
+    pub role: Option<Role>,
     /// Where it listens; never nowhere, `listen_tls` included. Port 0 lets the operating system choose.
     pub listen: Vec<SocketAddr>,
     /// Where it listens, and TLS comes before the greeting.

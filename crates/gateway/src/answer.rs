@@ -11,14 +11,14 @@ use crate::world::World;
 use crate::{Gateway, Server};
 use identity::guess::Gate;
 use mail::{Identity, Ledger, Mailbox, Reply, ReversePath};
-use policy::{Acceptance, Decision, RecipientFacts, Refusal, SenderFacts, render};
+use policy::{Acceptance, AddressPlace, Decision, RecipientFacts, Refusal, SenderFacts, render};
 use smtp::claims::{Claim, Claims};
 use smtp::server::{Answer, Recipient, Sender};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The names of all refusals, as they stand in the log and in counters.
-pub(crate) const REASONS: [&str; 15] = [
+pub(crate) const REASONS: [&str; 17] = [
     "connection-listed",
     "connection-not-listed",
     "too-many-connections",
@@ -34,6 +34,8 @@ pub(crate) const REASONS: [&str; 15] = [
     "too-many-from-network",
     NO_MEMORY,
     GUESSING,
+    "may-not-submit",
+    "not-owner",
 ];
 
 /// A header that needs SMTPUTF8 in a transaction without it.
@@ -63,6 +65,15 @@ pub fn refusal(refusal: &Refusal, hostname: &mail::Domain, not_authenticated_cod
             let reply = Reply::never(30, 7, 3, "Client was not authenticated");
             (REASONS[4], reply.clone().with_code(not_authenticated_code).unwrap_or(reply))
         }
+        Refusal::MayNotSubmit => {
+            let reply = Reply::never(50, 7, 3, "Client does not have permission to submit mail to this server");
+            // The old product said 454 to both; whoever wants the one wants the other.
+            let legacy = (not_authenticated_code == 454).then(|| reply.clone().with_code(454)).flatten();
+            (REASONS[15], legacy.unwrap_or(reply))
+        }
+        Refusal::NotOwner => {
+            (REASONS[16], Reply::never(50, 7, 1, "Client does not have permissions to send as this sender"))
+        }
         Refusal::RelayDenied { recipient } => (REASONS[5], unable(recipient)),
         Refusal::RoutedLocalPart { recipient } => (REASONS[6], unable(recipient)),
         Refusal::AddressLiteral { recipient } => (REASONS[7], unable(recipient)),
@@ -74,7 +85,7 @@ pub fn refusal(refusal: &Refusal, hostname: &mail::Domain, not_authenticated_cod
 
 /// May this client connect?
 pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
-    let facts = context.arrival;
+    let facts = policy::ConnectionFacts { now: context.gateway.world.now(), ..context.arrival };
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
     let decision = decide(&*gateway.world, &context.law, &mut context.ledger, |ledger| {
         policy::connection(&server.config.rules, &facts, ledger)
@@ -135,8 +146,10 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
     // RFC 4954 §5: believed only of those who are trusted to say it.
     context.submitter = sender.auth.clone().filter(|_| matches!(context.identity, Identity::Peer(_)));
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
+    context.marks.clear();
     let facts = SenderFacts {
         client: context.client,
+        now: gateway.world.now(),
         admission: context.admission,
         identity: &context.identity,
         secured: context.secured,
@@ -149,7 +162,10 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
     match &decision.verdict {
         Ok(_) if !gateway.keeper.has_room() => Answer::Refuse(no_room(context)),
         Ok(_) if gateway.memory.is_tight() => Answer::Refuse(no_memory(context)),
-        Ok(_) => Answer::Proceed,
+        Ok(submission) => {
+            context.marks.extend(submission.marked.then_some(AddressPlace::Envelope));
+            Answer::Proceed
+        }
         Err(Refusal::NotAuthenticated { close: true }) => {
             Answer::Dismiss(refuse(context, Asked::Sender, &decision, Some(&sender.reverse_path), None))
         }
@@ -160,8 +176,12 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
 /// Submit or relay?
 pub(crate) async fn recipient<W: World>(context: &mut Context<W>, recipient: &Recipient) -> Answer {
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
-    let facts =
-        RecipientFacts { client: context.client, identity: &context.identity, recipient: &recipient.forward_path };
+    let facts = RecipientFacts {
+        client: context.client,
+        now: gateway.world.now(),
+        identity: &context.identity,
+        recipient: &recipient.forward_path,
+    };
     let decision = decide(&*gateway.world, &context.law, &mut context.ledger, |ledger| {
         policy::recipient(&server.config.rules, &facts, ledger)
     })

@@ -23,6 +23,7 @@ mod inbox;
 mod keeper;
 mod listener;
 mod lookups;
+mod marks;
 mod memory;
 mod note;
 mod notices;

@@ -293,7 +293,8 @@ impl<W: World> Inside<W> {
         let (open, open_from_client, open_from_network) = self.crowd.around(client);
         // Counted before it is judged: other virtual servers count here, too.
         let open_in_all = self.gateway.sessions.fetch_add(1, Ordering::Relaxed);
-        let facts = ConnectionFacts { client, open_in_all, open, open_from_client, open_from_network };
+        let now = self.gateway.world.now();
+        let facts = ConnectionFacts { client, now, open_in_all, open, open_from_client, open_from_network };
         match self.too_many(law, &server, &facts) {
             Some(reply) => {
                 self.gateway.sessions.fetch_sub(1, Ordering::Relaxed);

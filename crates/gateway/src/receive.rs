@@ -7,10 +7,11 @@ use crate::answer::{self, not_taken, refuse};
 use crate::event::{Asked, Event};
 use crate::keeper::NotCommitted;
 use crate::lookups::decide;
+use crate::marks;
 use crate::memory::{ARRIVING_OCTETS, Held};
 use crate::session::Context;
 use crate::world::World;
-use mail::{Hop, Protocol, Reply};
+use mail::{Authors, Hop, Protocol, Reply};
 use policy::MessageFacts;
 use queue::spool::Receipt;
 use queue::{Body, BodyFile, Draft, Glance};
@@ -56,7 +57,7 @@ pub(crate) async fn draft<W: World>(context: &mut Context<W>, octets: &[u8]) {
     if incoming.draft.held_bytes() > limit {
         incoming.spill(&gateway).await;
     }
-    incoming.held.set(ARRIVING_OCTETS + incoming.draft.held_bytes());
+    incoming.held.set(ARRIVING_OCTETS + incoming.draft.held_bytes() + incoming.draft.held_header_bytes());
 }
 
 fn begin<W: World>(gateway: &crate::Gateway<W>) -> Incoming<W> {
@@ -121,7 +122,7 @@ pub(crate) async fn receive<W: World>(
         Err(error) => return Answer::Refuse(disk_failed(context, &error)),
     };
     let glance = body.glance();
-    if let Err(reply) = judge(context, &transaction, &glance).await {
+    if let Err(reply) = judge(context, &transaction, &glance, &body).await {
         gateway.bodies.discard(&body);
         return Answer::Refuse(reply);
     }
@@ -136,18 +137,34 @@ pub(crate) async fn receive<W: World>(
 }
 
 /// The Message question: what the content has to say against itself.
-async fn judge<W: World>(context: &mut Context<W>, transaction: &Transaction, glance: &Glance) -> Result<(), Reply> {
+async fn judge<W: World>(
+    context: &mut Context<W>,
+    transaction: &Transaction,
+    glance: &Glance,
+    body: &Body,
+) -> Result<(), Reply> {
     if glance.content.utf8_headers && !transaction.sender.smtputf8 {
         return Err(answer::utf8_header(context, &transaction.sender.reverse_path));
     }
     let (gateway, server) = (context.gateway.clone(), context.server.clone());
-    let facts = MessageFacts { hops: glance.hops };
-    let decision = decide(&*gateway.world, &context.law, &mut context.ledger, |ledger| {
-        policy::message(&server.config.rules, &facts, ledger)
-    })
-    .await;
+    let rules = &server.config.rules;
+    let authors =
+        if policy::asks_authors(rules, &context.identity) { Authors::of(&body.header()) } else { Authors::default() };
+    let facts = MessageFacts {
+        client: context.client,
+        now: gateway.world.now(),
+        identity: &context.identity,
+        authors: &authors,
+        hops: glance.hops,
+    };
+    let decision =
+        decide(&*gateway.world, &context.law, &mut context.ledger, |ledger| policy::message(rules, &facts, ledger))
+            .await;
     match decision.verdict {
-        Ok(_) => Ok(()),
+        Ok(taken) => {
+            context.marks.extend(taken.marks);
+            Ok(())
+        }
         Err(_) => Err(refuse(context, Asked::Message, &decision, Some(&transaction.sender.reverse_path), None)),
     }
 }
@@ -170,7 +187,7 @@ fn stamp<W: World>(
         authenticated: context.identity.is_authenticated(),
     };
     let name = hello.and_then(|hello| hello.name.as_ref());
-    let trace = mail::received(&Hop {
+    let mut trace = mail::received(&Hop {
         hello: name,
         client: context.client,
         by: &context.server.config.session.hostname,
@@ -179,6 +196,7 @@ fn stamp<W: World>(
         recipient: if let [only] = &accepted[..] { Some(&only.to) } else { None },
         at,
     });
+    marks::write(&mut trace, context.identity.is_authenticated(), &context.marks);
     context.submitted = accepted.iter().filter(|accepted| accepted.submitted).count();
     let binary = transaction.sender.body == smtp::server::Body::Binary;
     Envelope {

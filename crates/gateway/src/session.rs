@@ -73,6 +73,8 @@ pub(crate) struct Context<W: World> {
     pub exchange: Option<Exchange>,
     /// Who sent this message to the peer that sends it to us, as the peer says.
     pub submitter: Option<Box<str>>,
+    /// Where addresses stand in this message that are not its sender's own.
+    pub marks: Vec<policy::AddressPlace>,
     /// The recipients accepted so far in this transaction.
     pub accepted: Vec<Accepted>,
     /// The message that is arriving.
@@ -150,6 +152,7 @@ pub(crate) async fn run<W: World>(
         trying: None,
         exchange: None,
         submitter: None,
+        marks: Vec::new(),
         accepted: Vec::new(),
         incoming: None,
         submitted: 0,

@@ -13,6 +13,8 @@ use std::net::IpAddr;
 pub enum HeaderName {
     /// One for each hop; counting them is how loops end.
     Received,
+    /// Written where an address is not its sender's own, and nobody wanted the message refused for it.
+    BridgeheadAuth,
     /// Written on delivery into a drop directory.
     ReturnPath,
 }
@@ -22,6 +24,7 @@ impl HeaderName {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            HeaderName::BridgeheadAuth => "X-Bridgehead-Auth",
             HeaderName::Received => "Received",
             HeaderName::ReturnPath => "Return-Path",
         }

@@ -4,6 +4,7 @@
 //! protocol step, a file or a socket. The other crates speak to one another in these words.
 
 mod address;
+mod authors;
 mod digits;
 mod header;
 mod identity;
@@ -14,6 +15,7 @@ mod status;
 mod time;
 
 pub use address::{AddressError, Domain, Host, LocalPart, Mailbox, Path, ReversePath};
+pub use authors::{Author, Authors};
 pub use header::{HeaderName, Hop, Protocol, received};
 pub use identity::{Account, Identity};
 pub use lookup::{Found, Ledger, Query};

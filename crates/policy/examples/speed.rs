@@ -6,8 +6,9 @@
 
 use mail::{Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath};
 use policy::{
-    AppliesTo, Authentication, ConnectionControl, ConnectionFacts, Domains, Entry, Limits, List, Local, Match,
-    MessageFacts, Mode, RecipientFacts, Recipients, Relay, Remote, Routing, RuleBook, RuleId, Rules, SenderFacts,
+    Action, AppliesTo, Authentication, Check, ConnectionControl, ConnectionFacts, Domains, Entry, Limits, List, Local,
+    Match, MessageFacts, Mode, RecipientFacts, Recipients, Relay, Remote, Rights, Routing, RuleBook, RuleId, Rules,
+    SendAs, SenderFacts,
 };
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -39,17 +40,20 @@ fn measure(title: &str, entry: &dyn Fn(u16) -> Match, client: &str) {
     ledger.enter(Query::ConfirmedNames(client), Found::Names(vec!["mx.there.test".parse().unwrap()]));
     let recipient: Mailbox = "bob@mail.ext.example".parse().unwrap();
     let from = ReversePath::Mailbox("x@there.test".parse().unwrap());
+    let now = mail::Timestamp::from_millis(1_800_000_000_000);
+    let authors = mail::Authors::of(b"From: x@there.test\r\n");
     let start = Instant::now();
     for _ in 0..ROUNDS {
-        let facts = ConnectionFacts { client, open_in_all: 7, open: 7, open_from_client: 0, open_from_network: 0 };
+        let facts = ConnectionFacts { client, now, open_in_all: 7, open: 7, open_from_client: 0, open_from_network: 0 };
         let connected = policy::connection(black_box(&rules), &facts, &ledger).unwrap();
         let identity = &Identity::Anonymous;
         let admission = black_box(connected).verdict.unwrap();
-        let facts = SenderFacts { client, admission, identity, secured: false, reverse_path: &from };
+        let facts = SenderFacts { client, now, admission, identity, secured: false, reverse_path: &from };
         black_box(policy::sender(&rules, &facts, &ledger)).unwrap();
-        let facts = RecipientFacts { client, identity, recipient: &recipient };
+        let facts = RecipientFacts { client, now, identity, recipient: &recipient };
         black_box(policy::recipient(&rules, &facts, &ledger)).unwrap();
-        black_box(policy::message(&rules, &MessageFacts { hops: 3 }, &ledger)).unwrap();
+        let facts = MessageFacts { client, now, identity, authors: &authors, hops: 3 };
+        black_box(policy::message(&rules, &facts, &ledger)).unwrap();
         black_box(policy::route(&routing, "inbound", &recipient));
     }
     let each = start.elapsed() / ROUNDS;
@@ -60,7 +64,7 @@ fn measure(title: &str, entry: &dyn Fn(u16) -> Match, client: &str) {
 fn settings(book: &mut RuleBook, entry: &dyn Fn(u16) -> Match) -> (Rules, Routing) {
     let mut list = |key: &str| {
         let rule = book.add(key, Some(1));
-        let entries = (0..1_000).map(|at| Entry { rule: book.add(format!("{key}[{at}]"), Some(2)), what: entry(at) });
+        let entries = (0..1_000).map(|at| Entry::new(book.add(format!("{key}[{at}]"), Some(2)), entry(at)));
         List::new(rule, entries.collect())
     };
     let (connection, relay) = (list("connection_control.list"), list("relay.list"));
@@ -77,7 +81,17 @@ fn settings(book: &mut RuleBook, entry: &dyn Fn(u16) -> Match) -> (Rules, Routin
             applies_rule: rule,
         },
         authentication: Authentication { anonymous: true, anonymous_rule: rule },
-        relay: Relay { mode: Mode::Only, mode_rule: rule, list: relay, authenticated: true, authenticated_rule: rule },
+        submit: Rights::everyone(rule),
+        relay: Relay {
+            mode: Mode::Only,
+            mode_rule: rule,
+            list: relay,
+            authenticated: true,
+            authenticated_rule: rule,
+            rights: Rights::nobody(rule),
+        },
+        send_as: SendAs { anonymous: Check { rule, action: Action::Mark }, ..SendAs::anybody(rule) },
+        peers: Arc::default(),
         domains: domains.clone(),
         limits: Limits {
             connections: Some(1_000),

@@ -40,7 +40,7 @@ pub fn connection(rules: &Rules, facts: &ConnectionFacts, ledger: &Ledger) -> Re
         return Ok(Decision::refused(refusal, trace));
     }
     let control = &rules.connection;
-    let refusal = match control.permits(facts.client, ledger, &mut trace)? {
+    let refusal = match control.permits((facts.client, facts.now), ledger, &mut trace)? {
         Permit::Yes => return Ok(Decision::granted(Admission::Admitted, trace)),
         _ if control.applies_to == AppliesTo::Anonymous => {
             trace.matched(control.applies_rule);

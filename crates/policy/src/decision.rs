@@ -51,6 +51,8 @@ pub enum Finding {
     NoMatch,
     /// Whether it is the case could not be found out.
     Unavailable,
+    /// It would be the case, but the rule had an end, and that is past.
+    Expired,
 }
 
 impl fmt::Display for Finding {
@@ -59,6 +61,7 @@ impl fmt::Display for Finding {
             Finding::Matched => "match",
             Finding::NoMatch => "no match",
             Finding::Unavailable => "could not find out",
+            Finding::Expired => "expired",
         })
     }
 }
@@ -91,6 +94,10 @@ impl Trace {
 
     pub(crate) fn unavailable(&mut self, rule: RuleId) {
         self.0.push(Step { rule, finding: Finding::Unavailable });
+    }
+
+    pub(crate) fn expired(&mut self, rule: RuleId) {
+        self.0.push(Step { rule, finding: Finding::Expired });
     }
 
     /// Several steps at once.
@@ -133,6 +140,10 @@ pub enum Refusal {
         /// unauthenticated (SmtpIpRestrictionFlag = 1, reference 4). Otherwise it may still authenticate.
         close: bool,
     },
+    /// The client has proved who it is, and may not send mail here (reference 9.2, NOSUBMIT).
+    MayNotSubmit,
+    /// The mail uses an address that is not its sender's own.
+    NotOwner,
     /// The recipient is outside the organization, and nothing lets this client relay to it.
     RelayDenied {
         /// As the client gave it.
@@ -168,6 +179,8 @@ impl Refusal {
             Refusal::ConnectionListed
             | Refusal::ConnectionNotListed
             | Refusal::NotAuthenticated { .. }
+            | Refusal::MayNotSubmit
+            | Refusal::NotOwner
             | Refusal::RelayDenied { .. }
             | Refusal::RoutedLocalPart { .. }
             | Refusal::AddressLiteral { .. }
@@ -188,6 +201,8 @@ impl fmt::Display for Refusal {
             Refusal::TooManyFromNetwork => f.write_str("too many connections from this network"),
             Refusal::NotAuthenticated { close: false } => f.write_str("not authenticated"),
             Refusal::NotAuthenticated { close: true } => f.write_str("not authenticated, session ends"),
+            Refusal::MayNotSubmit => f.write_str("may not submit"),
+            Refusal::NotOwner => f.write_str("may not send as this sender"),
             Refusal::RelayDenied { recipient } => write!(f, "relay denied for {recipient}"),
             Refusal::RoutedLocalPart { recipient } => write!(f, "routed local part in {recipient}"),
             Refusal::AddressLiteral { recipient } => write!(f, "address literal in {recipient}"),

@@ -1,7 +1,7 @@
 //! What a question is asked about: plain facts, gathered by whoever asks.
 
 use crate::connection::Admission;
-use mail::{Identity, Mailbox, ReversePath};
+use mail::{Authors, Identity, Mailbox, ReversePath, Timestamp};
 use std::net::IpAddr;
 
 /// A client that has just connected.
@@ -9,6 +9,8 @@ use std::net::IpAddr;
 pub struct ConnectionFacts {
     /// Its address; an IPv4-mapped one counts as the IPv4 address.
     pub client: IpAddr,
+    /// When.
+    pub now: Timestamp,
     /// Sessions now open on all virtual servers, without this one.
     pub open_in_all: u32,
     /// Those of them on this virtual server.
@@ -24,13 +26,16 @@ pub struct ConnectionFacts {
 pub struct SenderFacts<'a> {
     /// Its address.
     pub client: IpAddr,
+    /// When.
+    pub now: Timestamp,
     /// What [`crate::connection`] answered when this session began.
     pub admission: Admission,
     /// Who the client has proved to be.
     pub identity: &'a Identity,
     /// Whether the link is secured by TLS.
     pub secured: bool,
-    /// What MAIL said. Submitting and relaying never depend on it.
+    /// What MAIL said. It gives nobody a right: submitting and relaying never depend on it. It can be
+    /// somebody else's.
     pub reverse_path: &'a ReversePath,
 }
 
@@ -39,6 +44,8 @@ pub struct SenderFacts<'a> {
 pub struct RecipientFacts<'a> {
     /// Its address.
     pub client: IpAddr,
+    /// When.
+    pub now: Timestamp,
     /// Who the client has proved to be.
     pub identity: &'a Identity,
     /// What RCPT said: a source route dropped, the default domain appended to a bare local part.
@@ -47,7 +54,15 @@ pub struct RecipientFacts<'a> {
 
 /// A message that is complete.
 #[derive(Clone, Copy, Debug)]
-pub struct MessageFacts {
+pub struct MessageFacts<'a> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// When.
+    pub now: Timestamp,
+    /// Who the client has proved to be.
+    pub identity: &'a Identity,
+    /// Who its header says it is from. May be left empty where [`crate::asks_authors`] says that nobody asks.
+    pub authors: &'a Authors,
     /// The number of its Received fields.
     pub hops: u32,
 }

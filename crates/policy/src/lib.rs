@@ -7,9 +7,9 @@
 //! | question | asks, in this order | verdicts |
 //! |---|---|---|
 //! | [`connection`] | limits, connection control | admitted, must authenticate, refused |
-//! | [`sender`] | who the client is, connection control again if it fell due here, anonymous access | may submit, refused |
-//! | [`recipient`] | address literal, routed local part, local domains (postmaster, known recipients), remote domains, relay restrictions | submitted, relayed, refused |
-//! | [`message`] | hop count | taken, refused |
+//! | [`sender`] | who the client is and its right to submit, or connection control again if it fell due here and anonymous access; whose address it uses | may submit, refused |
+//! | [`recipient`] | address literal, routed local part, local domains (postmaster, known recipients), remote domains, the right to relay, relay restrictions | submitted, relayed, refused |
+//! | [`message`] | hop count, whose addresses its header uses | taken, refused |
 //! | [`route`] | remote domain, organization, drop directory, smart hosts | drop directory, smart hosts, none |
 //!
 //! A question that needs a look-up answers [`Missing`]; whoever drives it writes the answer into
@@ -24,10 +24,13 @@ mod list;
 mod message;
 mod recipient;
 pub mod render;
+mod rights;
 mod route;
 mod rule_book;
 mod rules;
+mod send_as;
 mod sender;
+mod term;
 
 pub use connection::{Admission, connection, room};
 pub use decision::{Decision, Finding, Missing, Refusal, Step, Trace};
@@ -35,9 +38,12 @@ pub use domains::{Alias, Domains, Local, Recipients, Remote};
 pub use facts::{ConnectionFacts, MessageFacts, RecipientFacts, SenderFacts};
 pub use limits::Limits;
 pub use list::{Entry, List, Match};
-pub use message::{Taken, message};
+pub use message::{Taken, asks_authors, message};
 pub use recipient::{Acceptance, Grant, recipient};
+pub use rights::{Allowed, Holder, Holders, Rights, Who};
 pub use route::{DropDirectory, Route, Routing, ServerRouting, SmartHost, SmartHosts, Target, route};
 pub use rule_book::{Place, RuleBook, RuleId};
-pub use rules::{AppliesTo, Authentication, ConnectionControl, Mode, Relay, Rules};
+pub use rules::{AppliesTo, Authentication, ConnectionControl, Mode, PeerRights, Relay, Rules};
+pub use send_as::{Action, Addresses, Borrower, Check, Grant as Loan, Place as AddressPlace, SendAs};
 pub use sender::{Submission, sender};
+pub use term::Term;

@@ -8,7 +8,8 @@
 
 use crate::decision::{Finding, Missing, Step, Trace};
 use crate::rule_book::RuleId;
-use mail::{Domain, Found, Ledger, Net, Query, canonical};
+use crate::term::Term;
+use mail::{Domain, Found, Ledger, Net, Query, Timestamp, canonical};
 use std::net::IpAddr;
 
 /// One entry of a list.
@@ -18,6 +19,8 @@ pub struct Entry {
     pub rule: RuleId,
     /// Whom it means.
     pub what: Match,
+    /// How long, and on whose word.
+    pub term: Term,
 }
 
 /// Whom an entry means.
@@ -52,6 +55,14 @@ pub(crate) enum Listed {
     No,
     /// No address entry matched, and the names of the client could not be found out.
     Unavailable,
+}
+
+impl Entry {
+    /// An entry without an end.
+    #[must_use]
+    pub fn new(rule: RuleId, what: Match) -> Entry {
+        Entry { rule, what, term: Term::default() }
+    }
 }
 
 impl List {
@@ -90,9 +101,15 @@ impl List {
     }
 
     /// Looks for `client`. Adds the step of the entry that matched, or that of the list; before it, a
-    /// step for each name that was tried.
-    pub(crate) fn find(&self, client: IpAddr, ledger: &Ledger, trace: &mut Trace) -> Result<Listed, Missing> {
-        if let Some(entry) = self.first_net(client) {
+    /// step for each name that was tried, and for each entry that would have matched and is over.
+    pub(crate) fn find(
+        &self,
+        client: IpAddr,
+        now: Timestamp,
+        ledger: &Ledger,
+        trace: &mut Trace,
+    ) -> Result<Listed, Missing> {
+        if let Some(entry) = self.first_net(client, now, trace) {
             trace.matched(entry.rule);
             return Ok(Listed::Yes);
         }
@@ -113,11 +130,7 @@ impl List {
             }
         };
         match confirmed.iter().filter_map(|name| self.first_name(name)).min() {
-            Some(at) => {
-                trace.all(&self.misses[..at]);
-                trace.matched(self.misses[at].rule);
-                Ok(Listed::Yes)
-            }
+            Some(at) => Ok(self.named(at, confirmed, now, trace)),
             None => {
                 trace.all(&self.misses);
                 trace.no_match(self.rule);
@@ -126,13 +139,43 @@ impl List {
         }
     }
 
-    /// The first address entry that `client` lies in.
-    fn first_net(&self, client: IpAddr) -> Option<&Entry> {
-        let (family, address) = number(canonical(client));
+    /// The first name entry that matches and is not over; `at` is the place of the first that matches.
+    fn named(&self, at: usize, confirmed: &[Domain], now: Timestamp, trace: &mut Trace) -> Listed {
+        trace.all(&self.misses[..at]);
+        let names = self.entries.iter().filter_map(|entry| match &entry.what {
+            Match::Domain(domain) => Some((entry, domain)),
+            Match::Net(_) => None,
+        });
+        for (entry, domain) in names.skip(at) {
+            if !confirmed.iter().any(|name| name == domain || name.is_below(domain)) {
+                trace.no_match(entry.rule);
+            } else if entry.term.is_over(now) {
+                trace.expired(entry.rule);
+            } else {
+                trace.matched(entry.rule);
+                return Listed::Yes;
+            }
+        }
+        trace.no_match(self.rule);
+        Listed::No
+    }
+
+    /// The first address entry that `client` lies in and that is not over.
+    fn first_net(&self, client: IpAddr, now: Timestamp, trace: &mut Trace) -> Option<&Entry> {
+        let client = canonical(client);
+        let (family, address) = number(client);
         let spans = &self.spans[family];
         let after = spans.partition_point(|(start, _)| *start <= address);
         let (_, found) = spans[..after].last()?;
-        found.map(|at| &self.entries[at])
+        // Those behind it are looked at only when it is over, one by one: that is seldom.
+        self.entries[(*found)?..].iter().find(|entry| {
+            let matches = matches!(&entry.what, Match::Net(net) if net.contains(client));
+            if matches && entry.term.is_over(now) {
+                trace.expired(entry.rule);
+                return false;
+            }
+            matches
+        })
     }
 
     /// The place in `misses` of the first entry that is `name` or above it.

@@ -1,7 +1,7 @@
 //! May this client send to this recipient?
 //!
 //! To a recipient in one of our domains it *submits*; to any other it *relays*, and something must
-//! allow that: the remote domain, the relay list, or having authenticated. Relaying to a remote
+//! allow that: the remote domain, having authenticated, the right to relay, or the relay list. Relaying to a remote
 //! domain that allows it to anybody is relaying still: reference 1.2 names it first among what makes
 //! `relay_ok`, and S2 has its Internet server "relay messages" so to the server inside. Whom the mail
 //! says it is from is never a reason.
@@ -9,9 +9,10 @@
 use crate::decision::{Decision, Missing, Refusal, Trace};
 use crate::domains::{Domains, Existence};
 use crate::facts::RecipientFacts;
+use crate::rights::Allowed;
 use crate::rule_book::RuleId;
 use crate::rules::{Permit, Rules};
-use mail::{Account, Domain, Host, Identity, Ledger, Mailbox};
+use mail::{Account, Domain, Host, Identity, Ledger, Mailbox, Timestamp};
 
 /// On what ground a recipient is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum Grant {
     RemoteDomain,
     /// The client has authenticated.
     Authenticated,
+    /// The account has the right to relay.
+    Right,
     /// Relay restrictions let the client through.
     List,
     /// The client is a server of the organization.
@@ -123,29 +126,58 @@ fn relay(
         }
         trace.no_match(remote.allow_relay_rule);
     }
-    let account = match facts.identity {
-        Identity::Anonymous => false,
-        Identity::Peer(_) => {
-            trace.matched(RuleId::PEER);
-            return Ok(Decision::granted(Acceptance::Relayed { by: Grant::Peer }, trace));
+    let granted = match facts.identity {
+        Identity::Anonymous => {
+            trace.no_match(rules.relay.authenticated_rule);
+            None
         }
-        Identity::Account(account) => account_relays(rules, account),
+        Identity::Peer(name) => peer_relays(rules, name, &mut trace).then_some(Grant::Peer),
+        Identity::Account(account) => {
+            if rules.relay.rights.denies(account, facts.now, &mut trace) {
+                return Ok(Decision::refused(denied(facts), trace));
+            }
+            account_relays(rules, account, facts.now, &mut trace)
+        }
     };
-    if account {
-        trace.matched(rules.relay.authenticated_rule);
-        return Ok(Decision::granted(Acceptance::Relayed { by: Grant::Authenticated }, trace));
+    if let Some(by) = granted {
+        return Ok(Decision::granted(Acceptance::Relayed { by }, trace));
     }
-    trace.no_match(rules.relay.authenticated_rule);
-    let refusal = match rules.relay.permits(facts.client, ledger, &mut trace)? {
+    let refusal = match rules.relay.permits((facts.client, facts.now), ledger, &mut trace)? {
         Permit::Yes => return Ok(Decision::granted(Acceptance::Relayed { by: Grant::List }, trace)),
-        Permit::No => Refusal::RelayDenied { recipient: facts.recipient.clone() },
+        Permit::No => denied(facts),
         Permit::Unavailable => Refusal::CouldNotFindOut,
     };
     Ok(Decision::refused(refusal, trace))
 }
 
-/// Whether an account may relay regardless of the list. All may, or none: rights of users and groups
-/// are asked here, and nowhere else, once a virtual server can have them.
-fn account_relays(rules: &Rules, _account: &Account) -> bool {
-    rules.relay.authenticated
+fn denied(facts: &RecipientFacts<'_>) -> Refusal {
+    Refusal::RelayDenied { recipient: facts.recipient.clone() }
+}
+
+fn peer_relays(rules: &Rules, name: &str, trace: &mut Trace) -> bool {
+    let Some(peer) = rules.peers.get(name) else {
+        trace.matched(RuleId::PEER);
+        return false;
+    };
+    if peer.relay {
+        trace.matched(peer.relay_rule);
+    } else {
+        trace.no_match(peer.relay_rule);
+    }
+    peer.relay
+}
+
+/// What lets an account relay that is not denied it, regardless of the list.
+fn account_relays(rules: &Rules, account: &Account, now: Timestamp, trace: &mut Trace) -> Option<Grant> {
+    let relay = &rules.relay;
+    if relay.authenticated {
+        trace.matched(relay.authenticated_rule);
+        return Some(Grant::Authenticated);
+    }
+    trace.no_match(relay.authenticated_rule);
+    match &relay.rights.allow {
+        // A list that nobody has written is not tried.
+        Allowed::Only(holders) if holders.entries().is_empty() => None,
+        _ => (relay.rights.given(account, now, trace)).then_some(Grant::Right),
+    }
 }

@@ -9,7 +9,7 @@ pub struct RuleId(u32);
 
 /// The rules that hold in every configuration. They cannot be set, so they have a key and no line.
 const BUILT_IN: [&str; 6] = [
-    "built-in.account_submits",
+    "built-in.own_address",
     "built-in.address_literal",
     "built-in.postmaster",
     "built-in.routed_local_part",
@@ -18,8 +18,8 @@ const BUILT_IN: [&str; 6] = [
 ];
 
 impl RuleId {
-    /// An authenticated account may submit.
-    pub const ACCOUNT_SUBMITS: RuleId = RuleId(0);
+    /// The address is the account's own, as its directory says.
+    pub const OWN_ADDRESS: RuleId = RuleId(0);
     /// Mail to `user@[192.0.2.1]` is refused (conformance row 22).
     pub const ADDRESS_LITERAL: RuleId = RuleId(1);
     /// Postmaster at a local domain is always accepted (RFC 5321 §4.5.1).
@@ -28,8 +28,7 @@ impl RuleId {
     pub const ROUTED_LOCAL_PART: RuleId = RuleId(3);
     /// No rule gave the recipient a route.
     pub const NO_ROUTE: RuleId = RuleId(4);
-    /// A peer sends to everybody: forwarding between servers of the organization is submitting
-    /// (reference 1.2, last line).
+    /// A peer that nobody has said anything about: it may nothing.
     pub const PEER: RuleId = RuleId(5);
 
     /// Whether this rule holds in every configuration and stands in no file.
@@ -92,7 +91,7 @@ mod tests {
     fn built_in_rules_have_their_keys() {
         let book = RuleBook::new();
         for (rule, key) in [
-            (RuleId::ACCOUNT_SUBMITS, "built-in.account_submits"),
+            (RuleId::OWN_ADDRESS, "built-in.own_address"),
             (RuleId::ADDRESS_LITERAL, "built-in.address_literal"),
             (RuleId::POSTMASTER, "built-in.postmaster"),
             (RuleId::ROUTED_LOCAL_PART, "built-in.routed_local_part"),

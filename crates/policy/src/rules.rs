@@ -7,8 +7,11 @@ use crate::decision::{Missing, Trace};
 use crate::domains::Domains;
 use crate::limits::Limits;
 use crate::list::{List, Listed};
+use crate::rights::Rights;
 use crate::rule_book::RuleId;
-use mail::Ledger;
+use crate::send_as::SendAs;
+use mail::{Identity, Ledger, Timestamp};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,8 +24,14 @@ pub struct Rules {
     pub connection: ConnectionControl,
     /// Who must authenticate.
     pub authentication: Authentication,
+    /// Which accounts may submit.
+    pub submit: Rights,
     /// Who may send to recipients outside.
     pub relay: Relay,
+    /// As whom clients may send.
+    pub send_as: SendAs,
+    /// What servers of the organization may, by their names.
+    pub peers: Arc<BTreeMap<Box<str>, PeerRights>>,
     /// Which domains are ours, and which are known.
     pub domains: Arc<Domains>,
     /// How many, and how often.
@@ -86,6 +95,25 @@ pub struct Relay {
     pub authenticated: bool,
     /// Where that is said.
     pub authenticated_rule: RuleId,
+    /// Which accounts may relay, and which may not even if all others may.
+    pub rights: Rights,
+}
+
+/// What a server of the organization may. It has its rights of its own, whatever users may (reference 1.2).
+#[derive(Clone, Debug)]
+pub struct PeerRights {
+    /// Whether it may send mail here at all.
+    pub submit: bool,
+    /// Where that is said.
+    pub submit_rule: RuleId,
+    /// Whether it may send to recipients outside.
+    pub relay: bool,
+    /// Where that is said.
+    pub relay_rule: RuleId,
+    /// Whether it may use every address; otherwise those that are lent to it, and those outside.
+    pub send_as_anybody: bool,
+    /// Where that is said.
+    pub send_as_anybody_rule: RuleId,
 }
 
 /// Whether a list, read by its mode, lets a client through.
@@ -106,11 +134,11 @@ impl Mode {
         self,
         mode_rule: RuleId,
         list: &List,
-        client: IpAddr,
+        (client, now): (IpAddr, Timestamp),
         ledger: &Ledger,
         trace: &mut Trace,
     ) -> Result<Permit, Missing> {
-        let listed = match list.find(client, ledger, trace)? {
+        let listed = match list.find(client, now, ledger, trace)? {
             Listed::Yes => true,
             Listed::No => {
                 trace.matched(mode_rule);
@@ -123,13 +151,33 @@ impl Mode {
 }
 
 impl ConnectionControl {
-    pub(crate) fn permits(&self, client: IpAddr, ledger: &Ledger, trace: &mut Trace) -> Result<Permit, Missing> {
+    pub(crate) fn permits(
+        &self,
+        client: (IpAddr, Timestamp),
+        ledger: &Ledger,
+        trace: &mut Trace,
+    ) -> Result<Permit, Missing> {
         self.mode.permits(self.mode_rule, &self.list, client, ledger, trace)
     }
 }
 
 impl Relay {
-    pub(crate) fn permits(&self, client: IpAddr, ledger: &Ledger, trace: &mut Trace) -> Result<Permit, Missing> {
+    pub(crate) fn permits(
+        &self,
+        client: (IpAddr, Timestamp),
+        ledger: &Ledger,
+        trace: &mut Trace,
+    ) -> Result<Permit, Missing> {
         self.mode.permits(self.mode_rule, &self.list, client, ledger, trace)
+    }
+}
+
+impl Rules {
+    /// Whether the client is a peer that may send as anybody.
+    pub(crate) fn trusts(&self, identity: &Identity) -> bool {
+        match identity {
+            Identity::Peer(name) => self.peers.get(name).is_some_and(|peer| peer.send_as_anybody),
+            _ => false,
+        }
     }
 }

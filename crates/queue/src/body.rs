@@ -150,6 +150,8 @@ pub fn glance(body: &[u8]) -> Glance {
 pub struct Draft {
     full: Vec<Bytes>,
     current: BytesMut,
+    /// The chunks that have been taken out of memory and have some of the header.
+    header: Vec<Bytes>,
     held: u64,
     checksum: u32,
     eye: Eye,
@@ -165,7 +167,7 @@ impl Draft {
     /// An empty body.
     #[must_use]
     pub fn new() -> Draft {
-        Draft { full: Vec::new(), current: BytesMut::new(), held: 0, checksum: 0, eye: Eye::new() }
+        Draft { full: Vec::new(), current: BytesMut::new(), header: Vec::new(), held: 0, checksum: 0, eye: Eye::new() }
     }
 
     /// Adds octets at the end; the only copy that is made of them.
@@ -205,6 +207,12 @@ impl Draft {
         self.held
     }
 
+    /// Octets of the header that are in memory beside those.
+    #[must_use]
+    pub fn held_header_bytes(&self) -> u64 {
+        self.header.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+
     /// What is known about the body so far; final once everything has been pushed.
     #[must_use]
     pub fn glance(&self) -> Glance {
@@ -215,7 +223,21 @@ impl Draft {
     #[must_use]
     pub fn finish(mut self) -> Body {
         let chunks = self.take();
-        Body { size: self.size_bytes(), checksum: self.checksum, glance: self.glance(), kept: Kept::Memory(chunks) }
+        let kept = Kept::Memory(chunks);
+        Body { size: self.size_bytes(), checksum: self.checksum, glance: self.glance(), header: Vec::new(), kept }
+    }
+
+    /// Goes on holding those chunks that have some of the header, of which the session allows no more than memory can
+    /// bear. `before`: octets that had been taken before them.
+    fn keep_header(&mut self, chunks: &[Bytes], before: u64) {
+        let mut at = before;
+        for chunk in chunks {
+            if !self.eye.in_header && at >= self.eye.found.header_bytes {
+                return;
+            }
+            self.header.push(chunk.clone());
+            at += chunk.len() as u64;
+        }
     }
 
     fn take(&mut self) -> Vec<Bytes> {
@@ -234,6 +256,8 @@ pub struct Body {
     pub(crate) size: u64,
     pub(crate) checksum: u32,
     pub(crate) kept: Kept,
+    /// The chunks with the header, of a body in a file of its own.
+    header: Vec<Bytes>,
     glance: Glance,
 }
 
@@ -264,6 +288,17 @@ impl Body {
             Kept::Memory(chunks) => Some(chunks),
             Kept::File(_) => None,
         }
+    }
+
+    /// Its header, with the empty line that ends it: copied, for whoever has to read it.
+    #[must_use]
+    pub fn header(&self) -> Vec<u8> {
+        let length = usize::try_from(self.glance.header_bytes).unwrap_or(usize::MAX);
+        let mut header = Vec::new();
+        for chunk in self.chunks().unwrap_or(&self.header) {
+            header.extend_from_slice(&chunk[..chunk.len().min(length - header.len())]);
+        }
+        header
     }
 
     /// Whether it has a file of its own; such a body must be staged or discarded.
@@ -337,6 +372,7 @@ impl<D: Disk> BodyFile<D> {
     pub fn append(&mut self, draft: &mut Draft) -> io::Result<()> {
         let held = draft.held;
         let chunks = draft.take();
+        draft.keep_header(&chunks, self.written);
         let parts: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         if parts.is_empty() {
             return Ok(());
@@ -360,7 +396,8 @@ impl<D: Disk> BodyFile<D> {
         self.disk.sync_directory()?;
         self.file = None;
         let kept = Kept::File(self.id);
-        Ok(Body { size: self.written, checksum: draft.checksum, glance: draft.glance(), kept })
+        let header = std::mem::take(&mut draft.header);
+        Ok(Body { size: self.written, checksum: draft.checksum, glance: draft.glance(), header, kept })
     }
 }
 

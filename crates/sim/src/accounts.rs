@@ -18,10 +18,19 @@ pub(crate) struct Accounts {
 struct Known {
     password: String,
     addresses: Vec<Mailbox>,
+    groups: Vec<Box<str>>,
+}
+
+impl Known {
+    fn account(&self, name: &str) -> Arc<Account> {
+        let (groups, addresses) = (self.groups.clone().into(), self.addresses.clone().into());
+        Arc::new(Account { name: name.into(), groups, addresses })
+    }
 }
 
 impl Accounts {
-    /// Reads a line: `u1 pw1 alice@corp.example`, a name, a password and the addresses that are its own;
+    /// Reads a line: `u1 pw1 alice@corp.example group:staff`, a name, a password, the addresses that are its own and
+    /// the groups it is in;
     /// or `unreachable` and `reachable`.
     ///
     /// # Errors
@@ -31,8 +40,13 @@ impl Accounts {
         match (words.next(), words.next()) {
             (Some(state @ ("unreachable" | "reachable")), None) => self.unreachable = state == "unreachable",
             (Some(name), Some(password)) => {
-                let addresses = words.map(|word| word.parse().map_err(|_| format!("not an address: {word}")));
-                let known = Known { password: password.to_owned(), addresses: addresses.collect::<Result<_, _>>()? };
+                let mut known = Known { password: password.to_owned(), addresses: Vec::new(), groups: Vec::new() };
+                for word in words {
+                    match word.strip_prefix("group:") {
+                        Some(group) => known.groups.push(group.into()),
+                        None => known.addresses.push(word.parse().map_err(|_| format!("not an address: {word}"))?),
+                    }
+                }
                 self.known.insert(name.to_owned(), known);
             }
             _ => return Err(format!("not an account: {line}")),
@@ -63,10 +77,7 @@ impl Accounts {
         self.asked.push(asked);
         match found {
             _ if self.unreachable => Finding::Unavailable,
-            Ok((name, known)) => Finding::Account(Arc::new(Account {
-                addresses: known.addresses.clone().into(),
-                ..Account::named(name)
-            })),
+            Ok((name, known)) => Finding::Account(known.account(name)),
             Err(no) => Finding::No(no),
         }
     }
@@ -80,7 +91,7 @@ impl Accounts {
             return Finding::Unavailable;
         }
         let name = principal.split_once('@').map_or(principal, |(name, _)| name);
-        let account = self.known.contains_key(name).then(|| Arc::new(Account::named(name)));
+        let account = self.known.get(name).map(|known| known.account(name));
         Finding::Principal(principal.into(), account)
     }
 

@@ -9,9 +9,10 @@ use anyhow::{Context, Result, bail};
 use config::{Config, Server};
 use gateway::refusal;
 use gateway::world::World;
-use mail::{Found, Identity, Ledger, Mailbox, Query, ReversePath};
+use mail::{Found, Identity, Ledger, Mailbox, Query, ReversePath, Timestamp};
 use policy::{
-    Acceptance, Admission, ConnectionFacts, Decision, Missing, RecipientFacts, Refusal, Route, SenderFacts, render,
+    Acceptance, Admission, ConnectionFacts, Decision, Missing, RecipientFacts, Refusal, Route, SenderFacts, Submission,
+    render,
 };
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,7 +27,13 @@ pub(super) fn run(explain: &cli::Explain) -> Result<ExitCode> {
         let names: Vec<&str> = loaded.config.servers.iter().map(|server| &*server.name).collect();
         format!("{} has no virtual server `{}`; it has {}", loaded.name, explain.server, names.join(", "))
     })?;
-    let mut explainer = Explainer { config: &loaded.config, server, ledger: ledger(explain)?, refused: false };
+    let mut explainer = Explainer {
+        config: &loaded.config,
+        server,
+        ledger: ledger(explain)?,
+        now: crate::world::wall_clock(),
+        refused: false,
+    };
     explainer.session(explain)?;
     Ok(if explainer.refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -49,6 +56,7 @@ struct Explainer<'a> {
     config: &'a Config,
     server: &'a Server,
     ledger: Ledger,
+    now: Timestamp,
     refused: bool,
 }
 
@@ -60,7 +68,8 @@ impl Explainer<'_> {
             (None, Some(name)) => self.peer(name)?,
             (None, None) => Identity::Anonymous,
         };
-        let facts = ConnectionFacts { client, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
+        let now = self.now;
+        let facts = ConnectionFacts { client, now, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
         let decision = judge(&mut self.ledger, |ledger| policy::connection(rules, &facts, ledger));
         let Some(admission) = self.say("connect", &decision, |admission| match admission {
             Admission::Admitted => "admitted".to_owned(),
@@ -69,10 +78,15 @@ impl Explainer<'_> {
             return Ok(());
         };
         let reverse_path = reverse_path(&explain.mail_from)?;
-        let facts = SenderFacts { client, admission, identity: &identity, secured: false, reverse_path: &reverse_path };
+        let facts =
+            SenderFacts { client, now, admission, identity: &identity, secured: false, reverse_path: &reverse_path };
         let decision = judge(&mut self.ledger, |ledger| policy::sender(rules, &facts, ledger));
         let question = format!("MAIL FROM:<{reverse_path}>");
-        if self.say(&question, &decision, |_| "may submit".to_owned()).is_none() {
+        let marked = |submission: &Submission| match submission.marked {
+            true => "may submit, and the message is marked: the address is not its own".to_owned(),
+            false => "may submit".to_owned(),
+        };
+        if self.say(&question, &decision, marked).is_none() {
             return Ok(());
         }
         for recipient in &explain.rcpt {
@@ -90,7 +104,7 @@ impl Explainer<'_> {
     }
 
     fn recipient(&mut self, explain: &cli::Explain, identity: &Identity, recipient: &Mailbox) {
-        let facts = RecipientFacts { client: explain.client, identity, recipient };
+        let facts = RecipientFacts { client: explain.client, now: self.now, identity, recipient };
         let rules = &self.server.rules;
         if let Err(Missing(query @ Query::Recipient(_))) = policy::recipient(rules, &facts, &self.ledger) {
             let found = recipient_exists(self.config, &query);

@@ -2,14 +2,14 @@
 //! list gets its place, so that a decision can name the line that made it.
 
 use super::Check;
-use super::domains::Names;
 use super::open_relay;
+use super::rights::Shared;
 use crate::Server;
 use crate::file::{self, File, Mode, ServerLimits, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
 use mail::Net;
-use policy::{Entry, List, Local, Match, Rules};
+use policy::{Allowed, Entry, List, Local, Match, Rights, Rules, Term};
 use std::sync::Arc;
 
 /// How many addresses' worth of sessions a whole network may have, unless the settings say more.
@@ -26,20 +26,25 @@ impl Check<'_> {
         key: &str,
         name: &str,
         server: &VirtualServer,
-        names: Option<&Names>,
+        shared: &Shared<'_>,
         default_domain: Option<&Local>,
     ) -> Option<Rules> {
         let connection = self.connection_control(&below(key, "connection_control"), &server.connection_control);
         let authentication = self.authentication(&below(key, "authentication"), &server.authentication);
+        let submit = self.submit(&below(key, "submit"), &server.submit);
         let relay = self.relay(&below(key, "relay"), &server.relay);
+        let send_as = self.send_as(&below(key, "send_as"), &server.send_as, &shared.loans);
         self.open_relay(key, server, connection.as_ref(), relay.as_ref());
         let limits = self.policy_limits(&below(key, "limits"), &server.limits);
         Some(Rules {
             server: name.into(),
             connection: connection?.0,
             authentication,
+            submit: submit?,
             relay: relay?.0,
-            domains: Arc::new(names?.of_server(default_domain?.clone())),
+            send_as,
+            peers: shared.peers.clone(),
+            domains: Arc::new(shared.names?.of_server(default_domain?.clone())),
             limits: limits?,
         })
     }
@@ -95,12 +100,17 @@ impl Check<'_> {
         if table.mode == Mode::Only {
             self.wide_names(&below(key, "list"), &list);
         }
+        let rights = Rights {
+            deny: self.holders(&below(key, "deny"), &table.deny)?,
+            allow: Allowed::Only(self.holders(&below(key, "allow"), &table.allow)?),
+        };
         let relay = policy::Relay {
             mode: mode(table.mode),
             mode_rule: self.rule(&below(key, "mode")),
             list,
             authenticated: table.authenticated,
             authenticated_rule: self.rule(&below(key, "authenticated")),
+            rights,
         };
         Some((relay, nets))
     }
@@ -121,21 +131,34 @@ impl Check<'_> {
     }
 
     /// The list of a table, and the networks in it.
-    fn clients(&mut self, table: &str, list: &[file::ClientText]) -> Option<(List, Vec<Net>)> {
+    fn clients(&mut self, table: &str, list: &[file::ClientEntry]) -> Option<(List, Vec<Net>)> {
         let key = below(table, "list");
-        let matches = self.all(list, &key, Self::client)?;
+        let matches = self.all(list, &key, Self::client_entry)?;
         if self.is_broken(&below(table, "mode")) {
             return None;
         }
         let rule = self.rule(&key);
-        let nets = matches.iter().filter_map(|what| match what {
+        let nets = matches.iter().filter_map(|(what, _)| match what {
             Match::Net(net) => Some(*net),
             Match::Domain(_) => None,
         });
         let nets = nets.collect();
         let entries = matches.into_iter().enumerate();
-        let entries = entries.map(|(index, what)| Entry { rule: self.rule(&entry(&key, index)), what }).collect();
+        let entries = entries.map(|(index, (what, term))| Entry { rule: self.rule(&entry(&key, index)), what, term });
+        let entries = entries.collect();
         Some((List::new(rule, entries), nets))
+    }
+
+    /// One entry of a list of clients, with its term.
+    fn client_entry(&mut self, key: &str, entry: &file::ClientEntry) -> Option<(Match, Term)> {
+        let (text, name) = entry.text();
+        let text_key = name.map_or_else(|| key.to_owned(), |name| below(key, name));
+        let what = match text {
+            Some(text) => self.client(&text_key, text),
+            None => self.missing(&text_key, "client = \"192.0.2.1\""),
+        };
+        let term = self.term(key, &entry.term());
+        Some((what?, term?))
     }
 
     /// A list alone could be read in two ways, and one is the opposite of the other; a mode alone

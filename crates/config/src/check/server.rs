@@ -3,7 +3,7 @@
 
 use super::Check;
 use super::authentication::{Means, with_mechanisms};
-use super::domains::Names;
+use super::rights::Shared;
 use crate::file::{File, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::below;
@@ -22,7 +22,7 @@ impl Check<'_> {
         &mut self,
         file: &File,
         hostname: Option<&Domain>,
-        names: Option<&Names>,
+        shared: &Shared<'_>,
         directories: Option<&[Directory]>,
     ) -> Option<Vec<Server>> {
         const KEY: &str = "virtual_server";
@@ -35,7 +35,7 @@ impl Check<'_> {
         let mut complete = !self.is_broken(KEY);
         let mut servers = Vec::with_capacity(file.virtual_server.len());
         for (name, server) in &file.virtual_server {
-            match self.server(name, file, server, (hostname, names, directories)) {
+            match self.server(name, file, server, (hostname, shared, directories)) {
                 Some(server) => servers.push(server),
                 None => complete = false,
             }
@@ -48,7 +48,7 @@ impl Check<'_> {
         name: &str,
         file: &File,
         server: &VirtualServer,
-        (hostname, names, directories): (Option<&Domain>, Option<&Names>, Option<&[Directory]>),
+        (hostname, shared, directories): (Option<&Domain>, &Shared<'_>, Option<&[Directory]>),
     ) -> Option<Server> {
         let key = below("virtual_server", name);
         let named = self.server_name(&key, name);
@@ -59,9 +59,9 @@ impl Check<'_> {
             None if self.is_broken(&below(&key, "hostname")) => None,
             None => hostname.cloned(),
         };
-        let default_domain = self.default_domain(&key, server, names, own.as_ref());
+        let default_domain = self.default_domain(&key, server, shared, own.as_ref());
         let (mode, tls) = self.tls(&below(&key, "tls"), server);
-        let rules = self.rules(&key, name, server, names, default_domain.as_ref());
+        let rules = self.rules(&key, name, server, shared, default_domain.as_ref());
         let offered = tls.as_ref().and_then(Option::as_ref);
         let client_certificates = offered.is_some_and(|tls| tls.client_authorities.is_some());
         let has_tls = offered.is_some();
@@ -79,6 +79,7 @@ impl Check<'_> {
         let [listen, listen_tls] = listen?;
         Some(Server {
             name: name.into(),
+            role: server.role,
             listen,
             listen_tls,
             proxies: proxies?,
@@ -128,14 +129,14 @@ impl Check<'_> {
         &mut self,
         key: &str,
         server: &VirtualServer,
-        names: Option<&Names>,
+        shared: &Shared<'_>,
         own: Option<&Domain>,
     ) -> Option<Local> {
         let key = below(key, "default_domain");
         let domain = match &server.default_domain {
             Some(text) => self.domain(&key, text)?,
             None if self.is_broken(&key) => return None,
-            None => names?.organization.first().or(own)?.clone(),
+            None => shared.names?.organization.first().or(own)?.clone(),
         };
         Some(Local { rule: self.rule(&key), domain })
     }

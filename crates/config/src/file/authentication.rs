@@ -304,7 +304,7 @@ impl Default for Pam {
 
 /// A server of the organization. It may send to everybody; forwarding between servers needs no
 /// permission to relay. It proves who it is by any one of `accounts`, `principals` and `certificates`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Peer {
     /// The accounts it authenticates as.
@@ -319,10 +319,32 @@ pub struct Peer {
     /// The addresses and networks it comes from. Empty: from anywhere.
     #[schemars(extend("examples" = [["10.0.0.10"]]))]
     pub addresses: Vec<ClientText>,
+    /// Whether it may send mail at all.
+    pub submit: bool,
+    /// Whether it may send to recipients outside the organization.
+    pub relay: bool,
+    /// Whether it may use every address as its sender: a server that forwards what others wrote must.
+    pub send_as_anybody: bool,
     /// Whether it may say for whom it speaks (XCLIENT): the session is then judged as that client's.
     pub xclient: bool,
     /// Whether it may say where a message came from, for the log (XFORWARD).
     pub xforward: bool,
+}
+
+impl Default for Peer {
+    fn default() -> Peer {
+        Peer {
+            accounts: Vec::new(),
+            principals: Vec::new(),
+            certificates: Vec::new(),
+            addresses: Vec::new(),
+            submit: true,
+            relay: true,
+            send_as_anybody: true,
+            xclient: false,
+            xforward: false,
+        }
+    }
 }
 
 /// How guessers are kept out, at all virtual servers together.

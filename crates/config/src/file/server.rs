@@ -2,7 +2,7 @@
 
 use super::authentication::Authentication;
 use super::value::{
-    AddressText, ClientText, Count, DomainText, DurationText, Hosts, ListenText, NetText, PathText, Size,
+    AddressText, ClientEntry, Count, DomainText, DurationText, HolderEntry, Hosts, ListenText, NetText, PathText, Size,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,10 @@ pub struct VirtualServer {
     /// The name of this virtual server in greetings, if it is not `hostname`.
     #[schemars(example = "mx1.corp.example")]
     pub hostname: Option<DomainText>,
+    /// What this virtual server is there for, so that `bridgehead audit` can say where it departs from what such a
+    /// server should be. Nothing else depends on it.
+    #[schemars(with = "Role")]
+    pub role: Option<Role>,
     /// The domain that is appended to an address without one. Absent: the first domain of the
     /// organization, or `hostname` when it has none.
     #[schemars(example = "corp.example")]
@@ -37,8 +41,12 @@ pub struct VirtualServer {
     pub connection_control: ConnectionControl,
     /// Who may send mail after having connected, and how clients prove who they are.
     pub authentication: Authentication,
+    /// Which accounts may send mail at all. Servers of the organization have rights of their own.
+    pub submit: Submit,
     /// Who may send mail to recipients outside the organization.
     pub relay: Relay,
+    /// As whom clients may send.
+    pub send_as: SendAs,
     /// How much of everything.
     pub limits: Limits,
     /// What is offered to clients, and how strictly the protocol is taken.
@@ -82,8 +90,10 @@ pub struct ConnectionControl {
     pub mode: Mode,
     /// Addresses, networks, and domains. A client belongs to a domain when its forward-confirmed
     /// name is the domain or below it, which costs a look-up for every connection.
+    /// An entry may be a table `{ client = "192.0.2.1", owner = "...", reason = "...", expires = "2027-01-31" }`: behind
+    /// its last day, in UTC, it does not match any more.
     #[schemars(extend("examples" = [["10.168.0.0/24", "192.0.2.1", "partner.example"]]))]
-    pub list: Vec<ClientText>,
+    pub list: Vec<ClientEntry>,
     /// Whom the list is applied to.
     pub applies_to: AppliesTo,
 }
@@ -91,6 +101,89 @@ pub struct ConnectionControl {
 impl Default for ConnectionControl {
     fn default() -> ConnectionControl {
         ConnectionControl { mode: Mode::AllExcept, list: Vec::new(), applies_to: AppliesTo::Everyone }
+    }
+}
+
+/// What a virtual server is there for (the roles of source S3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Role {
+    /// It takes mail from the Internet and from devices, and relays for those who may.
+    SmtpGateway,
+    /// It holds mailboxes: servers of the organization speak to it, and nobody else.
+    Mailbox,
+    /// It stands in front of mailbox servers for people with a browser or a telephone.
+    FrontEnd,
+    /// It is the only server there is.
+    AllInOne,
+}
+
+/// Which accounts may send mail at all.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Submit {
+    /// The accounts and groups that may submit: `account:` or `group:` and a name, or a table with `who`, `owner`,
+    /// `reason` and `expires`. Absent: every account. An empty list is nobody: no mail by user name and password,
+    /// while servers of the organization, which have rights of their own, go on talking.
+    #[schemars(extend("examples" = [["group:remote-workers", "account:scanner"]]))]
+    pub allow: Option<Vec<HolderEntry>>,
+    /// The accounts and groups that may not submit, whatever else is said. As `allow`.
+    #[schemars(extend("examples" = [["group:leavers"]]))]
+    pub deny: Vec<HolderEntry>,
+}
+
+/// What becomes of mail that uses an address of somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum SenderAction {
+    /// It is refused.
+    Refuse,
+    /// It is taken, and the header field X-Bridgehead-Auth says what was found.
+    Mark,
+    /// Nothing.
+    Off,
+}
+
+/// As whom clients may send. An account owns the addresses that its directory says are its own, and those that
+/// `send_as` of the organization lends it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SendAs {
+    /// What becomes of mail of an account whose reverse-path is not its own.
+    pub envelope: SenderAction,
+    /// What becomes of mail of an account whose From is not its own, or cannot be read in one way only.
+    pub from: SenderAction,
+    /// The same for Sender.
+    pub sender: SenderAction,
+    /// The same for Resent-From.
+    pub resent_from: SenderAction,
+    /// What becomes of mail of an account with an address outside the organization, in any of these places. It
+    /// can say less than they do, never more.
+    pub outside: SenderAction,
+    /// What becomes of mail of an account with the null reverse-path, `<>`, as programs write it that answer for
+    /// people.
+    pub null_sender: SenderAction,
+    /// What becomes of mail of clients that have not authenticated with an address inside the organization in any
+    /// of these places.
+    pub anonymous: SenderAction,
+    /// Whether `alice+shop@corp.example` belongs to whoever owns `alice@corp.example`.
+    pub sub_addresses: bool,
+}
+
+impl Default for SendAs {
+    fn default() -> SendAs {
+        SendAs {
+            envelope: SenderAction::Refuse,
+            from: SenderAction::Refuse,
+            sender: SenderAction::Refuse,
+            resent_from: SenderAction::Refuse,
+            outside: SenderAction::Off,
+            null_sender: SenderAction::Off,
+            anonymous: SenderAction::Mark,
+            sub_addresses: true,
+        }
     }
 }
 
@@ -103,9 +196,16 @@ pub struct Relay {
     pub mode: Mode,
     /// Addresses, networks, and domains, as in connection control.
     #[schemars(extend("examples" = [["10.0.0.0/8"]]))]
-    pub list: Vec<ClientText>,
-    /// Whether every client that has authenticated may relay, whatever the list says.
+    pub list: Vec<ClientEntry>,
+    /// Whether every account that may submit may relay, whatever the list says; only those of `deny` may not.
     pub authenticated: bool,
+    /// The accounts and groups that may relay: `account:` or `group:` and a name, or a table with `who`, `owner`,
+    /// `reason` and `expires`.
+    #[schemars(extend("examples" = [["group:remote-workers"]]))]
+    pub allow: Vec<HolderEntry>,
+    /// The accounts and groups that may not relay, whatever else is said. As `allow`.
+    #[schemars(extend("examples" = [["account:guest"]]))]
+    pub deny: Vec<HolderEntry>,
     /// Needed when everyone in the Internet could relay through this virtual server:
     /// `"i-know-this-is-an-open-relay"`.
     #[schemars(example = "i-know-this-is-an-open-relay")]
@@ -114,7 +214,14 @@ pub struct Relay {
 
 impl Default for Relay {
     fn default() -> Relay {
-        Relay { mode: Mode::Only, list: Vec::new(), authenticated: false, open_relay: None }
+        Relay {
+            mode: Mode::Only,
+            list: Vec::new(),
+            authenticated: false,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            open_relay: None,
+        }
     }
 }
 

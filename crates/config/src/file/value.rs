@@ -67,6 +67,26 @@ text!(
     "address or network"
 );
 text!(
+    /// A day, as `2027-01-31`.
+    DayText,
+    "day"
+);
+text!(
+    /// Whom a right is for: `account:` or `group:` and a name.
+    HolderText,
+    "account or group"
+);
+text!(
+    /// To whom addresses are lent: `account:`, `group:` or `peer:` and a name, or `client:` and an address or network.
+    BorrowerText,
+    "account, group, peer or client"
+);
+text!(
+    /// An address, or `@` and a domain for all addresses in it.
+    AddressesText,
+    "mail address or @domain"
+);
+text!(
     /// A length of time.
     DurationText,
     "duration"
@@ -152,6 +172,100 @@ impl JsonSchema for Hosts {
         })
     }
 }
+
+/// Who answers for an exception, why it is there, and when it ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TermText {
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Why it is there.
+    pub reason: Option<String>,
+    /// Its last day, in UTC.
+    pub expires: Option<DayText>,
+}
+
+/// An entry of a list: a text alone, or a table that also says who answers for it, why it is there and when it
+/// ends.
+macro_rules! entry {
+    ($(#[$doc:meta])* $name:ident, $key:literal, $field:ident: $of:ty, $title:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        pub enum $name {
+            /// The text alone.
+            Text($of),
+            /// The text with its term.
+            Table {
+                /// The text. Required.
+                #[serde(default)]
+                $field: Option<$of>,
+                /// Who answers for it.
+                #[serde(default)]
+                owner: Option<String>,
+                /// Why it is there.
+                #[serde(default)]
+                reason: Option<String>,
+                /// Its last day, in UTC.
+                #[serde(default)]
+                expires: Option<DayText>,
+            },
+        }
+
+        impl $name {
+            /// The text, if it is there, and the key below the entry at which it stands.
+            pub(crate) fn text(&self) -> (Option<&$of>, Option<&'static str>) {
+                match self {
+                    $name::Text(text) => (Some(text), None),
+                    $name::Table { $field, .. } => ($field.as_ref(), Some($key)),
+                }
+            }
+
+            /// Its term.
+            pub(crate) fn term(&self) -> TermText {
+                match self {
+                    $name::Text(_) => TermText::default(),
+                    $name::Table { owner, reason, expires, .. } => {
+                        TermText { owner: owner.clone(), reason: reason.clone(), expires: expires.clone() }
+                    }
+                }
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "type": ["string", "object"],
+                    "title": $title,
+                    "properties": {
+                        $key: { "type": "string", "title": $title },
+                        "owner": { "type": "string", "description": "Who answers for it." },
+                        "reason": { "type": "string", "description": "Why it is there." },
+                        "expires": { "type": "string", "title": "day", "description": "Its last day, in UTC." },
+                    },
+                    "required": [$key],
+                    "additionalProperties": false,
+                })
+            }
+        }
+    };
+}
+
+entry!(
+    /// An entry of a list of clients.
+    ClientEntry, "client", client: ClientText, "address, network or domain"
+);
+entry!(
+    /// An entry of a list of accounts and groups.
+    HolderEntry, "who", who: HolderText, "account or group"
+);
 
 impl DurationText {
     /// The text of a default.

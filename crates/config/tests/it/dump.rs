@@ -1,9 +1,10 @@
 //! Settings as a few lines that a person can compare, and small questions put to them.
 
 use config::{Config, Server};
-use mail::{Found, Identity, Ledger, ReversePath};
+use mail::{Found, Identity, Ledger, ReversePath, Timestamp};
 use policy::{
-    Acceptance, ConnectionFacts, Decision, List, Match, Missing, RecipientFacts, Route, RuleId, SenderFacts, SmartHosts,
+    Acceptance, Allowed, ConnectionFacts, Decision, Holders, List, Match, Missing, RecipientFacts, Rights, Route,
+    RuleId, SenderFacts, SmartHosts,
 };
 use std::fmt::Write;
 
@@ -81,6 +82,21 @@ fn dump_server(o: &mut String, server: &Server) {
     let list = entries(&relay.list);
     let _ =
         writeln!(o, "  anonymous {anonymous} relay {:?} {list:?} authenticated {}", relay.mode, relay.authenticated);
+    let _ = writeln!(o, "  may submit {} may relay {}", rights(&rules.submit), rights(&relay.rights));
+    let send_as = &rules.send_as;
+    let checks = [
+        send_as.envelope,
+        send_as.from,
+        send_as.sender,
+        send_as.resent_from,
+        send_as.outside,
+        send_as.null_sender,
+        send_as.anonymous,
+    ];
+    let _ = writeln!(o, "  send as {:?} sub-addresses {}", checks.map(|check| check.action), send_as.sub_addresses);
+    for loan in &*send_as.grants {
+        let _ = writeln!(o, "  lent {:?} to {:?} {:?}", loan.addresses, loan.to, loan.term);
+    }
     let limits = &rules.limits;
     let _ = writeln!(
         o,
@@ -100,6 +116,17 @@ fn dump_server(o: &mut String, server: &Server) {
         domains.organization.keys().collect::<Vec<_>>(),
         domains.recipients.is_some()
     );
+}
+
+fn rights(rights: &Rights) -> String {
+    let holders = |holders: &Holders| -> Vec<String> {
+        holders.entries().iter().map(|holder| format!("{:?} {:?}", holder.who, holder.term.expires)).collect()
+    };
+    let allow = match &rights.allow {
+        Allowed::Everyone(_) => "everyone".to_owned(),
+        Allowed::Only(list) => format!("{:?}", holders(list)),
+    };
+    format!("{allow} but {:?}", holders(&rights.deny))
 }
 
 fn entries(list: &List) -> Vec<String> {
@@ -161,13 +188,14 @@ pub(crate) fn probe(server: &Server, client: &str, recipient: &str) -> bool {
     let client = client.parse().expect("an address");
     let recipient = recipient.parse().expect("a mailbox");
     let identity = Identity::Anonymous;
-    let connected = ConnectionFacts { client, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    let connected = ConnectionFacts { client, now, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
     let Ok(admission) = decide(|ledger| policy::connection(&server.rules, &connected, ledger)).verdict else {
         return false;
     };
     let reverse_path = &ReversePath::Null;
-    let sender = SenderFacts { client, admission, identity: &identity, secured: false, reverse_path };
-    let facts = RecipientFacts { client, identity: &identity, recipient: &recipient };
+    let sender = SenderFacts { client, now, admission, identity: &identity, secured: false, reverse_path };
+    let facts = RecipientFacts { client, now, identity: &identity, recipient: &recipient };
     decide(|ledger| policy::sender(&server.rules, &sender, ledger)).verdict.is_ok()
         && decide::<Acceptance>(|ledger| policy::recipient(&server.rules, &facts, ledger)).verdict.is_ok()
 }

@@ -38,6 +38,7 @@ fn only_accounts_send_outside_and_only_over_tls() {
     let recipient = "bob@ext.example".parse().unwrap();
     let facts = policy::RecipientFacts {
         client: "127.0.0.1".parse().unwrap(),
+        now: mail::Timestamp::from_millis(1_800_000_000_000),
         identity: &mail::Identity::account("you"),
         recipient: &recipient,
     };

@@ -21,22 +21,35 @@
 //! recipients                         known recipients follow, indented
 //! organization-route 10.0.0.20:25
 //! drop-directory /srv/drop
+//! submit-allow                       or `-deny`, `relay-allow`, `relay-deny`; entries follow: `account:u1` or `group:staff`
+//! peer ex1 no-relay                  or `no-submit`, `no-send-as`; a peer may everything that is not named so
+//! send-as from mark                  or another place, and `refuse` or `off`; nothing is asked where nothing is said
+//! lend account:news news@corp.example until 2027-01-31
+//! An entry, too, may end with `until 2027-01-31`.
+//!
 //! dns 10.168.0.9 h.partner.example   or `absent`, or `unavailable`
 //!
 //! ? inbound connect 10.168.0.2 in-all 3 open 2 from-client 1 from-network 2
 //! ? inbound mail 10.168.0.2 as u1 from x@ext.example        `from <>` for the null reverse-path
 //! ? inbound rcpt 10.168.0.2 as u1 to <bob@ext.example>      a path, as RCPT takes it
 //! ? inbound message hops 16
+//! ? inbound message of 10.168.0.2 as u1 owning u1@corp.example header From: u1@corp.example|Sender: x@ext.example
 //! ? inbound route alice@corp.example
 //! ```
 //!
+//! `as u1 in staff,ops owning u1@corp.example at 2027-02-01` says more about an account, and when it is asked.
 //! A `mail` question is asked with what the connection of that client came to.
 
-use mail::{Domain, Found, Host, Identity, Ledger, Mailbox, Net, Path, Query, ReversePath, canonical};
+use mail::{
+    Account, Authors, Domain, Found, Host, Identity, Ledger, Mailbox, Net, Path, Query, ReversePath, Timestamp,
+    canonical,
+};
 use policy::{
-    Acceptance, Admission, Alias, AppliesTo, Authentication, ConnectionControl, ConnectionFacts, Decision, Domains,
-    DropDirectory, Entry, Limits, List, Local, Match, MessageFacts, Missing, Mode, RecipientFacts, Recipients, Relay,
-    Remote, Route, Routing, RuleBook, RuleId, Rules, SenderFacts, ServerRouting, SmartHost, SmartHosts, Target, render,
+    Acceptance, Action, Addresses, Admission, Alias, Allowed, AppliesTo, Authentication, Borrower, Check,
+    ConnectionControl, ConnectionFacts, Decision, Domains, DropDirectory, Entry, Holder, Holders, Limits, List, Loan,
+    Local, Match, MessageFacts, Missing, Mode, PeerRights, RecipientFacts, Recipients, Relay, Remote, Rights, Route,
+    Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, ServerRouting, SmartHost, SmartHosts, Target, Term, Who,
+    render,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -69,6 +82,9 @@ struct Server {
     anonymous: (bool, RuleId),
     relay: (Mode, RuleId, RuleId, Vec<Entry>),
     relay_authenticated: (bool, RuleId),
+    submit: (Option<Vec<Holder>>, RuleId, Vec<Holder>, RuleId),
+    relay_rights: (Vec<Holder>, RuleId, Vec<Holder>, RuleId),
+    send_as: SendAs,
     limits: Limits,
     smart_hosts: Option<Arc<SmartHosts>>,
 }
@@ -87,6 +103,9 @@ impl Server {
             anonymous: (true, default("authentication.anonymous")),
             relay: (Mode::Only, default("relay.mode"), default("relay.list"), Vec::new()),
             relay_authenticated: (false, default("relay.authenticated")),
+            submit: (None, default("submit.allow"), Vec::new(), default("submit.deny")),
+            relay_rights: (Vec::new(), default("relay.allow"), Vec::new(), default("relay.deny")),
+            send_as: SendAs::anybody(default("send_as")),
             limits: Limits {
                 connections: None,
                 connections_rule: default("limits.connections"),
@@ -104,10 +123,13 @@ impl Server {
     }
 }
 
+/// When questions are asked that do not say when.
+const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
 /// A client that finds nobody else inside.
 fn alone(client: &str) -> ConnectionFacts {
     let client = client.parse().unwrap();
-    ConnectionFacts { client, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 }
+    ConnectionFacts { client, now: NOW, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 }
 }
 
 /// Everything one case file sets up.
@@ -143,8 +165,11 @@ impl World {
         let rules = self.rules.get(words[0]).unwrap_or_else(|| panic!("{}: no server {}", self.name, words[0]));
         let after = |word: &str| words.iter().position(|w| *w == word).map(|at| words[at + 1]);
         let number = |word: &str| after(word).map_or(0, |n| n.parse::<u32>().unwrap());
-        let account = after("as").map_or(Identity::Anonymous, Identity::account);
+        let account = after("as").map_or(Identity::Anonymous, |name| account(name, after("in"), after("owning")));
         let identity = after("as-peer").map_or(account, |name| Identity::Peer(name.into()));
+        // Asked at the beginning of the day.
+        let now = after("at")
+            .map_or(NOW, |day| Timestamp::from_millis(Timestamp::end_of_day(day).unwrap().millis() - 86_400_000));
         match words[1] {
             "connect" => {
                 let facts = ConnectionFacts {
@@ -162,11 +187,21 @@ impl World {
                     .to_owned()
                 })
             }
-            "mail" => self.mail(rules, words[2], &identity, after("from").unwrap()),
-            "rcpt" => self.rcpt(rules, words[2], &identity, question.split_once(" to ").unwrap().1),
+            "mail" => self.mail(rules, (words[2], now), &identity, after("from").unwrap()),
+            "rcpt" => self.rcpt(rules, (words[2], now), &identity, question.split_once(" to ").unwrap().1),
             "message" => {
-                let facts = MessageFacts { hops: number("hops") };
-                self.show(policy::message(rules, &facts, &self.ledger), |_| "taken".to_owned())
+                let header = question.split_once(" header ").map_or("", |(_, header)| header).replace('|', "\r\n");
+                let facts = MessageFacts {
+                    client: after("of").unwrap_or("192.0.2.66").parse().unwrap(),
+                    now,
+                    identity: &identity,
+                    authors: &Authors::of(header.as_bytes()),
+                    hops: number("hops"),
+                };
+                self.show(policy::message(rules, &facts, &self.ledger), |taken| match taken.marks[..] {
+                    [] => "taken".to_owned(),
+                    ref marks => format!("taken, marked: {marks:?}"),
+                })
             }
             "route" => {
                 let decision = policy::route(&self.routing, words[0], &words[2].parse().unwrap());
@@ -176,21 +211,24 @@ impl World {
         }
     }
 
-    fn mail(&self, rules: &Rules, client: &str, identity: &Identity, from: &str) -> String {
-        let connected =
-            policy::connection(rules, &alone(client), &self.ledger).expect("a look-up is missing for the connection");
+    fn mail(&self, rules: &Rules, (client, now): (&str, Timestamp), identity: &Identity, from: &str) -> String {
+        let connected = policy::connection(rules, &ConnectionFacts { now, ..alone(client) }, &self.ledger)
+            .expect("a look-up is missing for the connection");
         let admission = connected.verdict.expect("this client cannot connect");
         let reverse_path = match from {
             "<>" => ReversePath::Null,
             mailbox => ReversePath::Mailbox(mailbox.parse().unwrap()),
         };
         let client = client.parse().unwrap();
-        let facts = SenderFacts { client, admission, identity, secured: false, reverse_path: &reverse_path };
-        self.show(policy::sender(rules, &facts, &self.ledger), |_| "may submit".to_owned())
+        let facts = SenderFacts { client, now, admission, identity, secured: false, reverse_path: &reverse_path };
+        self.show(policy::sender(rules, &facts, &self.ledger), |submission| match submission.marked {
+            true => "may submit, marked".to_owned(),
+            false => "may submit".to_owned(),
+        })
     }
 
     /// The recipient is read as the session reads it: source route dropped, default domain appended.
-    fn rcpt(&self, rules: &Rules, client: &str, identity: &Identity, path: &str) -> String {
+    fn rcpt(&self, rules: &Rules, (client, now): (&str, Timestamp), identity: &Identity, path: &str) -> String {
         let recipient = match Path::take(path) {
             Ok((Path::Mailbox(mailbox), "")) => mailbox,
             Ok((Path::Bare(local), "")) => {
@@ -200,7 +238,7 @@ impl World {
             Ok(other) => panic!("{}: {other:?} is not a recipient", self.name),
             Err(error) => return format!("=> not a path: {error}\n"),
         };
-        let facts = RecipientFacts { client: client.parse().unwrap(), identity, recipient: &recipient };
+        let facts = RecipientFacts { client: client.parse().unwrap(), now, identity, recipient: &recipient };
         self.show(policy::recipient(rules, &facts, &self.ledger), |acceptance| match acceptance {
             Acceptance::Submitted { to } => format!("submitted to {to}"),
             Acceptance::Relayed { by } => format!("relayed by {by:?}"),
@@ -249,6 +287,7 @@ enum Section {
     Connection,
     Relay,
     Recipients(RuleId),
+    Holders(&'static str),
 }
 
 struct Reader {
@@ -261,6 +300,8 @@ struct Reader {
     section: Section,
     domains: Domains,
     recipients: Vec<Mailbox>,
+    peers: BTreeMap<Box<str>, PeerRights>,
+    loans: Vec<Loan>,
     organization: Option<Route>,
     drop_directory: Option<Route>,
 }
@@ -289,6 +330,8 @@ impl Reader {
             section: Section::None,
             domains,
             recipients: Vec::new(),
+            peers: BTreeMap::new(),
+            loans: Vec::new(),
             organization: None,
             drop_directory: None,
         }
@@ -342,6 +385,10 @@ impl Reader {
                 let rule = self.server_rule("relay.authenticated");
                 self.server().relay_authenticated = (value == "on", rule);
             }
+            [list @ ("submit-allow" | "submit-deny" | "relay-allow" | "relay-deny")] => self.holders(list),
+            ["peer", name, ref but @ ..] => self.peer(name, but),
+            ["send-as", place, action] => self.send_as(place, action),
+            ["lend", who, addresses, ref term @ ..] => self.lend(who, addresses, term),
             ["smart-hosts", ..] => {
                 let rule = self.server_rule("smart_hosts");
                 self.server().smart_hosts = Some(Arc::new(smart_hosts(rule, &words[1..])));
@@ -447,6 +494,7 @@ impl Reader {
     }
 
     fn entry(&mut self, text: &str) {
+        let (text, term) = term(text);
         let what = || match text.strip_prefix("name ") {
             Some(domain) => Match::Domain(domain.parse::<Domain>().unwrap()),
             None => Match::Net(text.parse::<Net>().unwrap()),
@@ -456,12 +504,19 @@ impl Reader {
             Section::Connection => {
                 let at = self.server().connection.3.len();
                 let rule = self.server_rule(&format!("connection_control.list[{at}]"));
-                self.server().connection.3.push(Entry { rule, what: what() });
+                self.server().connection.3.push(Entry { rule, what: what(), term });
             }
             Section::Relay => {
                 let at = self.server().relay.3.len();
                 let rule = self.server_rule(&format!("relay.list[{at}]"));
-                self.server().relay.3.push(Entry { rule, what: what() });
+                self.server().relay.3.push(Entry { rule, what: what(), term });
+            }
+            Section::Holders(list) => {
+                let key = list.replace('-', ".");
+                let at = self.holder_list(list).len();
+                let rule = self.server_rule(&format!("{key}[{at}]"));
+                let holder = Holder { rule, who: who(text), term };
+                self.holder_list(list).push(holder);
             }
             Section::Recipients(rule) => {
                 self.recipients.push(text.parse().unwrap());
@@ -470,16 +525,95 @@ impl Reader {
         }
     }
 
+    fn holders(&mut self, list: &str) {
+        let rule = self.server_rule(&list.replace('-', "."));
+        let server = self.server();
+        match list {
+            "submit-allow" => (server.submit.0, server.submit.1) = (Some(Vec::new()), rule),
+            "submit-deny" => server.submit.3 = rule,
+            "relay-allow" => server.relay_rights.1 = rule,
+            _ => server.relay_rights.3 = rule,
+        }
+        self.section = Section::Holders(match list {
+            "submit-allow" => "submit-allow",
+            "submit-deny" => "submit-deny",
+            "relay-allow" => "relay-allow",
+            _ => "relay-deny",
+        });
+    }
+
+    fn holder_list(&mut self, list: &str) -> &mut Vec<Holder> {
+        let server = self.server();
+        match list {
+            "submit-allow" => server.submit.0.as_mut().unwrap(),
+            "submit-deny" => &mut server.submit.2,
+            "relay-allow" => &mut server.relay_rights.0,
+            _ => &mut server.relay_rights.2,
+        }
+    }
+
+    fn peer(&mut self, name: &str, but: &[&str]) {
+        let mut right = |key: &str, word: &str| {
+            let not = but.contains(&word);
+            (!not, self.book.add(format!("peer.{name}.{key}"), not.then_some(self.line)))
+        };
+        let (submit, submit_rule) = right("submit", "no-submit");
+        let (relay, relay_rule) = right("relay", "no-relay");
+        let (send_as_anybody, send_as_anybody_rule) = right("send_as_anybody", "no-send-as");
+        let rights = PeerRights { submit, submit_rule, relay, relay_rule, send_as_anybody, send_as_anybody_rule };
+        self.peers.insert(name.into(), rights);
+    }
+
+    fn send_as(&mut self, place: &str, action: &str) {
+        let action = match action {
+            "refuse" => Action::Refuse,
+            "mark" => Action::Mark,
+            _ => Action::Off,
+        };
+        let check = Check { rule: self.server_rule(&format!("send_as.{place}")), action };
+        let send_as = &mut self.server().send_as;
+        match place {
+            "envelope" => send_as.envelope = check,
+            "from" => send_as.from = check,
+            "sender" => send_as.sender = check,
+            "resent_from" => send_as.resent_from = check,
+            "outside" => send_as.outside = check,
+            "null_sender" => send_as.null_sender = check,
+            "anonymous" => send_as.anonymous = check,
+            "sub_addresses" => send_as.sub_addresses = action != Action::Off,
+            other => panic!("no place {other}"),
+        }
+    }
+
+    fn lend(&mut self, to: &str, addresses: &str, words: &[&str]) {
+        let at = self.loans.len();
+        let rule = self.rule(&format!("organization.send_as[{at}]"));
+        let to = match to.split_once(':').unwrap() {
+            ("peer", name) => Borrower::Peer(name.into()),
+            ("client", net) => Borrower::Clients(net.parse().unwrap()),
+            _ => Borrower::Holder(who(to)),
+        };
+        let addresses = match addresses.strip_prefix('@') {
+            Some(domain) => Addresses::AllAt(Host::Domain(domain.parse().unwrap())),
+            None => Addresses::One(addresses.parse().unwrap()),
+        };
+        let term = term(&format!("x {}", words.join(" "))).1;
+        self.loans.push(Loan { rule, to, addresses: [addresses].into(), term });
+    }
+
     fn finish(self) -> World {
         let domains = Arc::new(self.domains);
         let mut rules = BTreeMap::new();
         let mut servers = BTreeMap::new();
         let mut book = self.book;
+        let (peers, loans) = (Arc::new(self.peers), Arc::<[Loan]>::from(self.loans));
         for (name, server) in self.servers {
             let routing = ServerRouting { domains: domains.clone(), smart_hosts: server.smart_hosts.clone() };
             servers.insert(name.as_str().into(), routing);
             let section = book.add(format!("virtual_server.{name}.connection_control"), None);
-            rules.insert(name.clone(), server_rules(&name, server, domains.clone(), section));
+            let mut of_server = server_rules(&name, server, domains.clone(), section);
+            (of_server.peers, of_server.send_as.grants) = (peers.clone(), loans.clone());
+            rules.insert(name.clone(), of_server);
         }
         let routing =
             Routing { domains, organization: self.organization, drop_directory: self.drop_directory, servers };
@@ -507,10 +641,51 @@ fn server_rules(name: &str, server: Server, domains: Arc<Domains>, section: Rule
             list: List::new(relay_list_rule, relay_entries),
             authenticated: server.relay_authenticated.0,
             authenticated_rule: server.relay_authenticated.1,
+            rights: Rights {
+                deny: Holders::new(server.relay_rights.3, server.relay_rights.2),
+                allow: Allowed::Only(Holders::new(server.relay_rights.1, server.relay_rights.0)),
+            },
         },
+        submit: Rights {
+            deny: Holders::new(server.submit.3, server.submit.2),
+            allow: match server.submit.0 {
+                Some(holders) => Allowed::Only(Holders::new(server.submit.1, holders)),
+                None => Allowed::Everyone(server.submit.1),
+            },
+        },
+        send_as: server.send_as,
+        peers: Arc::default(),
         domains,
         limits: server.limits,
     }
+}
+
+/// An entry and its term: `10.0.0.5 until 2027-01-31`.
+fn term(text: &str) -> (&str, Term) {
+    match text.split_once(" until ") {
+        Some((text, day)) => (text, Term { expires: Timestamp::end_of_day(day), ..Term::default() }),
+        None => (text, Term::default()),
+    }
+}
+
+/// `account:u1` or `group:staff`.
+fn who(text: &str) -> Who {
+    match text.split_once(':').unwrap() {
+        ("account", name) => Who::Account(name.into()),
+        ("group", name) => Who::Group(name.into()),
+        _ => panic!("neither account nor group: {text}"),
+    }
+}
+
+fn account(name: &str, groups: Option<&str>, addresses: Option<&str>) -> Identity {
+    let words = |list: Option<&str>| -> Vec<String> {
+        list.into_iter().flat_map(|list| list.split(',')).map(str::to_owned).collect()
+    };
+    Identity::Account(Arc::new(Account {
+        name: name.into(),
+        groups: words(groups).into_iter().map(Into::into).collect(),
+        addresses: words(addresses).into_iter().map(|address| address.parse().unwrap()).collect(),
+    }))
 }
 
 fn read_mode(word: &str) -> Mode {

@@ -3,11 +3,11 @@
 //! Rules are drawn as plain data from a small world of addresses and names, so that entries overlap,
 //! repeat and contradict one another as often as possible.
 
-use mail::{Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath};
+use mail::{Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath, Timestamp};
 use policy::{
     Acceptance, Admission, AppliesTo, Authentication, ConnectionControl, ConnectionFacts, Decision, Domains, Entry,
-    Finding, Limits, List, Match, Missing, Mode, RecipientFacts, Recipients, Refusal, Relay, Remote, RuleBook, RuleId,
-    Rules, SenderFacts, Step, Submission,
+    Finding, Limits, List, Match, Missing, Mode, RecipientFacts, Recipients, Refusal, Relay, Remote, Rights, RuleBook,
+    RuleId, Rules, SendAs, SenderFacts, Step, Submission,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const CLIENTS: [&str; 11] = [
     "10.0.0.0",
     "10.0.0.1",
@@ -148,7 +149,11 @@ impl Plan {
                 list: relay,
                 authenticated: self.relay_authenticated,
                 authenticated_rule: rule("relay.authenticated"),
+                rights: Rights::nobody(rule("relay.allow")),
             },
+            submit: Rights::everyone(rule("submit.allow")),
+            send_as: SendAs::anybody(rule("send_as")),
+            peers: Arc::default(),
             domains: Arc::new(self.domains(&mut rule)),
             limits: Limits {
                 connections: self.connections,
@@ -222,7 +227,7 @@ fn remove<T>(from: &mut Vec<T>, which: Index) -> Option<T> {
 
 fn list(rule: &mut impl FnMut(&str) -> RuleId, entries: &[Match]) -> List {
     let whole = rule("list");
-    List::new(whole, entries.iter().map(|what| Entry { rule: rule("list[n]"), what: what.clone() }).collect())
+    List::new(whole, entries.iter().map(|what| Entry::new(rule("list[n]"), what.clone())).collect())
 }
 
 /// Asks until nothing is missing, as the gateway does. Also says how often it had to ask again.
@@ -247,6 +252,7 @@ fn ask_connection(rules: &Rules, client: &Client, ledger: &Ledger) -> Result<Dec
     let Client { address, open, open_from_client, .. } = *client;
     let facts = ConnectionFacts {
         client: address,
+        now: NOW,
         open_in_all: open,
         open,
         open_from_client,
@@ -264,6 +270,7 @@ fn ask_sender(
     let reverse_path = ReversePath::Null;
     let facts = SenderFacts {
         client: client.address,
+        now: NOW,
         admission,
         identity: &client.identity,
         secured: false,
@@ -273,7 +280,8 @@ fn ask_sender(
 }
 
 fn ask_recipient(rules: &Rules, client: &Client, ledger: &Ledger) -> Result<Decision<Acceptance>, Missing> {
-    let facts = RecipientFacts { client: client.address, identity: &client.identity, recipient: &client.recipient };
+    let facts =
+        RecipientFacts { client: client.address, now: NOW, identity: &client.identity, recipient: &client.recipient };
     policy::recipient(rules, &facts, ledger)
 }
 

@@ -76,7 +76,23 @@ fn address(path: &str) -> String {
     path.trim_start_matches('<').split('>').next().unwrap_or_default().to_owned()
 }
 
-/// What arrived is one trace field and then what was sent, from whom it was.
+/// The trace field in front of what was sent, without the mark of mail that nobody answers for and that claims to be
+/// from inside, or whose From names nobody; `None` if that mark is not what it should be.
+fn trace_of<'a>(letter: &Letter, content: &[u8], added: &'a str) -> Option<&'a str> {
+    let sender = letter.sender();
+    let inside = sender.ends_with("@corp.example");
+    let names_nobody = sender.is_empty() && content.starts_with(b"From: <>");
+    let places: Vec<&str> = [(inside, "envelope"), (inside && content.starts_with(b"From: ") || names_nobody, "from")]
+        .into_iter()
+        .filter_map(|(claimed, place)| claimed.then_some(place))
+        .collect();
+    if places.is_empty() {
+        return Some(added);
+    }
+    added.strip_suffix(&format!("X-Bridgehead-Auth: anonymous; not-own={}\r\n", places.join(",")))
+}
+
+/// What arrived is one trace field, perhaps a mark, and then what was sent, from whom it was.
 fn whole(letter: &Letter, content: &[u8], heard: &Heard, arrival: &Arrival<'_>, findings: &mut Findings) {
     let Arrival { delivery, place, .. } = arrival;
     let mut wrong = |what: &str| {
@@ -88,7 +104,10 @@ fn whole(letter: &Letter, content: &[u8], heard: &Heard, arrival: &Arrival<'_>, 
     let Some(trace) = delivery.content.strip_suffix(content) else {
         return wrong("its content is not what was sent");
     };
-    let trace = String::from_utf8_lossy(trace);
+    let added = String::from_utf8_lossy(trace);
+    let Some(trace) = trace_of(letter, content, &added) else {
+        return wrong(&format!("marked or not, in front of it stands {added:?}"));
+    };
     let lines: Vec<&str> = trace.split("\r\n").collect();
     let folded = lines.iter().skip(1).all(|line| line.is_empty() || line.starts_with(['\t', ' ']));
     if !trace.starts_with("Received: from ") || !trace.ends_with("\r\n") || !folded {
