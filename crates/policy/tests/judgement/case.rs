@@ -47,9 +47,9 @@ use mail::{
 use policy::{
     Acceptance, Action, Addresses, Admission, Alias, Allowed, AppliesTo, Authentication, Borrower, Check,
     ConnectionControl, ConnectionFacts, Decision, Domains, DropDirectory, Entry, Holder, Holders, Limits, List, Loan,
-    Local, Match, MessageFacts, Missing, Mode, PeerRights, RecipientFacts, Recipients, Relay, Remote, Rights, Route,
-    Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, ServerRouting, SmartHost, SmartHosts, Target, Term, Who,
-    render,
+    Loans, Local, Match, MessageFacts, Missing, Mode, PeerRights, RecipientFacts, Recipients, Relay, Remote, Rights,
+    Route, Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, ServerRouting, SmartHost, SmartHosts, Target, Term,
+    Who, render,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -606,7 +606,7 @@ impl Reader {
         let mut rules = BTreeMap::new();
         let mut servers = BTreeMap::new();
         let mut book = self.book;
-        let (peers, loans) = (Arc::new(self.peers), Arc::<[Loan]>::from(self.loans));
+        let (peers, loans) = (Arc::new(self.peers), Arc::new(Loans::from(self.loans)));
         for (name, server) in self.servers {
             let routing = ServerRouting { domains: domains.clone(), smart_hosts: server.smart_hosts.clone() };
             servers.insert(name.as_str().into(), routing);

@@ -197,7 +197,7 @@ impl Plan {
             null_sender: check(5),
             anonymous: check(6),
             sub_addresses: self.sub_addresses,
-            grants: grants.into(),
+            grants: Arc::new(grants.into()),
         }
     }
 
