@@ -5,7 +5,7 @@ use super::domains::Names;
 use crate::file::{self, File};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
-use mail::{Host, Timestamp};
+use mail::{Day, Host, Timestamp};
 use policy::{
     Action, Addresses, Allowed, Borrower, Holder, Holders, Loan, Loans, Match, PeerRights, Rights, SendAs, Term, Who,
 };
@@ -86,11 +86,11 @@ impl Check<'_> {
 
     /// The end of a day.
     fn day(&mut self, key: &str, text: &str) -> Option<Timestamp> {
-        let end = Timestamp::end_of_day(text);
-        if end.is_none() {
+        let day = text.parse::<Day>();
+        if day.is_err() {
             self.bad(key, "is not a day", "expected year, month and day, such as \"2027-01-31\"", None);
         }
-        end
+        day.ok().map(Day::ends)
     }
 
     pub(super) fn send_as(&mut self, key: &str, table: &file::SendAs, loans: &Arc<Loans>) -> SendAs {
