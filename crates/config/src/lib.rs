@@ -7,6 +7,7 @@
 
 mod check;
 pub mod embedded;
+pub mod exceptions;
 pub mod file;
 mod mistake;
 mod places;

@@ -162,10 +162,9 @@ impl Check<'_> {
             Some(text) => self.domain(&below(key, "masquerade_domain"), text).map(Some),
             None => Some(None),
         };
-        let masquerade = masquerade?.zip(ours).map(|(domain, ours)| Masquerade {
-            domain,
-            instead_of: Arc::new(ours.local_names().cloned().collect()),
-        });
+        let masquerade = masquerade?
+            .zip(ours)
+            .map(|(domain, ours)| Masquerade { domain, instead_of: Arc::new(ours.local_names().cloned().collect()) });
         Some(ServerDelivery {
             hello_name: hello_name?,
             masquerade,
