@@ -323,7 +323,7 @@ pub(crate) enum AccountAction {
         /// The account
         name: String,
     },
-    /// May log in until a day begins, in UTC
+    /// May log in up to a last day, in UTC
     Expire {
         /// The account
         name: String,
