@@ -3,6 +3,7 @@
 
 use crate::{NOW, config};
 use access::{Audit, Plan, Surroundings, html, text};
+use config::templates::{Options, Template};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -119,6 +120,26 @@ fn a_relay_grant_that_covers_who_speaks_for_others_is_found() {
     assert_eq!(found(&server("10.0.0.0/30")), ["relay-covers-gateway:in"]);
     assert_eq!(found(&server("10.0.0.8/29")), ["relay-covers-self:in"]);
     assert!(found(&server("10.0.1.5")).is_empty());
+}
+
+#[test]
+fn h22_what_init_writes_has_no_findings() {
+    for template in Template::ALL {
+        for realm in [None, Some("CORP.EXAMPLE".parse().unwrap())] {
+            let options = Options {
+                hostname: None,
+                domain: "corp.example".parse().unwrap(),
+                more_domains: vec!["corp2.example".parse().unwrap()],
+                realm,
+            };
+            let config = config(&template.text(&options));
+            let audit = Audit::of(template.name(), &config, &Surroundings::default(), NOW);
+            assert!(audit.findings.is_empty(), "{}", text::audit(&audit));
+            if options.realm.is_none() {
+                golden(&directory().join(format!("init-{}.txt", template.name())), &text::audit(&audit));
+            }
+        }
+    }
 }
 
 #[test]
