@@ -5,6 +5,7 @@ mod acceptance;
 mod dump;
 mod embedded;
 mod golden;
+mod invariants;
 mod properties;
 mod reference;
 mod truncated;
