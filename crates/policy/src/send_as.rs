@@ -228,7 +228,7 @@ impl SendAs {
 
     /// Whether a grant lends the address. Adds the step of the first that does, and of those before it that would have and are over.
     fn lent(&self, user: &User<'_>, address: &Mailbox, domains: &Domains, trace: &mut Trace) -> bool {
-        for grant in self.grants.iter().filter(|grant| grant.to.is(user)) {
+        for grant in self.grants.iter().filter(|grant| grant.to.is(user.identity, user.client)) {
             if !grant.addresses.iter().any(|lent| self.covers(lent, address, domains)) {
                 continue;
             }
@@ -261,14 +261,16 @@ impl SendAs {
 }
 
 impl Borrower {
-    fn is(&self, user: &User<'_>) -> bool {
-        match (self, user.identity) {
+    /// Whether it is lent to who has proved this identity and comes from this address.
+    #[must_use]
+    pub fn is(&self, identity: &Identity, client: IpAddr) -> bool {
+        match (self, identity) {
             (Borrower::Holder(Who::Account(name)), Identity::Account(account)) => same_name(name, &account.name),
             (Borrower::Holder(Who::Group(name)), Identity::Account(account)) => {
                 account.groups.iter().any(|group| same_name(name, group))
             }
             (Borrower::Peer(name), Identity::Peer(peer)) => name == peer,
-            (Borrower::Clients(net), Identity::Anonymous) => net.contains(canonical(user.client)),
+            (Borrower::Clients(net), Identity::Anonymous) => net.contains(canonical(client)),
             _ => false,
         }
     }
