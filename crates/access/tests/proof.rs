@@ -4,7 +4,7 @@
 
 use access::{Classes, Outcome, Table, prove};
 use config::Config;
-use invariant::{Client, Gate, Mail, Proof as Known};
+use invariant::{Client, Gate, Known, Mail};
 use mail::{Identity, Timestamp};
 use std::path::Path;
 
@@ -200,7 +200,7 @@ fn servers_that_stop(config: &Config, at: usize) -> Vec<&str> {
                 Identity::Account(account) => Client::Account { name: &account.name, groups: &account.groups },
                 Identity::Peer(name) => Client::Peer(name),
             };
-            let mail = Mail { client, address: cell.client.representative, proof: Known::NotByAuth };
+            let mail = Mail { client, address: cell.client.representative, known: Known::NotByAuth };
             // The rules have rewritten a domain that is another name of one inside.
             let said = cell.recipient.recipient.domain();
             let to = said.map(|domain| server.rules.domains.local(domain).map_or(domain, |(_, stamp)| stamp).as_str());

@@ -7,6 +7,7 @@ mod explain;
 #[cfg(feature = "pam")]
 mod pam_helper;
 mod queue;
+mod reload;
 mod send;
 mod serve;
 mod spool;
@@ -24,6 +25,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(serve) => serve::run(&serve),
         Command::Check { file } => check::run(file),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Reload(reload) => reload::run(&reload),
         Command::Send(send) => send::run(&send),
         Command::Account(account) => account::run(&account),
         Command::Bans(bans) => bans::run(&bans),

@@ -6,7 +6,7 @@ use config::{Config, Mistake, embedded};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-/// The largest settings file that is read.
+/// The largest file of settings or invariants that is read.
 const FILE_OCTETS: u64 = 16 * 1024 * 1024;
 
 /// The settings and what they are called.
@@ -34,6 +34,20 @@ pub(crate) fn load(from: &SettingsFrom) -> Result<Loaded> {
     }
 }
 
+/// As [`load`], with what the settings must never permit.
+///
+/// # Errors
+/// All mistakes of the settings, or of the file of invariants.
+pub(crate) fn load_with_invariants(from: &SettingsFrom) -> Result<Loaded> {
+    let Loaded { config, name } = load(from)?;
+    let Some(path) = config.invariants_file.clone() else { return Ok(Loaded { config, name }) };
+    let text = read(&path, "the file of invariants")?;
+    match config.with_invariants(&path.display().to_string(), &text) {
+        Ok(config) => Ok(Loaded { config, name }),
+        Err(mistakes) => bail!("{}", mistakes.render(std::io::stderr().is_terminal()).trim_end()),
+    }
+}
+
 /// The control socket of a running gateway, by its settings.
 ///
 /// # Errors
@@ -49,7 +63,7 @@ pub(crate) fn socket(running: &Running) -> Result<PathBuf> {
 /// The file cannot be read.
 pub(crate) fn text(from: &SettingsFrom) -> Result<(String, String)> {
     match &from.config {
-        Some(file) => Ok((file.display().to_string(), read(file)?)),
+        Some(file) => Ok((file.display().to_string(), read(file, "the settings file")?)),
         None => {
             let mut options = embedded::Options { smart_host: from.smart_host.clone(), ..embedded::Options::default() };
             if let Some(directory) = &from.state_dir {
@@ -68,11 +82,11 @@ fn warn(name: &str, text: &str, warnings: &[Mistake], colour: bool) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the settings file is read here and nowhere else")]
-fn read(file: &Path) -> Result<String> {
-    let cannot = || format!("cannot read the settings file {}", file.display());
+fn read(file: &Path, what: &str) -> Result<String> {
+    let cannot = || format!("cannot read {what} {}", file.display());
     let length = std::fs::metadata(file).with_context(cannot)?.len();
     if length > FILE_OCTETS {
-        bail!("{}: {length} octets is no settings file", file.display());
+        bail!("{}: {length} octets; it is not {what}", file.display());
     }
     std::fs::read_to_string(file).with_context(cannot)
 }

@@ -26,7 +26,7 @@ pub(crate) fn stops<W: World>(context: &Context<W>, envelope: &Envelope) -> Opti
         Identity::Account(account) => Client::Account { name: &account.name, groups: &account.groups },
         Identity::Peer(name) => Client::Peer(name),
     };
-    let mail = Mail { client, address: context.client, proof: context.proof };
+    let mail = Mail { client, address: context.client, known: context.known };
     let recipients = envelope.recipients.iter().map(|recipient| match &recipient.forward_path.host {
         Host::Domain(domain) => Some(domain.as_str()),
         Host::Literal(_) => None,

@@ -64,7 +64,7 @@ pub(crate) struct Context<W: World> {
     /// Who the client has proved to be.
     pub identity: Identity,
     /// How that is known.
-    pub proof: invariant::Proof,
+    pub known: invariant::Known,
     /// The link is secured by TLS.
     pub secured: bool,
     /// What TLS says about the link.
@@ -149,7 +149,7 @@ pub(crate) async fn run<W: World>(
         admission: Admission::Admitted,
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
-        proof: invariant::Proof::NotByAuth,
+        known: invariant::Known::NotByAuth,
         secured: false,
         link: None,
         trying: None,

@@ -27,13 +27,13 @@ pub enum Client<'a> {
 
 /// How the session has come to know who its client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum Known {
     /// Not by AUTH in this session: it does not know, or a certificate or a peer has said it.
     NotByAuth,
     /// By AUTH, under TLS.
-    AuthSecured,
+    ByAuthSecured,
     /// By AUTH, in the clear.
-    AuthInClear,
+    ByAuthInClear,
 }
 
 /// What the gate is told of a message.
@@ -44,7 +44,7 @@ pub struct Mail<'a> {
     /// The address it comes from.
     pub address: IpAddr,
     /// How it is known whom it comes from.
-    pub proof: Proof,
+    pub known: Known,
 }
 
 /// The invariants of one virtual server, ready to be asked.
@@ -120,8 +120,8 @@ impl Bar {
                 recipient.is_none_or(|domain| !inside.contains(domain) && !self.except_to.contains(domain))
             }),
             // Whoever has authenticated was offered it.
-            Never::AuthOffered => mail.proof != Proof::NotByAuth,
-            Never::AuthInClear => mail.proof == Proof::AuthInClear,
+            Never::AuthOffered => mail.known != Known::NotByAuth,
+            Never::AuthInClear => mail.known == Known::ByAuthInClear,
         }
     }
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn anonymous(address: &str) -> Mail<'static> {
-        Mail { client: Client::Anonymous, address: address.parse().unwrap(), proof: Proof::NotByAuth }
+        Mail { client: Client::Anonymous, address: address.parse().unwrap(), known: Known::NotByAuth }
     }
 
     /// Whether one invariant stops a message at `inbound`.
@@ -213,13 +213,13 @@ mod tests {
 
     #[test]
     fn authentication_is_what_auth_has_proved_here() {
-        let proved = |never, proof| stopped(&invariant(never), &Mail { proof, ..anonymous("10.0.0.7") }, &[]);
+        let proved = |never, known| stopped(&invariant(never), &Mail { known, ..anonymous("10.0.0.7") }, &[]);
         for (never, [not_by_auth, secured, in_clear]) in
             [(Never::AuthOffered, [false, true, true]), (Never::AuthInClear, [false, false, true])]
         {
-            assert_eq!(proved(never, Proof::NotByAuth), not_by_auth);
-            assert_eq!(proved(never, Proof::AuthSecured), secured);
-            assert_eq!(proved(never, Proof::AuthInClear), in_clear);
+            assert_eq!(proved(never, Known::NotByAuth), not_by_auth);
+            assert_eq!(proved(never, Known::ByAuthSecured), secured);
+            assert_eq!(proved(never, Known::ByAuthInClear), in_clear);
         }
     }
 

@@ -12,7 +12,7 @@ mod names;
 mod prefix;
 
 pub use domains::{DomainError, Domains, Pattern};
-pub use gate::{Client, Gate, Mail, Proof};
+pub use gate::{Client, Gate, Known, Mail};
 pub use names::same_name;
 pub use prefix::{Prefix, PrefixError, Range, Ranges};
 

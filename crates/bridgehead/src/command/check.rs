@@ -1,17 +1,23 @@
 //! `bridgehead check FILE`
 
 use crate::cli::SettingsFrom;
-use crate::settings;
+use crate::objections;
+use crate::settings::{self, Loaded};
+use crate::world::wall_clock;
+use access::Outcome;
 use anyhow::Result;
+use invariant::Invariant;
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Checks a settings file; says what it would open.
+/// Checks a settings file; says what it would open, and of each invariant whether it holds.
 ///
 /// # Errors
-/// All mistakes of the file.
+/// All mistakes of the file, or of the file of invariants.
 pub(super) fn run(file: PathBuf) -> Result<ExitCode> {
-    let loaded = settings::load(&SettingsFrom { config: Some(file), smart_host: None, state_dir: None })?;
+    let loaded =
+        settings::load_with_invariants(&SettingsFrom { config: Some(file), smart_host: None, state_dir: None })?;
     println!("{}: no mistakes", loaded.name);
     for server in &loaded.config.servers {
         let clear = server.listen.iter().map(ToString::to_string);
@@ -19,5 +25,38 @@ pub(super) fn run(file: PathBuf) -> Result<ExitCode> {
         let addresses: Vec<String> = clear.chain(tls).collect();
         println!("  {} listens on {}", server.name, addresses.join(", "));
     }
-    Ok(ExitCode::SUCCESS)
+    let (text, hold) = invariants(&loaded);
+    print!("{text}");
+    Ok(if hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What became of each invariant, in words, and whether all hold.
+fn invariants(loaded: &Loaded) -> (String, bool) {
+    let (mut text, mut hold) = (String::new(), true);
+    let Some(file) = &loaded.config.invariants_file else { return (text, hold) };
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{}:", file.display());
+    for proof in access::prove(&loaded.config, wall_clock()) {
+        let invariant = &loaded.config.invariants[proof.invariant];
+        hold &= matches!(proof.outcome, Outcome::Holds { .. });
+        say(&mut text, loaded, invariant, &proof.outcome);
+    }
+    (text, hold)
+}
+
+fn say(text: &mut String, loaded: &Loaded, invariant: &Invariant, outcome: &Outcome) {
+    let name = &invariant.name;
+    let _ = match outcome {
+        Outcome::Holds { classes } => writeln!(text, "  {name} holds, proved over {classes} classes of session"),
+        Outcome::Unproved(why) => writeln!(text, "  {name} COULD NOT BE PROVED: {why}"),
+        Outcome::Broken(_) => writeln!(text, "  {name} IS BROKEN"),
+    };
+    let Outcome::Broken(all) = outcome else { return };
+    let _ = writeln!(text, "    {invariant}");
+    for broken in all {
+        let sentence = objections::sentence(&loaded.config, broken);
+        let _ = writeln!(text, "    at {}: {sentence}", broken.server);
+        let _ = writeln!(text, "      from {}", broken.addresses);
+        let _ = writeln!(text, "      {}", broken.witness.command(&loaded.name));
+    }
 }
