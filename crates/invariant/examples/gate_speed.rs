@@ -1,7 +1,7 @@
 //! What the gate costs a message: `cargo run --release -p invariant --example gate_speed`. At most 1 µs is promised.
 #![expect(clippy::disallowed_methods, reason = "an example that measures")]
 
-use invariant::{Client, Gate, Invariant, Mail, Never, Prefix, Known, Who};
+use invariant::{Client, Gate, Invariant, Known, Mail, Never, Prefix, Who};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ fn main() {
     let gate = Gate::new("inbound", inside.iter().map(String::as_str), &invariants);
     let address = "192.0.2.66".parse().expect("an address");
     let mail = Mail { client: Client::Anonymous, address, known: Known::NotByAuth };
-    for recipients in [1, 10] {
+    for recipients in [1, 10, 100] {
         let to = vec![Some("corp57.example"); recipients];
         let began = Instant::now();
         for _ in 0..ROUNDS {

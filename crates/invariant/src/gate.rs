@@ -116,9 +116,14 @@ impl Bar {
         match self.never {
             // Whoever sends mail has opened a session.
             Never::Connect | Never::Submit => true,
-            Never::Relay => recipients.any(|recipient| {
-                recipient.is_none_or(|domain| !inside.contains(domain) && !self.except_to.contains(domain))
-            }),
+            Never::Relay => {
+                // Recipients in one domain usually stand together, and are looked for once.
+                let mut last = None;
+                recipients.any(|recipient| {
+                    let Some(domain) = recipient else { return true };
+                    last.replace(domain) != Some(domain) && !inside.contains(domain) && !self.except_to.contains(domain)
+                })
+            }
             // Whoever has authenticated was offered it.
             Never::AuthOffered => mail.known != Known::NotByAuth,
             Never::AuthInClear => mail.known == Known::ByAuthInClear,
@@ -166,6 +171,7 @@ mod tests {
         let mail = anonymous("192.0.2.66");
         assert!(!stopped(&never, &mail, &[Some("corp.example"), Some("CORP.example")]));
         assert!(stopped(&never, &mail, &[Some("corp.example"), Some("ext.example")]));
+        assert!(stopped(&never, &mail, &[Some("corp.example"), Some("corp.example"), Some("ext.example")]));
         assert!(stopped(&never, &mail, &[Some("sub.corp.example")]));
         assert!(stopped(&never, &mail, &[None]), "an address literal is outside");
         let except = Invariant { except_to: vec!["*.partner.example".parse().unwrap()], ..never };
