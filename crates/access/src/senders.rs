@@ -53,8 +53,8 @@ pub(crate) fn representative(
     class: SenderClass,
     (outside, now): (&Domain, Timestamp),
 ) -> Option<ReversePath> {
-    let live = rules.send_as.grants.iter().filter(|loan| !loan.term.is_over(now));
-    let held: Vec<&Loan> = live.filter(|loan| loan.to.is(identity, client.representative)).collect();
+    let lent_to_it = rules.send_as.grants.held_by(identity, client.representative);
+    let held: Vec<&Loan> = lent_to_it.filter(|loan| !loan.term.is_over(now)).collect();
     let all_lent = |domain: &Domain| {
         let all = Addresses::AllAt(Host::Domain(domain.clone()));
         held.iter().any(|loan| loan.addresses.contains(&all))

@@ -23,6 +23,10 @@ pub(crate) enum Command {
         /// The settings file
         file: PathBuf,
     },
+    /// Say who may submit and who may relay, and what is wrong with that
+    Audit(Audit),
+    /// Say what new settings let somebody do that the old ones do not, and the other way round
+    Plan(Plan),
     /// Have a running gateway load its settings again
     Reload(Reload),
     /// Say what would be answered to a client, and which line of the settings decides
@@ -79,6 +83,40 @@ pub(crate) struct Reload {
     /// Take the settings although this is found of them; may be repeated
     #[arg(long, value_name = "FINDING-ID")]
     pub accept: Vec<String>,
+}
+
+/// `audit`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 if there are no findings but notices, with 1 if there are warnings, with 2 if any is \
+critical or the settings cannot be read."
+)]
+pub(crate) struct Audit {
+    /// The settings file
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print a page of HTML
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 if nothing changes, with 1 if nobody may more than before, with 2 if somebody may or \
+the settings cannot be read."
+)]
+pub(crate) struct Plan {
+    /// The new settings file
+    pub new: PathBuf,
+    /// The old settings file: that of the running gateway
+    #[arg(long, value_name = "OLD")]
+    pub against: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `explain`
@@ -300,7 +338,7 @@ pub(crate) enum AccountAction {
         /// The account
         name: String,
     },
-    /// May log in until a day begins, in UTC
+    /// May log in up to a last day, in UTC
     Expire {
         /// The account
         name: String,
