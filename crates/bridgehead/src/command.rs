@@ -1,7 +1,7 @@
 //! The commands, one file each.
 
 mod account;
-mod audit;
+pub(crate) mod audit;
 mod bans;
 mod check;
 mod explain;

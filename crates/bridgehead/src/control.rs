@@ -52,6 +52,8 @@ pub(crate) enum Reloaded {
     Taken {
         /// What is found of them and accepted.
         accepted: Vec<String>,
+        /// What they open and what they close, in words.
+        plan: String,
     },
     /// They were not; the old ones stay.
     Refused {

@@ -4,7 +4,8 @@
 //! insists by that identifier; what was insisted on stands in the file `accepted` of the state directory,
 //! with the time, for as long as it is still objected to.
 
-use access::{Broken, Outcome, Proof};
+use access::audit::Place;
+use access::{Audit, Broken, Outcome, Plan, Proof, Severity, Surroundings, text};
 use anyhow::{Context, Result, bail};
 use config::Config;
 use mail::Timestamp;
@@ -15,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// The largest list of what is accepted that is read.
 const FILE_OCTETS: u64 = 1024 * 1024;
+
+/// What the settings are called that are running.
+const RUNNING: &str = "the running settings";
 
 /// Something that speaks against settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,17 +82,23 @@ pub(crate) fn sentence(config: &Config, broken: &Broken) -> String {
 
 fn permitted_by(config: &Config, broken: &Broken) -> String {
     match (broken.rule, &broken.key) {
-        (Some(rule), _) => {
-            let place = config.book.place(rule);
-            match place.line {
-                Some(line) => format!("{} (line {line})", place.key),
-                None if rule.is_built_in() => place.key.to_owned(),
-                None => format!("{} (default)", place.key),
-            }
-        }
-        (None, Some(key)) => key.clone(),
+        (Some(rule), _) => Place::of(&config.book, rule).to_string(),
+        (None, Some(key)) => Place::key(&config.book, key).to_string(),
         (None, None) => "no rule".to_owned(),
     }
+}
+
+/// What the audit calls critical.
+fn critical(config: &Config, name: &str, surroundings: &Surroundings, now: Timestamp) -> Vec<Objection> {
+    let found = Audit::of(name, config, surroundings, now).findings.into_iter();
+    let critical = found.filter(|finding| finding.severity == Severity::Critical);
+    critical
+        .map(|finding| Objection {
+            id: finding.id,
+            what: format!("{} {} ({})", finding.what, finding.mend, finding.rule),
+            witness: finding.witness,
+        })
+        .collect()
 }
 
 /// What is accepted, by its identifier, and since when.
@@ -104,36 +114,54 @@ pub(crate) struct Judged {
     pub accepted: Accepted,
     /// What of it is new.
     pub new: Vec<String>,
+    /// What they open and what they close; nothing where there were no settings before.
+    pub plan: Option<String>,
 }
 
-/// Judges settings. `insisted` is what somebody insists on now; what was insisted on earlier is in the state
-/// directory. The objections are those that nobody insists on.
+/// What settings are judged against.
+#[derive(Debug)]
+pub(crate) struct Against {
+    /// The settings that are running: what is critical of them already is no news.
+    pub running: Option<Config>,
+    /// What somebody insists on now.
+    pub insisted: Vec<String>,
+    /// What is known of this host.
+    pub surroundings: Surroundings,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Judges settings. Whatever breaks an invariant is objected to; so is what the audit calls critical, if it
+/// comes with a change of settings that are running. What was insisted on earlier is in the state directory.
+/// The objections that come back are those that nobody insists on.
 ///
 /// # Errors
 /// What was accepted cannot be read.
-pub(crate) fn judge(
-    mut config: Config,
-    name: &str,
-    insisted: &[String],
-    now: Timestamp,
-) -> Result<Result<Judged, Vec<Objection>>> {
+pub(crate) fn judge(mut config: Config, name: &str, against: &Against) -> Result<Result<Judged, Vec<Objection>>> {
+    let Against { running, insisted, surroundings, now } = against;
     let known = Accepted::read(&config.state_dir)?;
     let (mut accepted, mut new, mut left) = (Accepted::default(), Vec::new(), Vec::new());
-    for objection in of(&config, name, now) {
+    let old = running.as_ref().map(|running| critical(running, name, surroundings, *now));
+    let is_news = |id: &str| old.as_ref().is_some_and(|old| old.iter().all(|known| known.id != id));
+    let broken = of(&config, name, *now).into_iter().map(|one| (true, one));
+    let critical = critical(&config, name, surroundings, *now).into_iter().map(|one| (is_news(&one.id), one));
+    for (keeps_out, objection) in broken.chain(critical) {
         match known.0.get(&objection.id) {
             Some(since) => _ = accepted.0.insert(objection.id, since.clone()),
             None if insisted.contains(&objection.id) => {
                 new.push(objection.id.clone());
                 accepted.0.insert(objection.id, now.to_string());
             }
-            None => left.push(objection),
+            None if keeps_out => left.push(objection),
+            None => {}
         }
     }
     if !left.is_empty() {
         return Ok(Err(left));
     }
+    let plan = running.as_ref().map(|running| text::plan(&Plan::of((RUNNING, running), (name, &config), *now)));
     accepted.waive(&mut config);
-    Ok(Ok(Judged { config, accepted, new }))
+    Ok(Ok(Judged { config, accepted, new, plan }))
 }
 
 impl Accepted {
@@ -192,5 +220,72 @@ impl Accepted {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests look at what is on the disk")]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+    const BROKEN: &str = "invariant:no-relay:inbound";
+
+    /// Settings that break an invariant, unless they are mended.
+    fn settings(state_dir: &Path, mended: bool) -> Config {
+        let relay =
+            if mended { "" } else { "[virtual_server.inbound.relay]\nmode = \"only\"\nlist = [\"10.0.0.7\"]\n" };
+        let text = format!(
+            "hostname = \"mx.corp.example\"\nstate_dir = {state_dir:?}\norganization.domains = [\"corp.example\"]\n\
+             [virtual_server.inbound]\nlisten = [\"127.0.0.1:0\"]\n{relay}"
+        );
+        let (config, _) = Config::from_text("settings", &text).unwrap();
+        config.with_invariants("invariants", "[[invariant]]\nname = \"no-relay\"\nnever = \"relay\"\n").unwrap()
+    }
+
+    fn insisting(ids: &[&str]) -> Against {
+        let insisted = ids.iter().map(|&id| id.to_owned()).collect();
+        Against { running: None, insisted, surroundings: Surroundings::default(), now: NOW }
+    }
+
+    #[test]
+    fn only_what_is_insisted_on_is_taken_and_the_gate_lets_it_pass() {
+        let state = tempfile::tempdir().unwrap();
+        for ids in [&[][..], &["invariant:no-relay:outbound"], &["invariant:no-relay"]] {
+            let objections = judge(settings(state.path(), false), "settings", &insisting(ids)).unwrap().unwrap_err();
+            assert_eq!(objections.iter().map(|one| &*one.id).collect::<Vec<_>>(), [BROKEN]);
+            let said = objections[0].to_string();
+            assert!(said.contains("virtual_server.inbound.relay.list[0] (line 8)"), "{said}");
+            assert!(said.contains("bridgehead explain --config settings --server inbound --client 10.0.0.7"), "{said}");
+        }
+        let judged = judge(settings(state.path(), false), "settings", &insisting(&[BROKEN])).unwrap().unwrap();
+        assert_eq!(judged.new, [BROKEN]);
+        assert!(!judged.config.invariants[0].holds_at("inbound"));
+    }
+
+    #[test]
+    fn what_was_insisted_on_is_known_until_it_is_mended() {
+        let state = tempfile::tempdir().unwrap();
+        let taken = |mended, ids: &[&str]| {
+            let judged = judge(settings(state.path(), mended), "settings", &insisting(ids)).unwrap();
+            judged.map(|judged| {
+                judged.accepted.write(state.path()).unwrap();
+                (judged.accepted.ids().map(str::to_owned).collect::<Vec<_>>(), judged.new.len())
+            })
+        };
+        assert_eq!(taken(false, &[BROKEN]).unwrap(), (vec![BROKEN.to_owned()], 1));
+        // The time is that of the first word.
+        let text = std::fs::read_to_string(state.path().join("accepted")).unwrap();
+        assert_eq!(text, format!("{NOW} {BROKEN}\n"));
+        assert_eq!(taken(false, &[]).unwrap(), (vec![BROKEN.to_owned()], 0));
+        assert_eq!(taken(true, &[BROKEN]).unwrap(), (vec![], 0));
+        assert!(taken(false, &[]).is_err());
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_not_an_empty_one() {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::create_dir(state.path().join("accepted")).unwrap();
+        assert!(judge(settings(state.path(), true), "settings", &insisting(&[])).is_err());
     }
 }

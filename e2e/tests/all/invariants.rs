@@ -82,6 +82,7 @@ fn a_reload_that_breaks_an_invariant_is_refused_either_way() {
     let taken = gateway.reload(&[]);
     assert_eq!(taken.code, 0, "{}", taken.text());
     assert!(taken.stdout.contains("the settings were taken"), "{}", taken.text());
+    assert!(taken.stdout.contains("nothing changes in who may do what"), "{}", taken.text());
 
     gateway.rewrite(&invariants.settings(RELAY));
     let refused = gateway.reload(&[]);
@@ -127,6 +128,7 @@ fn what_is_insisted_on_is_taken_recorded_and_forgotten_when_it_is_mended() {
     let taken = gateway.reload(&["--accept", FINDING]);
     assert_eq!(taken.code, 0, "{}", taken.text());
     assert!(taken.stdout.contains(FINDING), "{}", taken.text());
+    assert!(taken.stdout.contains("WIDER"), "what it opens: {}", taken.text());
     let _ = gateway.log_with(&["\"accepted\"", FINDING]);
     assert!(accepted(&gateway).trim_end().ends_with(FINDING), "{}", accepted(&gateway));
     assert!(accepted(&gateway).starts_with("20"), "the time: {}", accepted(&gateway));
@@ -169,4 +171,29 @@ fn says_accepted(gateway: &Gateway, times: usize) -> usize {
         let said = log.lines().filter(|line| line.contains("\"accepted\"") && line.contains(FINDING)).count();
         (said >= times).then_some(said)
     })
+}
+
+/// I15: that it is one is found, and whoever reloads it by mistake is stopped.
+#[test]
+fn a_reload_that_adds_a_critical_finding_is_refused_and_a_start_is_not() {
+    const OPEN: &str = "[virtual_server.inbound.relay]\nmode = \"all-except\"\nlist = []\n\
+         open_relay = \"i-know-this-is-an-open-relay\"\n";
+    let mut gateway = Gateway::start(&inbound(""));
+    gateway.rewrite(&inbound(OPEN));
+    let refused = gateway.reload(&[]);
+    assert_eq!(refused.code, 1, "{}", refused.text());
+    assert!(refused.text().contains("--accept open-relay:inbound"), "{}", refused.text());
+    let _ = gateway.log_with(&["reload-refused", "open-relay:inbound"]);
+    assert!(!relays(&gateway));
+    let taken = gateway.reload(&["--accept", "open-relay:inbound"]);
+    assert_eq!(taken.code, 0, "{}", taken.text());
+    assert!(relays(&gateway));
+    assert!(accepted(&gateway).contains("open-relay:inbound"));
+    // Whoever has started with it has it running: that it is still there is no news.
+    gateway.rewrite(&inbound(""));
+    assert_eq!(gateway.reload(&[]).code, 0);
+    gateway.rewrite(&inbound(OPEN));
+    gateway.restart();
+    assert!(relays(&gateway));
+    assert_eq!(gateway.reload(&[]).code, 0);
 }

@@ -5,6 +5,7 @@ use crate::control::{self, Reloaded, ServeCommand};
 use crate::objections::Objection;
 use crate::settings;
 use anyhow::Result;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Commands, and prints the answer.
@@ -19,9 +20,10 @@ pub(super) fn run(reload: &cli::Reload) -> Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&reloaded)?);
     }
     match reloaded {
-        Reloaded::Taken { accepted } => {
+        Reloaded::Taken { accepted, plan } => {
             if !reload.running.json {
                 println!("the settings were taken");
+                print!("{plan}");
                 accepted.iter().for_each(|id| println!("  although {id} is found; it is accepted"));
             }
             Ok(ExitCode::SUCCESS)
@@ -30,7 +32,7 @@ pub(super) fn run(reload: &cli::Reload) -> Result<ExitCode> {
             if !reload.running.json {
                 eprintln!("the settings were not taken; the old ones stay");
                 eprint!("{}", if objections.is_empty() { format!("{why}\n") } else { said(&objections) });
-                eprint!("{}", insist(&objections, "bridgehead reload"));
+                eprint!("{}", insist(&objections, "reload", reload.running.config.as_deref()));
             }
             Ok(ExitCode::FAILURE)
         }
@@ -46,11 +48,12 @@ pub(super) fn said(objections: &[Objection]) -> String {
     objections.iter().map(one).collect()
 }
 
-/// How to insist.
-pub(super) fn insist(objections: &[Objection], command: &str) -> String {
+/// How to insist, by which command and for which settings file.
+pub(super) fn insist(objections: &[Objection], command: &str, file: Option<&Path>) -> String {
     if objections.is_empty() {
         return String::new();
     }
     let ids: Vec<String> = objections.iter().map(|objection| format!(" --accept {}", objection.id)).collect();
-    format!("to take them all the same: {command}{}\n", ids.concat())
+    let config = file.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
+    format!("to take them all the same: bridgehead {command}{config}{}\n", ids.concat())
 }

@@ -4,7 +4,7 @@ mod reload;
 
 use crate::cli;
 use crate::control::{Reload, Socket};
-use crate::objections::{self, Accepted, Judged};
+use crate::objections::{self, Accepted, Against, Judged};
 use crate::self_signed;
 use crate::settings::{self, Loaded};
 use crate::world::{Machine, threads, wall_clock};
@@ -40,12 +40,18 @@ use zeroize::Zeroizing;
 /// One clear message why it did not start; nothing is listening then and no mail was taken.
 pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
     let Loaded { config, name } = settings::load_with_invariants(&serve.settings)?;
-    let judged = match objections::judge(config, &name, &serve.accept, wall_clock())? {
+    let against = Against {
+        running: None,
+        insisted: serve.accept.clone(),
+        surroundings: super::audit::surroundings(),
+        now: wall_clock(),
+    };
+    let judged = match objections::judge(config, &name, &against)? {
         Ok(judged) => judged,
         Err(objections) => bail!(
             "the settings break what must never be\n{}{}",
             super::reload::said(&objections),
-            super::reload::insist(&objections, "bridgehead serve").trim_end()
+            super::reload::insist(&objections, "serve", serve.settings.config.as_deref()).trim_end()
         ),
     };
     with_keytab(&judged.config)?;
@@ -99,7 +105,7 @@ fn with_keytab(config: &Config) -> Result<()> {
 }
 
 async fn gateway(serve: &cli::Serve, judged: Judged, name: &str) -> Result<()> {
-    let Judged { mut config, accepted, new: _ } = judged;
+    let Judged { mut config, accepted, .. } = judged;
     let mut reloads = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let mut stops = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for signals")?;

@@ -1,12 +1,14 @@
 //! Settings are loaded again: at a signal, or as a command that is answered.
 //!
-//! Settings that break an invariant are not taken unless somebody insists by its identifier. Whatever keeps
+//! Settings that break an invariant, or of which the audit finds something critical that is not so of those that
+//! are running, are not taken unless somebody insists by its identifier. Whatever keeps
 //! settings from being taken, the old ones stay, and the log and whoever asked are told why.
 
 use super::{make_directories, tell_systemd};
 use crate::cli;
+use crate::command::audit::surroundings;
 use crate::control::Reloaded;
-use crate::objections::{self, Judged, Objection};
+use crate::objections::{self, Against, Judged, Objection};
 use crate::settings::{self, Loaded};
 use crate::world::{Machine, wall_clock};
 use anyhow::{Context, Result};
@@ -50,12 +52,13 @@ async fn read(serve: &cli::Serve, running: &Config, insisted: Vec<String>) -> Re
         "state_dir, metrics, control.socket and log.format change only with a restart"
     );
     // Sessions go on meanwhile: a proof looks at every class of session.
-    let judging = tokio::task::spawn_blocking(move || objections::judge(config, &name, &insisted, wall_clock()));
+    let against = Against { running: Some(running.clone()), insisted, surroundings: surroundings(), now: wall_clock() };
+    let judging = tokio::task::spawn_blocking(move || objections::judge(config, &name, &against));
     judging.await.context("the settings could not be judged")?
 }
 
 async fn take(handle: &mut Handle<Machine>, running: &mut Config, judged: Judged) -> Reloaded {
-    let Judged { config, accepted, new } = judged;
+    let Judged { config, accepted, new, plan } = judged;
     if let Err(error) = make_directories(&config) {
         return refused(handle, &format!("{error:#}"), Vec::new());
     }
@@ -66,7 +69,7 @@ async fn take(handle: &mut Handle<Machine>, running: &mut Config, judged: Judged
     *running = config;
     new.iter().for_each(|id| handle.accepted(id));
     super::record(&accepted, &running.state_dir);
-    Reloaded::Taken { accepted: accepted.ids().map(str::to_owned).collect() }
+    Reloaded::Taken { accepted: accepted.ids().map(str::to_owned).collect(), plan: plan.unwrap_or_default() }
 }
 
 fn needs_restart(running: &Config, new: &Config) -> bool {
