@@ -1,5 +1,4 @@
-//! The recipes of the manual are run: every file of a page is checked, and every command is typed and must answer what
-//! the page says. `UPDATE_MANUAL=1` writes down what is answered; the difference is the review.
+//! The manual is run: every file of a page is checked, and every command is typed and must answer what the page says. `UPDATE_MANUAL=1` writes down what is answered; the difference is the review.
 //!
 //! A block that begins with "```toml NAME" is a file of that name; one that begins with "```console" has commands
 //! behind `$ `, and further lines of them behind `> `, which a shell is given; each is followed by what it prints.
@@ -14,10 +13,13 @@ use std::process::Command;
 /// Pages must not fail because time goes by: exceptions that end on this day end much later when they are run.
 const ENDS: [&str; 2] = ["2027-01-31", "2999-12-31"];
 
-/// The pages of recipes, by path.
+/// The pages of the manual, by path.
 fn pages() -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/manual/recipes");
-    let paths = fs::read_dir(directory).expect("the recipes").map(|entry| entry.expect("an entry").path());
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/manual");
+    let paths = [manual.join("recipes"), manual].into_iter().flat_map(|directory| {
+        let entries = fs::read_dir(directory).expect("the manual");
+        entries.map(|entry| entry.expect("an entry").path())
+    });
     let mut pages: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
     pages.sort();
     pages
@@ -107,9 +109,9 @@ fn run(page: &str, name: &str) -> String {
 }
 
 #[test]
-fn every_recipe_answers_what_the_manual_says() {
+fn every_command_answers_what_the_manual_says() {
     let pages = pages();
-    assert!(pages.len() >= 5, "{pages:?}");
+    assert!(pages.iter().any(|page| page.ends_with("recipes/hub.md")), "{pages:?}");
     let mut wrong = String::new();
     for path in pages {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
