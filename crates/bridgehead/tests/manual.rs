@@ -44,7 +44,7 @@ fn pieces(page: &str) -> Vec<Piece> {
         }
         pieces.push(Piece::Text(std::mem::take(&mut text)));
         let block = lines.by_ref().take_while(|line| *line != "```");
-        let block = block.fold(String::new(), |block, line| block + line + "\n");
+        let block: String = block.flat_map(|line| [line, "\n"]).collect();
         pieces.push(match file {
             Some(name) => Piece::File { name: name.to_owned(), text: block },
             None => Piece::Console(block),

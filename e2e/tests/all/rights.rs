@@ -51,7 +51,7 @@ fn role(name: &str, changes: &[Change<'_>]) -> Option<Role> {
     let written = command(&["init", "--role", name, "--domain", "corp.example"]).success().stdout;
     // The gateway under test has a name and a directory of its own.
     let own = |line: &&str| !line.starts_with("hostname =") && !line.starts_with("state_dir =");
-    let mut settings = written.lines().filter(own).fold(String::new(), |text, line| text + line + "\n");
+    let mut settings: String = written.lines().filter(own).flat_map(|line| [line, "\n"]).collect();
     for (from, to) in here.iter().chain(changes) {
         assert!(here.iter().any(|known| known.0 == *from) || settings.contains(from), "{name} has no {from}");
         settings = settings.replace(from, to);

@@ -10,9 +10,9 @@ use policy::{Acceptance, Admission, Allowed, Grant, Mode, RecipientFacts, Refusa
 fn options(realm: Option<&str>) -> Options {
     Options {
         hostname: None,
-        domain: "corp.example".parse().unwrap(),
-        more_domains: vec!["corp2.example".parse().unwrap()],
-        realm: realm.map(|realm| realm.parse().unwrap()),
+        domain: "corp.example".parse().expect("a domain"),
+        more_domains: vec!["corp2.example".parse().expect("a domain")],
+        realm: realm.map(|realm| realm.parse().expect("a realm")),
     }
 }
 
@@ -101,14 +101,14 @@ fn h22_the_table_of_roles_cell_by_cell() {
 
 /// What a client who has authenticated, or not, hears at MAIL and at RCPT.
 fn answers(server: &Server, identity: &Identity, recipient: &str) -> Result<Acceptance, Refusal> {
-    let (client, now) = ("10.0.0.10".parse().unwrap(), Timestamp::from_millis(1_800_000_000_000));
-    let reverse_path = &"u1@corp.example".parse().map(mail::ReversePath::Mailbox).unwrap();
+    let (client, now) = ("10.0.0.10".parse().expect("an address"), Timestamp::from_millis(1_800_000_000_000));
+    let reverse_path = &"u1@corp.example".parse().map(mail::ReversePath::Mailbox).expect("a mailbox");
     let admission = Admission::Admitted;
     let facts = SenderFacts { client, now, admission, identity, secured: true, reverse_path };
-    policy::sender(&server.rules, &facts, &Ledger::new()).unwrap().verdict?;
-    let recipient = &recipient.parse().unwrap();
+    policy::sender(&server.rules, &facts, &Ledger::new()).expect("nothing is looked up").verdict?;
+    let recipient = &recipient.parse().expect("a mailbox");
     let facts = RecipientFacts { client, now, identity, recipient };
-    policy::recipient(&server.rules, &facts, &Ledger::new()).unwrap().verdict
+    policy::recipient(&server.rules, &facts, &Ledger::new()).expect("nothing is looked up").verdict
 }
 
 /// H01 to H19 for every row: what the table is for.
