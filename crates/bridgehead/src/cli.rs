@@ -25,6 +25,10 @@ pub(crate) enum Command {
     Init(Init),
     /// Check a settings file and say everything that is wrong with it
     Check(Check),
+    /// Say who may submit and who may relay, and what is wrong with that
+    Audit(Audit),
+    /// Say what new settings let somebody do that the old ones do not, and the other way round
+    Plan(Plan),
     /// Say what would be answered to a client, and which line of the settings decides
     Explain(Explain),
     /// Submit one message, read from standard input
@@ -102,6 +106,40 @@ pub(crate) struct Check {
     /// Every entry of a list, right and loan must say who answers for it, why it is there, and when it ends
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `audit`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 if there are no findings but notices, with 1 if there are warnings, with 2 if any is \
+critical or the settings cannot be read."
+)]
+pub(crate) struct Audit {
+    /// The settings file
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print a page of HTML
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 if nothing changes, with 1 if nobody may more than before, with 2 if somebody may or \
+the settings cannot be read."
+)]
+pub(crate) struct Plan {
+    /// The new settings file
+    pub new: PathBuf,
+    /// The old settings file: that of the running gateway
+    #[arg(long, value_name = "OLD")]
+    pub against: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `explain`

@@ -240,8 +240,7 @@ impl SendAs {
 
     /// Whether a grant lends the address. Adds the step of the first that does, and of those before it that would have and are over.
     fn lent(&self, user: &User<'_>, address: &Mailbox, domains: &Domains, trace: &mut Trace) -> bool {
-        for at in self.grants.places(user) {
-            let grant = &self.grants.entries[at];
+        for grant in self.grants.held_by(user.identity, user.client) {
             if !grant.addresses.iter().any(|lent| self.covers(lent, address, domains)) {
                 continue;
             }
@@ -274,12 +273,13 @@ impl SendAs {
 }
 
 impl Loans {
-    /// The places of what is lent to whom, in their order.
-    fn places(&self, user: &User<'_>) -> SmallVec<[usize; 8]> {
-        match user.identity {
+    /// What is lent to who has proved this identity and comes from this address, in its order; also what is over.
+    pub fn held_by(&self, identity: &Identity, client: IpAddr) -> impl Iterator<Item = &Grant> {
+        let places: SmallVec<[usize; 8]> = match identity {
             Identity::Account(account) => self.named.places(account),
-            _ => self.others.iter().copied().filter(|at| self.entries[*at].to.is(user)).collect(),
-        }
+            _ => self.others.iter().copied().filter(|at| self.entries[*at].to.is(identity, client)).collect(),
+        };
+        places.into_iter().map(|at| &self.entries[at])
     }
 }
 
@@ -306,10 +306,10 @@ impl Deref for Loans {
 
 impl Borrower {
     /// Whether it means a client that has not authenticated as an account.
-    fn is(&self, user: &User<'_>) -> bool {
-        match (self, user.identity) {
+    fn is(&self, identity: &Identity, client: IpAddr) -> bool {
+        match (self, identity) {
             (Borrower::Peer(name), Identity::Peer(peer)) => name == peer,
-            (Borrower::Clients(net), Identity::Anonymous) => net.contains(canonical(user.client)),
+            (Borrower::Clients(net), Identity::Anonymous) => net.contains(canonical(client)),
             _ => false,
         }
     }
