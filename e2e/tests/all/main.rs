@@ -15,6 +15,7 @@ mod full;
 mod hops;
 mod integrated;
 mod interoperation;
+mod invariants;
 mod life;
 mod limits;
 mod peers;
