@@ -22,6 +22,7 @@ mod limits;
 mod peers;
 mod published;
 mod queue;
+mod rights;
 mod scarce;
 mod split;
 mod table;
