@@ -92,6 +92,21 @@ fn submitting_depends_on_who_it_is() {
 }
 
 #[test]
+fn a_peer_that_speaks_for_others_can_make_an_account_of_them() {
+    let peer = |xclient: bool| {
+        format!(
+            "[peer.front]\ncertificates = [\"front.corp.example\"]\nxclient = {xclient}\n\
+             [virtual_server.outbound.tls]\nclient_certificates = \"asked\"\nclient_authorities = \"ca.pem\"\n\
+             certificates = [{{ certificate = \"mx.pem\", key = \"mx.key\" }}]\n\
+             [virtual_server.outbound.authentication]\nmechanisms = [\"EXTERNAL\"]\n"
+        )
+    };
+    let never = "never = \"submit\"\nwho = \"accounts\"";
+    assert_eq!(told(&peer(false), never), Vec::<String>::new());
+    assert_eq!(told(&peer(true), never).len(), 1);
+}
+
+#[test]
 fn authentication_is_offered_where_a_client_is_let_in() {
     let never = "never = \"auth-in-clear\"";
     assert_eq!(told("", never), Vec::<String>::new());
