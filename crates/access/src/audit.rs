@@ -2,7 +2,7 @@
 
 use crate::exposure::{self, Exposure};
 use crate::findings::{self, Finding, Severity};
-use crate::rows::{Row, Words};
+use crate::rows::{self, Row, Words};
 use crate::table::{Cell, Link, ServerTable, Table, Verdict};
 use crate::{Classes, IdentityClass, Member};
 use config::{Config, Role, Server};
@@ -85,6 +85,19 @@ pub struct ServerAudit {
     pub relay: Vec<Permission>,
 }
 
+/// Addresses that are lent, for all virtual servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loan {
+    /// To whom.
+    pub who: String,
+    /// Which.
+    pub addresses: Vec<String>,
+    /// The first moment at which they are lent no longer.
+    pub until: Option<String>,
+    /// Where it is said.
+    pub rule: Place,
+}
+
 /// Everything an audit says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Audit {
@@ -94,6 +107,8 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// Each virtual server.
     pub servers: Vec<ServerAudit>,
+    /// Whose addresses are lent to whom.
+    pub loans: Vec<Loan>,
     /// Where a secret could be read or guessed.
     pub exposure: Vec<Exposure>,
     /// How many classes of sessions were judged for this.
@@ -111,6 +126,7 @@ impl Audit {
             file: file.to_owned(),
             findings: findings::of(&auditor, surroundings),
             servers: table.servers.iter().filter_map(|server| auditor.server(server)).collect(),
+            loans: loans(config, now),
             exposure: exposure::of(config, &table),
             cells: table.cells().count(),
         }
@@ -174,6 +190,19 @@ impl Auditor<'_> {
         out.sort_by(|one, other| one.0.cmp_identity(&other.0));
         out.into_iter().map(|(_, permission)| permission).collect()
     }
+}
+
+/// What is lent now.
+fn loans(config: &Config, now: Timestamp) -> Vec<Loan> {
+    let grants = config.servers.first().map(|server| server.rules.send_as.grants.clone()).unwrap_or_default();
+    let live = grants.iter().filter(|loan| !loan.term.is_over(now));
+    live.map(|loan| Loan {
+        who: rows::borrower(&loan.to),
+        addresses: loan.addresses.iter().map(rows::lent).collect(),
+        until: loan.term.expires.map(|end| end.to_string()),
+        rule: Place::of(&config.book, loan.rule),
+    })
+    .collect()
 }
 
 /// How many links a virtual server has, so that what holds for all of them need not be said.

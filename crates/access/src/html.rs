@@ -27,6 +27,7 @@ pub fn audit(audit: &Audit) -> String {
     for server in &audit.servers {
         self::server(&mut out, server);
     }
+    loans(&mut out, audit);
     exposure(&mut out, audit);
     out.push_str("</body>\n</html>\n");
     out
@@ -74,6 +75,19 @@ fn permissions(out: &mut String, title: &str, list: &[Permission]) {
         let cells = [words.who.clone(), format!("{}{link}", words.from), words.sender.clone(), words.to.clone()];
         let cells: Vec<String> = cells.iter().map(|cell| format!("<td>{}", escaped(cell))).collect();
         let _ = writeln!(out, "<tr>{}<td><code>{}</code></tr>", cells.join(""), escaped(&rules.join(", ")));
+    }
+    out.push_str("</table>\n");
+}
+
+fn loans(out: &mut String, audit: &Audit) {
+    if audit.loans.is_empty() {
+        return;
+    }
+    out.push_str("<h2>Lent addresses</h2>\n<table>\n<tr><th>To<th>Addresses<th>Until<th>By</tr>\n");
+    for loan in &audit.loans {
+        let until = loan.until.as_deref().unwrap_or("no end");
+        let cells = [loan.who.as_str(), &loan.addresses.join(", "), until].map(|cell| format!("<td>{}", escaped(cell)));
+        let _ = writeln!(out, "<tr>{}<td><code>{}</code></tr>", cells.join(""), escaped(&loan.rule.to_string()));
     }
     out.push_str("</table>\n");
 }

@@ -4,12 +4,12 @@
 //! not in meaning is not here, and what is here is complete.
 
 use crate::audit::{Place, links};
-use crate::rows::{Row, Words};
+use crate::rows::{self, Row, Words};
 use crate::table::{Cell, HeaderCell, Link, ServerTable, Table, Verdict};
 use crate::{Classes, SenderClass};
 use config::{Config, Server};
 use mail::{Identity, Timestamp};
-use policy::{AddressPlace, Addresses, Borrower, Who};
+use policy::AddressPlace;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -284,7 +284,7 @@ impl Compared<'_> {
             let live = grants.iter().filter(|loan| !loan.term.is_over(now));
             let each = live.flat_map(|loan| {
                 let place = Place::of(&config.book, loan.rule);
-                loan.addresses.iter().map(move |one| ((borrower(&loan.to), addresses(one)), place.clone()))
+                loan.addresses.iter().map(move |one| ((rows::borrower(&loan.to), rows::lent(one)), place.clone()))
             });
             each.collect()
         };
@@ -382,21 +382,5 @@ fn sender_words(sender: SenderClass) -> &'static str {
         SenderClass::Lent => "a lent address",
         SenderClass::Inside => "somebody else's address inside",
         SenderClass::Outside => "an address outside",
-    }
-}
-
-fn borrower(to: &Borrower) -> String {
-    match to {
-        Borrower::Holder(Who::Account(name)) => format!("account {}", name.to_lowercase()),
-        Borrower::Holder(Who::Group(name)) => format!("members of group {}", name.to_lowercase()),
-        Borrower::Peer(name) => format!("peer {name}"),
-        Borrower::Clients(net) => format!("anybody at {net}"),
-    }
-}
-
-fn addresses(addresses: &Addresses) -> String {
-    match addresses {
-        Addresses::One(mailbox) => mailbox.to_string(),
-        Addresses::AllAt(host) => format!("anybody at {host}"),
     }
 }

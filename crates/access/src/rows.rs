@@ -11,7 +11,7 @@ use crate::recipients::{DomainPattern, RecipientForm};
 use crate::senders::SenderClass;
 use crate::table::{Cell, Link};
 use mail::Identity;
-use policy::Who;
+use policy::{Addresses, Borrower, Who};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -317,4 +317,22 @@ fn to(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {
     let list: Vec<String> = domains.iter().map(ToString::to_string).collect();
     let list = said(&list, "and");
     if other { list } else { format!("the postmaster of {list}") }
+}
+
+/// To whom something is lent.
+pub(crate) fn borrower(to: &Borrower) -> String {
+    match to {
+        Borrower::Holder(Who::Account(name)) => format!("account {}", name.to_lowercase()),
+        Borrower::Holder(Who::Group(name)) => format!("members of group {}", name.to_lowercase()),
+        Borrower::Peer(name) => format!("peer {name}"),
+        Borrower::Clients(net) => format!("anybody at {net}"),
+    }
+}
+
+/// What is lent.
+pub(crate) fn lent(addresses: &Addresses) -> String {
+    match addresses {
+        Addresses::One(mailbox) => mailbox.to_string(),
+        Addresses::AllAt(host) => format!("anybody at {host}"),
+    }
 }

@@ -1,10 +1,10 @@
 //! Reports for a terminal of 100 columns.
 
-use crate::audit::{Audit, Permission, ServerAudit};
+use crate::audit::{Audit, Loan, Permission, ServerAudit};
 use crate::exposure::Exposure;
 use crate::findings::{Finding, Severity};
 use crate::plan::{Direction, Line, Plan};
-use crate::rows::Words;
+use crate::rows::{self, Words};
 use std::fmt::Write;
 
 /// The columns of a line.
@@ -21,6 +21,10 @@ pub fn audit(audit: &Audit) -> String {
     for server in &audit.servers {
         out.push('\n');
         out.push_str(&self::server(server));
+    }
+    if !audit.loans.is_empty() {
+        out.push_str("\nLent addresses, at every virtual server\n");
+        audit.loans.iter().for_each(|loan| out.push_str(&self::loan(loan)));
     }
     out.push('\n');
     out.push_str(&exposure(&audit.exposure));
@@ -94,6 +98,14 @@ fn words(words: &Words, indent: usize) -> String {
     let mut out = labelled(indent, "from", &from);
     out.push_str(&labelled(indent, "as", &words.sender));
     out.push_str(&labelled(indent, "to", &words.to));
+    out
+}
+
+fn loan(loan: &Loan) -> String {
+    let until = loan.until.as_ref().map(|end| format!(", until {end}")).unwrap_or_default();
+    let mut out = wrapped(&loan.who, 4, 8);
+    out.push_str(&labelled(8, "as", &format!("{}{until}", rows::said(&loan.addresses, "and"))));
+    out.push_str(&labelled(8, "by", &loan.rule.to_string()));
     out
 }
 

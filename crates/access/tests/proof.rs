@@ -196,7 +196,11 @@ fn servers_that_stop(config: &Config, at: usize) -> Vec<&str> {
     let mut cuts = access::Cuts::default();
     let invariant = &config.invariants[at];
     cuts.nets.extend(
-        invariant.from.iter().chain(&invariant.except_from).map(|net| net.to_string().parse::<mail::Net>().unwrap()),
+        invariant
+            .from
+            .iter()
+            .chain(&invariant.except_from)
+            .map(|net| net.to_string().parse::<mail::Net>().expect("as it is printed")),
     );
     match &invariant.who {
         invariant::Who::Account(name) => cuts.holders.push(policy::Who::Account(name.clone())),
@@ -208,7 +212,7 @@ fn servers_that_stop(config: &Config, at: usize) -> Vec<&str> {
     let stopping = config.servers.iter().filter(|server| {
         let inside = config.organization.domains.iter().chain([&server.session.default_domain]);
         let gate = Gate::new(&server.name, inside.map(mail::Domain::as_str), std::slice::from_ref(invariant));
-        let own = table.server(&server.name).unwrap();
+        let own = table.server(&server.name).expect("the same settings");
         own.cells().filter(|cell| cell.verdict.is_taken()).any(|cell| {
             let client = match &cell.identity.identity {
                 Identity::Anonymous => Client::Anonymous,

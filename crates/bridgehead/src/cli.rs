@@ -1,6 +1,9 @@
 //! The command line.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use config::templates::{Realm, Template};
+use mail::Domain;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -18,11 +21,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the gateway in the foreground
     Serve(Serve),
+    /// Print settings to begin with, for what this server is to be
+    Init(Init),
     /// Check a settings file and say everything that is wrong with it
-    Check {
-        /// The settings file
-        file: PathBuf,
-    },
+    Check(Check),
     /// Say who may submit and who may relay, and what is wrong with that
     Audit(Audit),
     /// Say what new settings let somebody do that the old ones do not, and the other way round
@@ -83,6 +85,42 @@ pub(crate) struct Reload {
     /// Take the settings although this is found of them; may be repeated
     #[arg(long, value_name = "FINDING-ID")]
     pub accept: Vec<String>,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// What this server is to be
+    #[arg(long, value_parser = role())]
+    pub role: Template,
+    /// A domain of the organization; may be repeated. Without one, an example
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Vec<Domain>,
+    /// The name of this machine; without one, `mx1` in the first domain
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<Domain>,
+    /// Servers and people authenticate by this Kerberos realm; without one, by accounts in a file
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<Realm>,
+    /// The file to be written, which must not be there yet; without one, standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The templates, by their names.
+fn role() -> impl TypedValueParser<Value = Template> {
+    PossibleValuesParser::new(Template::ALL.map(Template::name))
+        .map(|name| name.parse().expect("invariant: the names are those of the templates"))
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The settings file
+    pub file: PathBuf,
+    /// Every entry of a list, right and loan must say who answers for it, why it is there, and when it ends
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// `audit`

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 mod bans;
 mod check;
 mod explain;
+mod init;
 #[cfg(feature = "pam")]
 mod pam_helper;
 mod plan;
@@ -28,7 +29,8 @@ use std::process::ExitCode;
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve(serve) => serve::run(&serve),
-        Command::Check { file } => check::run(file),
+        Command::Init(init) => init::run(init),
+        Command::Check(check) => check::run(check),
         Command::Audit(audit) => Ok(audit::run(&audit)),
         Command::Plan(plan) => Ok(plan::run(&plan)),
         Command::Explain(explain) => explain::run(&explain),

@@ -16,6 +16,8 @@ pub(crate) struct Loaded {
     pub config: Config,
     /// The file, or words for the embedded default.
     pub name: String,
+    /// What stands in it.
+    pub text: String,
 }
 
 /// Reads and checks the settings; warnings are printed.
@@ -28,7 +30,7 @@ pub(crate) fn load(from: &SettingsFrom) -> Result<Loaded> {
     match Config::from_text(&name, &text) {
         Ok((config, warnings)) => {
             warn(&name, &text, &warnings, colour);
-            Ok(Loaded { config, name })
+            Ok(Loaded { config, name, text })
         }
         Err(mistakes) => bail!("{}", mistakes.render(colour).trim_end()),
     }
@@ -39,11 +41,11 @@ pub(crate) fn load(from: &SettingsFrom) -> Result<Loaded> {
 /// # Errors
 /// All mistakes of the settings, or of the file of invariants.
 pub(crate) fn load_with_invariants(from: &SettingsFrom) -> Result<Loaded> {
-    let Loaded { config, name } = load(from)?;
-    let Some(path) = config.invariants_file.clone() else { return Ok(Loaded { config, name }) };
-    let text = read(&path, "the file of invariants")?;
-    match config.with_invariants(&path.display().to_string(), &text) {
-        Ok(config) => Ok(Loaded { config, name }),
+    let loaded = load(from)?;
+    let Some(path) = &loaded.config.invariants_file else { return Ok(loaded) };
+    let (file, invariants) = (path.display().to_string(), read(path, "the file of invariants")?);
+    match loaded.config.with_invariants(&file, &invariants) {
+        Ok(config) => Ok(Loaded { config, ..loaded }),
         Err(mistakes) => bail!("{}", mistakes.render(std::io::stderr().is_terminal()).trim_end()),
     }
 }

@@ -16,6 +16,7 @@ mod crowd;
 mod deliver;
 mod dispatch;
 mod event;
+mod exceptions;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;
@@ -103,6 +104,8 @@ pub struct Gateway<W: World> {
     law: ArcSwap<Law<W>>,
     /// The law has changed.
     reloaded: Notify,
+    /// The same, for whoever tells of exceptions that end.
+    exceptions_reloaded: Notify,
     keeper: KeeperHandle,
     orders: mpsc::Sender<dispatch::Order>,
     ids: Ids,

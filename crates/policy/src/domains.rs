@@ -128,6 +128,12 @@ pub(crate) enum Existence {
 }
 
 impl Domains {
+    /// Every name that is local by exact match: domains, their other names, and the default domain. A name may come twice.
+    pub fn local_names(&self) -> impl Iterator<Item = &Domain> {
+        let default = self.default_domain.iter().map(|local| &local.domain);
+        self.organization.keys().chain(self.aliases.keys()).chain(default)
+    }
+
     /// Whether `mailbox` exists: the list is asked first, then the directories.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
+/// Settings with their warnings, or all mistakes of a file.
+type Read = Result<(Config, Vec<String>), Vec<String>>;
+
 /// How long whatever is going on is given to come to rest. The clock moves by this much only when
 /// nobody has anything left to do.
 pub(crate) const MOMENT: Duration = Duration::from_millis(2);
@@ -229,7 +232,7 @@ impl<'a> Player<'a> {
 
     /// The settings of a file, with the invariants it names and the bug that is planted; or its mistakes.
     /// Whether the invariants hold is not asked: that is what the gate is for.
-    fn law(&self, file: &str) -> Result<Result<(Config, Vec<String>), Vec<String>>, String> {
+    fn law(&self, file: &str) -> Result<Read, String> {
         let (mut config, warnings) = match checked(file, &(self.settings)(file)?) {
             Ok(read) => read,
             Err(mistakes) => return Ok(Err(mistakes)),

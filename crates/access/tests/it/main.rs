@@ -1,5 +1,7 @@
 //! The table, the audit and the plan.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may say so by ending")]
+
 mod draw;
 mod golden;
 mod properties;

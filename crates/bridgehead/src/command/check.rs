@@ -1,23 +1,36 @@
 //! `bridgehead check FILE`
 
-use crate::cli::SettingsFrom;
+use crate::cli::{Check, SettingsFrom};
 use crate::objections;
 use crate::settings::{self, Loaded};
 use crate::world::wall_clock;
 use access::Outcome;
-use anyhow::Result;
+use anyhow::{Result, bail};
+use config::Severity;
 use invariant::Invariant;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-/// Checks a settings file; says what it would open, and of each invariant whether it holds.
+/// Checks a settings file; says what it would open, which exceptions have ended or are about to, and of each
+/// invariant whether it holds. With `--strict`, every exception must say who answers for it, why it is there, and
+/// when it ends.
 ///
 /// # Errors
 /// All mistakes of the file, or of the file of invariants.
-pub(super) fn run(file: PathBuf) -> Result<ExitCode> {
-    let loaded =
-        settings::load_with_invariants(&SettingsFrom { config: Some(file), smart_host: None, state_dir: None })?;
+pub(super) fn run(check: Check) -> Result<ExitCode> {
+    let from = SettingsFrom { config: Some(check.file), smart_host: None, state_dir: None };
+    let loaded = settings::load_with_invariants(&from)?;
+    let mut mistakes = loaded.config.ending(&loaded.text, wall_clock());
+    if check.strict {
+        mistakes.extend(loaded.config.strict(&loaded.text));
+    }
+    eprint!("{}", config::render(&loaded.name, &loaded.text, &mistakes, std::io::stderr().is_terminal()));
+    let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
+    if errors > 0 {
+        let plural = if errors == 1 { "" } else { "s" };
+        bail!("{}: {errors} exception{plural} without an owner, a reason or an end", loaded.name);
+    }
     println!("{}: no mistakes", loaded.name);
     for server in &loaded.config.servers {
         let clear = server.listen.iter().map(ToString::to_string);

@@ -39,7 +39,7 @@ use zeroize::Zeroizing;
 /// # Errors
 /// One clear message why it did not start; nothing is listening then and no mail was taken.
 pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
-    let Loaded { config, name } = settings::load_with_invariants(&serve.settings)?;
+    let Loaded { config, name, .. } = settings::load_with_invariants(&serve.settings)?;
     let against = Against {
         running: None,
         insisted: serve.accept.clone(),

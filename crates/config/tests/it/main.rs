@@ -4,8 +4,10 @@
 mod acceptance;
 mod dump;
 mod embedded;
+mod exceptions;
 mod golden;
 mod invariants;
 mod properties;
 mod reference;
+mod templates;
 mod truncated;

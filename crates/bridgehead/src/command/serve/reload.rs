@@ -46,7 +46,7 @@ fn refused(handle: &Handle<Machine>, why: &str, objections: Vec<Objection>) -> R
 
 /// The settings as they are now, and what speaks against them.
 async fn read(serve: &cli::Serve, running: &Config, insisted: Vec<String>) -> Result<Result<Judged, Vec<Objection>>> {
-    let Loaded { config, name } = settings::load_with_invariants(&serve.settings)?;
+    let Loaded { config, name, .. } = settings::load_with_invariants(&serve.settings)?;
     anyhow::ensure!(
         !needs_restart(running, &config),
         "state_dir, metrics, control.socket and log.format change only with a restart"
