@@ -4,6 +4,7 @@
 //! code, enhanced status and text; the texts an administrator may see changed are that table,
 //! nothing else.
 
+use crate::door::Passage;
 use crate::event::{Asked, Event};
 use crate::lookups::decide;
 use crate::session::{Accepted, Context};
@@ -11,7 +12,7 @@ use crate::world::World;
 use crate::{Gateway, Server};
 use identity::guess::Gate;
 use mail::{Identity, Ledger, Mailbox, Reply, ReversePath};
-use policy::{Acceptance, AddressPlace, Decision, RecipientFacts, Refusal, SenderFacts, render};
+use policy::{Acceptance, AddressPlace, Admission, Decision, RecipientFacts, Refusal, SenderFacts, render};
 use smtp::claims::{Claim, Claims};
 use smtp::server::{Answer, Recipient, Sender};
 use std::net::IpAddr;
@@ -92,12 +93,32 @@ pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
     })
     .await;
     match decision.verdict {
-        Ok(_) if is_refused_for_guessing(gateway, server, context.client).await => Answer::Dismiss(guessing(context)),
+        Ok(_) if is_refused_for_guessing(gateway, server, context.client).await => {
+            context.passes(Passage::TurnedAway);
+            Answer::Dismiss(guessing(context))
+        }
         Ok(admission) => {
             context.admission = admission;
+            let_in(context)
+        }
+        Err(_) => {
+            context.passes(Passage::TurnedAway);
+            Answer::Dismiss(refuse(context, Asked::Connection, &decision, None, None))
+        }
+    }
+}
+
+/// A client that is here by connection control, or only to authenticate.
+fn let_in<W: World>(context: &mut Context<W>) -> Answer {
+    match context.admission {
+        Admission::Admitted => {
+            context.passes(Passage::Listed);
             Answer::Proceed
         }
-        Err(_) => Answer::Dismiss(refuse(context, Asked::Connection, &decision, None, None)),
+        Admission::MustAuthenticate => {
+            context.waits();
+            Answer::MustAuthenticate
+        }
     }
 }
 
@@ -134,7 +155,10 @@ pub(crate) async fn claims<W: World>(context: &mut Context<W>, claims: &Claims) 
     context.ledger = Ledger::new();
     context.identity = login.map_or(Identity::Anonymous, |name| Identity::account(name));
     match connection(context).await {
-        Answer::Proceed if login.is_some() => Answer::Known(context.identity.clone()),
+        Answer::Proceed | Answer::MustAuthenticate if login.is_some() => {
+            context.passed(Passage::Authenticated);
+            Answer::Known(context.identity.clone())
+        }
         answer => answer,
     }
 }
@@ -163,6 +187,7 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
         Ok(_) if !gateway.keeper.has_room() => Answer::Refuse(no_room(context)),
         Ok(_) if gateway.memory.is_tight() => Answer::Refuse(no_memory(context)),
         Ok(submission) => {
+            context.passed(Passage::Listed);
             context.marks.extend(submission.marked.then_some(AddressPlace::Envelope));
             Answer::Proceed
         }

@@ -25,11 +25,18 @@ struct ServerReason {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerOutcome {
+    server: String,
+    outcome: &'static str,
+}
+
 /// The counters of one virtual server.
 #[derive(Debug)]
 struct OfServer {
     connections_current: Gauge,
     connections: Counter,
+    door: BTreeMap<&'static str, Counter>,
     refused: BTreeMap<&'static str, Counter>,
     noted: BTreeMap<&'static str, Counter>,
     secured: Counter,
@@ -79,6 +86,7 @@ const REPORTS: [Reported; 4] = [Reported::Failed, Reported::Delayed, Reported::D
 struct Families {
     connections_current: Family<Server, Gauge>,
     connections: Family<Server, Counter>,
+    door: Family<ServerOutcome, Counter>,
     refused: Family<ServerReason, Counter>,
     noted: Family<ServerReason, Counter>,
     secured: Family<Server, Counter>,
@@ -118,6 +126,7 @@ impl Families {
         Families {
             connections_current: add(r, "inbound_connections_current", "Open sessions"),
             connections: add(r, "inbound_connections", "Sessions since the start"),
+            door: add(r, "door", "Clients let in by the list, by authentication, or turned away"),
             refused: add(r, "refused", "Questions answered with no, by reason"),
             noted: add(r, "noted", "Breaches of the protocol and limits, by kind"),
             secured: add(r, "tls_sessions", "Sessions secured by TLS"),
@@ -152,6 +161,13 @@ impl Families {
         OfServer {
             connections_current: self.connections_current.get_or_create_owned(&plain),
             connections: self.connections.get_or_create_owned(&plain),
+            door: crate::door::OUTCOMES
+                .iter()
+                .map(|outcome| {
+                    let of = ServerOutcome { server: name.to_owned(), outcome };
+                    (*outcome, self.door.get_or_create_owned(&of))
+                })
+                .collect(),
             refused: each(&self.refused, &mut crate::answer::REASONS.iter().copied()),
             noted: each(&self.noted, &mut crate::note::NAMES.iter().copied()),
             secured: self.secured.get_or_create_owned(&plain),
@@ -289,6 +305,7 @@ impl Counters {
             | Event::Forwarded { server, .. }
             | Event::Connected { server, .. }
             | Event::Disconnected { server, .. }
+            | Event::Passed { server, .. }
             | Event::Refused { server, .. }
             | Event::Noted { server, .. }
             | Event::Secured { server, .. }
@@ -321,6 +338,7 @@ impl OfServer {
             Event::Disconnected { .. } => {
                 self.connections_current.dec();
             }
+            Event::Passed { passage, .. } => bump_named(&self.door, passage.name()),
             Event::Refused { reason, .. } => bump_named(&self.refused, reason),
             Event::Noted { note, .. } => bump_named(&self.noted, note),
             Event::Secured { .. } => bump(&self.secured),

@@ -6,6 +6,7 @@
 
 mod line;
 
+use crate::door::Passage;
 use mail::{Address, Mailbox, Reply, ReversePath};
 use queue::{Ending, MessageId};
 use smtp::claims::{Claim, Claims};
@@ -99,6 +100,8 @@ pub(crate) enum Event<'a> {
     Connected { server: &'a str, client: IpAddr },
     /// A session ended.
     Disconnected { server: &'a str, client: IpAddr, messages: u32, lasted: Duration },
+    /// It is known what became of a client at the door.
+    Passed { server: &'a str, passage: Passage },
     /// A question was answered with no.
     Refused {
         server: &'a str,
@@ -224,6 +227,7 @@ impl Event<'_> {
             Event::ProxyRefused { .. } => "proxy-refused",
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
+            Event::Passed { .. } => "passed",
             Event::Refused { .. } => "refused",
             Event::Suppressed { .. } => "suppressed",
             Event::Noted { .. } => "noted",
@@ -267,6 +271,7 @@ impl Event<'_> {
             self,
             Event::Connected { .. }
                 | Event::Disconnected { .. }
+                | Event::Passed { .. }
                 | Event::HopConnected { .. }
                 | Event::HopDisconnected { .. }
                 | Event::Sent { .. }
@@ -311,6 +316,10 @@ impl Event<'_> {
                 session(to, server, client);
                 to.number("messages", messages.into());
                 to.number("lasted_ms", millis(lasted));
+            }
+            Event::Passed { server, passage } => {
+                to.text("server", server);
+                to.text("passage", passage.name());
             }
             Event::Refused { server, client, asked, reason, reply, sender, recipient, why } => {
                 session(to, server, client);

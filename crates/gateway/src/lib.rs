@@ -15,6 +15,7 @@ mod counters;
 mod crowd;
 mod deliver;
 mod dispatch;
+mod door;
 mod event;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

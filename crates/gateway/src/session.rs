@@ -5,6 +5,7 @@
 
 use crate::answer;
 use crate::authenticate;
+use crate::door::Passage;
 use crate::event::Event;
 use crate::guessing::Trying;
 use crate::inbox::Inbox;
@@ -60,6 +61,8 @@ pub(crate) struct Context<W: World> {
     /// Who was inside when the client came.
     pub arrival: ConnectionFacts,
     pub admission: Admission,
+    /// What becomes of the client at the door is not known yet.
+    pub waiting: bool,
     pub ledger: Ledger,
     /// Who the client has proved to be.
     pub identity: Identity,
@@ -145,6 +148,7 @@ pub(crate) async fn run<W: World>(
         client,
         arrival,
         admission: Admission::Admitted,
+        waiting: false,
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
         secured: false,
@@ -166,13 +170,14 @@ pub(crate) async fn run<W: World>(
         out: Vec::new(),
         soft_stop: gateway.stop.soft.ear(),
         hard_stop: gateway.stop.hard.ear(),
-        patience: Patience::new(context.server.config.session_limit),
+        patience: Patience::new(context.server.config.session_limit, context.server.config.session.door.time),
         pace: Pace::default(),
         held: gateway.memory.hold(SESSION_OCTETS),
         context,
     };
     // A peer that breaks the connection is everyday life, and the session's end either way.
     let conversed = caught(pin!(driver.begin(greeting))).await;
+    driver.context.passed(Passage::TurnedAway);
     if conversed.is_some() {
         presence.end(driver.context.messages);
         return;
@@ -335,7 +340,8 @@ impl<W: World> Driver<W> {
         self.inbox.clear();
         // Boxed: most sessions that idle have theirs behind them or none before them.
         let handshake = Box::pin(gateway.world.secure_server(stream, certificates));
-        let limit = server.config.session.line_limit;
+        // Whoever is at the door has the time of the door for it, not more.
+        let limit = server.config.session.line_limit.min(self.patience.left(&self.protocol));
         let done = tokio::select! {
             biased;
             // Nothing is under way that could be lost.
@@ -450,13 +456,15 @@ struct Patience {
     /// Replies were taken since then; the clock is read when somebody waits.
     restarted: bool,
     end: Instant,
+    /// How long a client may be at the door, and when one that is there came.
+    door: (Duration, Option<Instant>),
 }
 
 impl Patience {
-    fn new(session_time: Duration) -> Patience {
+    fn new(session_time: Duration, door_time: Duration) -> Patience {
         let now = now();
         let timer = Timer::new(now + session_time.min(FIRST_LOOK));
-        Patience { timer, since: (now, 0), restarted: false, end: now + session_time }
+        Patience { timer, since: (now, 0), restarted: false, end: now + session_time, door: (door_time, None) }
     }
 
     /// Replies were taken.
@@ -470,7 +478,22 @@ impl Patience {
         if std::mem::take(&mut self.restarted) || self.since.1 != progress {
             self.since = (now(), progress);
         }
-        (self.since.0 + protocol.patience()).min(self.end)
+        (self.since.0 + protocol.patience()).min(self.end(protocol))
+    }
+
+    /// When the session ends, whatever the client does.
+    fn end(&mut self, protocol: &Protocol) -> Instant {
+        let (time, came) = &mut self.door;
+        if !protocol.at_door() {
+            *came = None;
+            return self.end;
+        }
+        (*came.get_or_insert_with(now) + *time).min(self.end)
+    }
+
+    /// How long the session may last from now on.
+    fn left(&mut self, protocol: &Protocol) -> Duration {
+        self.end(protocol).saturating_duration_since(now())
     }
 
     /// Returns at `deadline`.

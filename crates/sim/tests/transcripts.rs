@@ -132,6 +132,8 @@ transcripts! {
     d20_one_stops_and_the_other_goes_on,
     d22_no_client_is_a_proxy,
     d22_no_client_tells_us_who_it_is,
+    door_the_unlisted_have_few_commands,
+    door_the_unlisted_have_half_a_minute,
     e01_roaming_people_must_authenticate,
     e02_roaming_people_relay,
     e05_the_bogus_domain_is_local,
