@@ -49,6 +49,9 @@ struct OfServer {
     recipients_submitted: Counter,
     recipients_relayed: Counter,
     not_taken: Counter,
+    held: Counter,
+    sending_limits: BTreeMap<&'static str, Counter>,
+    grant_alarms: Counter,
     messages_sent: Counter,
     message_bytes_sent: Counter,
     directory_drops: Counter,
@@ -68,6 +71,7 @@ pub(crate) struct Counters {
     servers: ArcSwap<BTreeMap<Box<str>, Arc<OfServer>>>,
     reloads: Counter,
     reloads_refused: Counter,
+    alerts_failed: Counter,
     spool_failures: Counter,
     spool_damages: Counter,
     faults: Counter,
@@ -100,6 +104,9 @@ struct Families {
     recipients_submitted: Family<Server, Counter>,
     recipients_relayed: Family<Server, Counter>,
     not_taken: Family<Server, Counter>,
+    held: Family<Server, Counter>,
+    sending_limits: Family<ServerReason, Counter>,
+    grant_alarms: Family<Server, Counter>,
     messages_sent: Family<Server, Counter>,
     message_bytes_sent: Family<Server, Counter>,
     directory_drops: Family<Server, Counter>,
@@ -140,6 +147,9 @@ impl Families {
             recipients_submitted: add(r, "recipients_submitted", "Recipients inside the organization"),
             recipients_relayed: add(r, "recipients_relayed", "Recipients outside the organization"),
             not_taken: add(r, "messages_not_taken", "Messages put off because the queue could not take them"),
+            held: add(r, "messages_held", "Messages held because of how much their sender has sent"),
+            sending_limits: add(r, "sending_limits", "Senders that came to a stage of the bounds"),
+            grant_alarms: add(r, "grant_alarms", "Addresses that relay by a list and are not what they seem"),
             messages_sent: add(r, "messages_sent", "Messages handed to a next hop"),
             message_bytes_sent: add(r, "message_bytes_sent", "Octets of messages handed to a next hop"),
             directory_drops: add(r, "directory_drops", "Messages written to a drop directory"),
@@ -180,6 +190,9 @@ impl Families {
             recipients_submitted: self.recipients_submitted.get_or_create_owned(&plain),
             recipients_relayed: self.recipients_relayed.get_or_create_owned(&plain),
             not_taken: self.not_taken.get_or_create_owned(&plain),
+            held: self.held.get_or_create_owned(&plain),
+            sending_limits: each(&self.sending_limits, &mut bounds::Stage::REACHED.iter().map(|stage| stage.name())),
+            grant_alarms: self.grant_alarms.get_or_create_owned(&plain),
             messages_sent: self.messages_sent.get_or_create_owned(&plain),
             message_bytes_sent: self.message_bytes_sent.get_or_create_owned(&plain),
             directory_drops: self.directory_drops.get_or_create_owned(&plain),
@@ -204,6 +217,7 @@ impl Counters {
             families,
             reloads: Counter::default(),
             reloads_refused: Counter::default(),
+            alerts_failed: Counter::default(),
             spool_failures: Counter::default(),
             spool_damages: Counter::default(),
             faults: Counter::default(),
@@ -231,6 +245,7 @@ impl Counters {
         let r = &mut self.registry;
         r.register("reloads", "Settings loaded while running", self.reloads.clone());
         r.register("reloads_refused", "Settings refused while running", self.reloads_refused.clone());
+        r.register("alerts_failed", "Alerts that could not be mailed or posted", self.alerts_failed.clone());
         r.register("spool_failures", "Writes or flushes of the spool that failed", self.spool_failures.clone());
         r.register("spool_damages", "Places where the disk had not kept the spool", self.spool_damages.clone());
         r.register("faults", "Programming errors that ended a task", self.faults.clone());
@@ -295,6 +310,8 @@ impl Counters {
             | Event::Administered { .. } => {}
             Event::Reloaded => bump(&self.reloads),
             Event::ReloadRefused { .. } => bump(&self.reloads_refused),
+            Event::NotAlerted { .. } => bump(&self.alerts_failed),
+            Event::Alerted { .. } => {}
             Event::SpoolFailed { .. } => bump(&self.spool_failures),
             Event::Damaged { .. } => bump(&self.spool_damages),
             Event::Fault { .. } => bump(&self.faults),
@@ -312,6 +329,9 @@ impl Counters {
             | Event::NotSecured { server, .. }
             | Event::Received { server, .. }
             | Event::NotTaken { server, .. }
+            | Event::Held { server, .. }
+            | Event::SendingLimit { server, .. }
+            | Event::GrantAlarm { server, .. }
             | Event::HopConnected { server, .. }
             | Event::HopRefused { server, .. }
             | Event::HopDisconnected { server, .. }
@@ -353,6 +373,9 @@ impl OfServer {
                 self.recipients_relayed.inc_by(recipients.saturating_sub(submitted) as u64);
             }
             Event::NotTaken { .. } => bump(&self.not_taken),
+            Event::Held { .. } => bump(&self.held),
+            Event::SendingLimit { stage, .. } => bump_named(&self.sending_limits, stage),
+            Event::GrantAlarm { .. } => bump(&self.grant_alarms),
             Event::HopConnected { .. } => {
                 bump(&self.hops);
                 self.hops_current.inc();

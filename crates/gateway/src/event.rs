@@ -157,6 +157,16 @@ pub(crate) enum Event<'a> {
         submitted: usize,
         bytes: u64,
     },
+    /// A message is ours, and held because of how much its sender has sent.
+    Held { server: &'a str, id: MessageId, subject: &'a str, why: &'a str },
+    /// A sender has reached a stage of the bounds.
+    SendingLimit { server: &'a str, subject: &'a str, stage: &'static str, why: &'a str },
+    /// An address that relays because of a list is not what it seems.
+    GrantAlarm { server: &'a str, client: IpAddr, suspended: bool, why: &'a str },
+    /// The postmaster was written to about a sender.
+    Alerted { server: &'a str, id: MessageId, about: &'a str },
+    /// Somebody could not be told.
+    NotAlerted { way: &'static str, why: &'a str },
     /// A message could not be taken although policy had nothing against it.
     NotTaken { server: &'a str, client: IpAddr, why: &'a str },
     /// A connection to a next hop was opened.
@@ -241,6 +251,11 @@ impl Event<'_> {
             Event::SpeaksFor { .. } => "speaks-for",
             Event::Forwarded { .. } => "forwarded",
             Event::Received { .. } => "received",
+            Event::Held { .. } => "held",
+            Event::SendingLimit { .. } => "sending-limit",
+            Event::GrantAlarm { .. } => "grant-alarm",
+            Event::Alerted { .. } => "alerted",
+            Event::NotAlerted { .. } => "not-alerted",
             Event::NotTaken { .. } => "not-taken",
             Event::HopConnected { .. } => "hop-connected",
             Event::HopRefused { .. } => "hop-refused",
@@ -393,6 +408,32 @@ impl Event<'_> {
                 to.number("recipients", recipients as u64);
                 to.number("submitted", submitted as u64);
                 to.number("bytes", bytes);
+            }
+            Event::Held { server, id, subject, why } => {
+                to.text("server", server);
+                to.field("id", &id);
+                to.text("sender", subject);
+                to.text("why", why);
+            }
+            Event::SendingLimit { server, subject, stage, why } => {
+                to.text("server", server);
+                to.text("sender", subject);
+                to.text("stage", stage);
+                to.text("why", why);
+            }
+            Event::GrantAlarm { server, client, suspended, why } => {
+                session(to, server, client);
+                to.text("suspended", if suspended { "yes" } else { "no" });
+                to.text("why", why);
+            }
+            Event::Alerted { server, id, about } => {
+                to.text("server", server);
+                to.field("id", &id);
+                to.text("about", about);
+            }
+            Event::NotAlerted { way, why } => {
+                to.text("way", way);
+                to.text("why", why);
             }
             Event::HopConnected { server, hop } | Event::HopDisconnected { server, hop } => {
                 to.text("server", server);

@@ -78,6 +78,14 @@ pub(crate) struct Context<W: World> {
     pub submitter: Option<Box<str>>,
     /// Where addresses stand in this message that are not its sender's own.
     pub marks: Vec<policy::AddressPlace>,
+    /// How much later this transaction is answered.
+    pub delay: Duration,
+    /// The client may submit because it is on a list.
+    pub is_listed: bool,
+    /// It relays because it is on a list, in this transaction.
+    pub relays_by_list: bool,
+    /// Why this message is held, if it is.
+    pub held: Option<bounds::Cause>,
     /// The recipients accepted so far in this transaction.
     pub accepted: Vec<Accepted>,
     /// The message that is arriving.
@@ -157,6 +165,10 @@ pub(crate) async fn run<W: World>(
         exchange: None,
         submitter: None,
         marks: Vec::new(),
+        delay: Duration::ZERO,
+        is_listed: false,
+        relays_by_list: false,
+        held: None,
         accepted: Vec::new(),
         incoming: None,
         submitted: 0,
@@ -426,8 +438,16 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
             // Boxed: directories are asked in many ways, and seldom.
             Next::Answer(Box::pin(authenticate::credentials(context, exchange)).await)
         }
-        Output::Ask(Question::Sender(sender)) => Next::Answer(answer::sender(context, sender).await),
-        Output::Ask(Question::Recipient(recipient)) => Next::Answer(answer::recipient(context, recipient).await),
+        Output::Ask(Question::Sender(sender)) => {
+            let answer = answer::sender(context, sender).await;
+            linger(context).await;
+            Next::Answer(answer)
+        }
+        Output::Ask(Question::Recipient(recipient)) => {
+            let answer = answer::recipient(context, recipient).await;
+            linger(context).await;
+            Next::Answer(answer)
+        }
         Output::Ask(Question::Message(transaction)) => Next::Receive(transaction),
         Output::Ask(Question::Claims(claims)) => Next::Answer(answer::claims(context, claims).await),
         Output::Forwarded(claims) => {
@@ -441,6 +461,17 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
             Next::Poll
         }
         Output::Close => Next::Close,
+    }
+}
+
+/// Lets the answer wait for a sender that is near its limits; not when everything must end.
+async fn linger<W: World>(context: &mut Context<W>) {
+    if !context.delay.is_zero() {
+        tokio::select! {
+            biased;
+            () = context.gateway.stop.hard.given() => {}
+            () = tokio::time::sleep(context.delay) => {}
+        }
     }
 }
 

@@ -61,7 +61,7 @@ const OWNED: [(&str, &[&str]); 12] = [
     ("rustls", &["bridgehead", "directory"]),
     ("tokio-rustls", &["bridgehead", "directory"]),
     ("rustls-native-certs", &["bridgehead", "directory"]),
-    ("reqwest", &["directory"]),
+    ("reqwest", &["bridgehead", "directory"]),
     ("jsonwebtoken", &["directory"]),
     ("nonstick", &["directory"]),
     ("x509-parser", &["bridgehead"]),
