@@ -1,6 +1,6 @@
 //! How much those may send who may send: the answer to an account whose password is stolen.
 //!
-//! Counted are messages, recipients, different recipients and refused recipients, over the last hour and the last
+//! Counted are messages, recipients, different recipients and different refused recipients, over the last hour and the last
 //! day, of each account and of each device, that is, each client that may send because of its address. As the
 //! counts approach a limit, answers come slowly; beyond it, messages are taken and held; well beyond it, or when
 //! most recipients are refused, the sender is suspended until somebody resumes it. Beside that, whoever relays
@@ -173,8 +173,9 @@ impl Bounds {
     }
 
     /// A recipient that somebody has named was refused for good.
-    pub fn refused(&mut self, now: Timestamp, user: User<'_>) -> Option<News> {
-        self.count(now, user, |sender, _| sender.misses(now)).news
+    pub fn refused(&mut self, now: Timestamp, user: User<'_>, recipient: &str) -> Option<News> {
+        let recipient = digest(&self.key, recipient);
+        self.count(now, user, |sender, _| sender.misses(now, recipient)).news
     }
 
     /// Somebody relays because of its address, having greeted by this name, for this domain. What that shows, if it
@@ -222,7 +223,7 @@ impl Bounds {
             return Judged::default();
         }
         let most = self.settings.digests_of(&limits);
-        if !self.make_room(user.subject, most) {
+        if !self.make_room(user.subject, most + sender::REFUSED) {
             return Judged { held: Some(Cause::TooManySuspended), news: None };
         }
         let sender = self.senders.entry(user.subject.clone()).or_default();

@@ -10,12 +10,16 @@ use std::time::Duration;
 /// How long nobody is told the same again.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Different refused recipients that are told apart.
+pub(crate) const REFUSED: usize = 4096;
+
 /// A sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sender {
     pub(crate) messages: (Hour, Day),
     pub(crate) recipients: (Hour, Day),
-    pub(crate) refused: Hour,
+    /// Recipients that were refused; the same one again is no other.
+    pub(crate) refused: Distinct,
     pub(crate) distinct: Distinct,
     /// When it last did anything.
     pub(crate) last: Timestamp,
@@ -45,8 +49,10 @@ impl Sender {
     }
 
     /// A recipient was refused.
-    pub(crate) fn misses(&mut self, now: Timestamp) {
-        self.refused.add(now, 1);
+    pub(crate) fn misses(&mut self, now: Timestamp, recipient: u32) {
+        if self.suspended.is_none() {
+            self.refused.see(now, recipient, REFUSED);
+        }
         self.last = now;
     }
 
@@ -59,7 +65,7 @@ impl Sender {
         let Some((stage, cause)) = self.stage(now, &limits, settings) else { return Judged::default() };
         if stage == Stage::Suspend {
             self.suspended = Some((now, cause));
-            self.distinct = Distinct::default();
+            (self.distinct, self.refused) = (Distinct::default(), Distinct::default());
         }
         let higher = stage > std::mem::replace(&mut self.stage, stage);
         let news = higher.then(|| News { subject: subject.clone(), stage, cause, alert: self.alerts(now, stage) });
@@ -68,7 +74,7 @@ impl Sender {
 
     /// The highest stage that a count leads to, and the count that is the nearest to its limit.
     pub(crate) fn stage(&self, now: Timestamp, limits: &Limits, settings: &Settings) -> Option<(Stage, Cause)> {
-        let (refused, taken) = (self.refused.sum(now), self.recipients.0.sum(now));
+        let (refused, taken) = (self.refused.count(now, distinct::HOUR), self.recipients.0.sum(now));
         let named = refused.saturating_add(taken);
         let share = u64::from(settings.refused_percent) * u64::from(named);
         if refused >= settings.refused_at_least && u64::from(refused) * 100 > share {
@@ -133,7 +139,7 @@ impl Sender {
 
     /// How many digests are kept of it.
     pub(crate) fn digests(&self) -> usize {
-        self.distinct.kept()
+        self.distinct.kept() + self.refused.kept()
     }
 
     /// The clock has gone back.

@@ -151,18 +151,20 @@ fn members_have_the_limits_of_their_groups() {
 fn who_names_mostly_people_that_are_not_there_is_suspended() {
     let (mut bounds, u1) = (bounds(), Subject::account("u1"));
     send(&mut bounds, at(0), &u1, &strangers(0, 30));
-    let news: Vec<News> = (0..60).filter_map(|n| bounds.refused(at(n), user(&u1))).collect();
+    let news: Vec<News> = (0..60).filter_map(|n| bounds.refused(at(n), user(&u1), &format!("n{n}@a.test"))).collect();
     let [news] = &news[..] else { panic!("{news:?}") };
     assert_eq!((news.stage, news.alert), (Stage::Suspend, true));
     assert_eq!(news.cause.to_string(), "40 of 70 recipients refused in an hour");
     // Where most are there it takes more.
     let u2 = Subject::account("u2");
     send(&mut bounds, at(0), &u2, &strangers(0, 50));
-    assert!((0..50).all(|n| bounds.refused(at(n), user(&u2)).is_none()));
-    assert!(bounds.refused(at(50), user(&u2)).is_some());
+    assert!((0..50).all(|n| bounds.refused(at(n), user(&u2), &format!("n{n}@a.test")).is_none()));
+    // The same one again is what a client does that has not understood.
+    assert!((0..50).all(|n| bounds.refused(at(n), user(&u2), "n1@a.test").is_none()));
+    assert!(bounds.refused(at(50), user(&u2), "n50@a.test").is_some());
     // Spread over time it is no sign of anything.
     let u3 = Subject::account("u3");
-    assert!((0..200).all(|n| bounds.refused(at(n * 300), user(&u3)).is_none()));
+    assert!((0..200).all(|n| bounds.refused(at(n * 300), user(&u3), &format!("n{n}@a.test")).is_none()));
 }
 
 #[test]
@@ -219,7 +221,7 @@ fn an_alarm_is_raised_once_a_day_where_nothing_is_suspended() {
 fn what_was_counted_survives_a_restart() {
     let (mut bounds, u1, odd) = (bounds(), Subject::account("u1"), Subject::account("Jörg O'Hara 100%"));
     send(&mut bounds, at(0), &u1, &strangers(0, 299));
-    (0..80).for_each(|_| _ = bounds.refused(at(0), user(&odd)));
+    (0..80).for_each(|n| _ = bounds.refused(at(0), user(&odd), &n.to_string()));
     let client = "10.0.0.5".parse().unwrap();
     (0..5).for_each(|n| _ = bounds.relays(at(0), client, &n.to_string(), None));
     let saved = bounds.save();
@@ -240,8 +242,9 @@ fn what_was_counted_survives_a_restart() {
 fn who_is_suspended_is_never_forgotten() {
     let mut bounds = Bounds::new(Settings { remembered: 3, ..settings() }, KEY);
     let names = ["a", "b", "c", "d"].map(Subject::account);
-    let suspend =
-        |bounds: &mut Bounds, subject: &Subject| (0..40).for_each(|_| _ = bounds.refused(at(0), user(subject)));
+    let suspend = |bounds: &mut Bounds, subject: &Subject| {
+        (0..40).for_each(|n| _ = bounds.refused(at(0), user(subject), &n.to_string()))
+    };
     suspend(&mut bounds, &names[0]);
     (0..50).for_each(|n| _ = send(&mut bounds, at(n), &Subject::account(&format!("other{n}")), &strangers(0, 1)));
     assert!(matches!(bounds.gate(at(60), user(&names[0])), Gate::Suspended(_)));
@@ -256,7 +259,7 @@ fn who_is_suspended_is_never_forgotten() {
 #[derive(Clone, Debug)]
 enum Act {
     Send(u8, u32, u32),
-    Refuse(u8),
+    Refuse(u8, u16),
     Relay(u8, u8, u8),
     Resume(u8),
     Wait(u64),
@@ -267,7 +270,7 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (0..6_u8, 0..2000_u32, 0..200_u32).prop_map(|(who, first, number)| Act::Send(who, first, number)),
-        6 => (0..6_u8).prop_map(Act::Refuse),
+        6 => (0..6_u8, 0..100_u16).prop_map(|(who, first)| Act::Refuse(who, first)),
         4 => (0..6_u8, 0..9_u8, 0..9_u8).prop_map(|(who, name, domain)| Act::Relay(who, name, domain)),
         1 => (0..6_u8).prop_map(Act::Resume),
         4 => (0..200_000_u64).prop_map(Act::Wait),
@@ -294,9 +297,9 @@ proptest! {
                     prop_assert!(!matches!(before, Gate::Suspended(_)) || judged.held.is_some());
                     prop_assert!(judged.held.is_some() || !matches!(bounds.gate(at(now), user(&subject)), Gate::Suspended(_)));
                 }
-                Act::Refuse(who) => {
+                Act::Refuse(who, first) => {
                     let subject = Subject::account(&format!("u{who}"));
-                    let _ = bounds.refused(at(now), user(&subject));
+                    (first..first + 20).for_each(|n| _ = bounds.refused(at(now), user(&subject), &n.to_string()));
                 }
                 Act::Relay(who, name, domain) => {
                     let client = IpAddr::from([10, 0, 0, who]);

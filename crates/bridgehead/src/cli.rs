@@ -1,6 +1,9 @@
 //! The command line.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use config::templates::{Realm, Template};
+use mail::Domain;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -18,11 +21,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the gateway in the foreground
     Serve(Serve),
+    /// Print settings to begin with, for what this server is to be
+    Init(Init),
     /// Check a settings file and say everything that is wrong with it
-    Check {
-        /// The settings file
-        file: PathBuf,
-    },
+    Check(Check),
+    /// Say who may submit and who may relay, and what is wrong with that
+    Audit(Audit),
+    /// Say what new settings let somebody do that the old ones do not, and the other way round
+    Plan(Plan),
     /// Say what would be answered to a client, and which line of the settings decides
     Explain(Explain),
     /// Submit one message, read from standard input
@@ -64,6 +70,76 @@ pub(crate) struct SettingsFrom {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub settings: SettingsFrom,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// What this server is to be
+    #[arg(long, value_parser = role())]
+    pub role: Template,
+    /// A domain of the organization; may be repeated. Without one, an example
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Vec<Domain>,
+    /// The name of this machine; without one, `mx1` in the first domain
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<Domain>,
+    /// Servers and people authenticate by this Kerberos realm; without one, by accounts in a file
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<Realm>,
+    /// The file to be written, which must not be there yet; without one, standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The templates, by their names.
+fn role() -> impl TypedValueParser<Value = Template> {
+    PossibleValuesParser::new(Template::ALL.map(Template::name))
+        .map(|name| name.parse().expect("invariant: the names are those of the templates"))
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The settings file
+    pub file: PathBuf,
+    /// Every entry of a list, right and loan must say who answers for it, why it is there, and when it ends
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `audit`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 if there are no findings but notices, with 1 if there are warnings, with 2 if any is \
+critical or the settings cannot be read."
+)]
+pub(crate) struct Audit {
+    /// The settings file
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print a page of HTML
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 if nothing changes, with 1 if nobody may more than before, with 2 if somebody may or \
+the settings cannot be read."
+)]
+pub(crate) struct Plan {
+    /// The new settings file
+    pub new: PathBuf,
+    /// The old settings file: that of the running gateway
+    #[arg(long, value_name = "OLD")]
+    pub against: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `explain`
@@ -291,7 +367,7 @@ pub(crate) enum AccountAction {
         #[arg(long)]
         json: bool,
     },
-    /// May log in until a day begins, in UTC
+    /// May log in up to a last day, in UTC
     Expire {
         /// The account
         name: String,

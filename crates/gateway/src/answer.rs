@@ -231,7 +231,7 @@ pub(crate) async fn recipient<W: World>(context: &mut Context<W>, recipient: &Re
         }
         Err(ref refusal) => {
             if !refusal.is_later() {
-                bounding::missed(context).await;
+                bounding::missed(context, &recipient.forward_path).await;
             }
             Answer::Refuse(refuse(context, Asked::Recipient, &decision, None, Some(&recipient.forward_path)))
         }

@@ -46,7 +46,7 @@ enum Order {
     /// It has sent a message to these.
     Message(Sending, Vec<String>, oneshot::Sender<Judged>),
     /// A recipient that it named was refused.
-    Missed(Sending),
+    Missed(Sending, String),
     /// Somebody relays because of its address.
     Relays { client: IpAddr, hello: Box<str>, domain: Option<Box<str>>, server: Box<str> },
     /// The settings are other ones.
@@ -180,8 +180,8 @@ impl<W: World> Owner<W> {
                 let _ = judged.send(verdict);
                 self.changed();
             }
-            Order::Missed(sending) => {
-                let news = self.bounds.refused(now, user(&sending));
+            Order::Missed(sending, recipient) => {
+                let news = self.bounds.refused(now, user(&sending), &recipient);
                 self.say(now, news.as_ref(), &sending.server);
                 self.changed();
             }

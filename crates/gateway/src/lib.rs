@@ -18,6 +18,7 @@ mod deliver;
 mod dispatch;
 mod door;
 mod event;
+mod exceptions;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod guessing;
@@ -104,6 +105,8 @@ pub struct Gateway<W: World> {
     law: ArcSwap<Law<W>>,
     /// The law has changed.
     reloaded: Notify,
+    /// The same, for whoever tells of exceptions that end.
+    exceptions_reloaded: Notify,
     keeper: KeeperHandle,
     orders: mpsc::Sender<dispatch::Order>,
     ids: Ids,

@@ -260,7 +260,7 @@ fn taken<W: World>(context: &mut Context<W>, envelope: &Envelope, receipt: Recei
         context.gateway.recorder.record(&Event::Held {
             server: &envelope.server,
             id: receipt.id(),
-            subject: context.identity.name().unwrap_or_default(),
+            subject: context.identity.name().unwrap_or(&context.client.to_string()),
             why: &why.to_string(),
         });
     }

@@ -20,6 +20,7 @@ const FLOORS: [(&str, u8); 13] = [
     ("config", 2),
     ("directory", 2),
     ("gateway", 3),
+    ("access", 3),
     ("console", 4),
     ("sim", 4),
     ("bridgehead", 5),

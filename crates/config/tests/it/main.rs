@@ -4,7 +4,9 @@
 mod acceptance;
 mod dump;
 mod embedded;
+mod exceptions;
 mod golden;
 mod properties;
 mod reference;
+mod templates;
 mod truncated;

@@ -8,7 +8,7 @@ use crate::answer::suspended;
 use crate::session::Context;
 use crate::world::World;
 use bounds::{Cause, Gate, Limits, Subject};
-use mail::{Identity, ReversePath};
+use mail::{Identity, Mailbox, ReversePath};
 use policy::Mode;
 use smtp::server::{Answer, Hello, Transaction};
 use std::time::Duration;
@@ -32,9 +32,9 @@ pub(crate) async fn gate<W: World>(context: &mut Context<W>, sender: &ReversePat
 }
 
 /// A recipient was refused for good.
-pub(crate) async fn missed<W: World>(context: &mut Context<W>) {
+pub(crate) async fn missed<W: World>(context: &mut Context<W>, recipient: &Mailbox) {
     if let Some(sending) = sending(context, false) {
-        context.gateway.bounding.tell(Order::Missed(sending)).await;
+        context.gateway.bounding.tell(Order::Missed(sending, recipient.to_string())).await;
     }
 }
 
