@@ -243,7 +243,7 @@ fn who_is_suspended_is_never_forgotten() {
     let mut bounds = Bounds::new(Settings { remembered: 3, ..settings() }, KEY);
     let names = ["a", "b", "c", "d"].map(Subject::account);
     let suspend = |bounds: &mut Bounds, subject: &Subject| {
-        (0..40).for_each(|n| _ = bounds.refused(at(0), user(subject), &n.to_string()))
+        (0..40).for_each(|n| _ = bounds.refused(at(0), user(subject), &n.to_string()));
     };
     suspend(&mut bounds, &names[0]);
     (0..50).for_each(|n| _ = send(&mut bounds, at(n), &Subject::account(&format!("other{n}")), &strangers(0, 1)));

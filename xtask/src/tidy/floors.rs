@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::Finding;
 
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("mail", 0),
     ("smtp", 1),
     ("policy", 1),
