@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Say what new settings let somebody do that the old ones do not, and the other way round
     Plan(Plan),
+    /// Have a running gateway load its settings again
+    Reload(Reload),
     /// Say what would be answered to a client, and which line of the settings decides
     Explain(Explain),
     /// Submit one message, read from standard input
@@ -70,6 +72,19 @@ pub(crate) struct SettingsFrom {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub settings: SettingsFrom,
+    /// Start although this is found of the settings; may be repeated
+    #[arg(long, value_name = "FINDING-ID")]
+    pub accept: Vec<String>,
+}
+
+/// `reload`
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    pub running: Running,
+    /// Take the settings although this is found of them; may be repeated
+    #[arg(long, value_name = "FINDING-ID")]
+    pub accept: Vec<String>,
 }
 
 /// `init`

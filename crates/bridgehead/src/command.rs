@@ -1,7 +1,7 @@
 //! The commands, one file each.
 
 mod account;
-mod audit;
+pub(crate) mod audit;
 mod bans;
 mod check;
 mod explain;
@@ -10,6 +10,7 @@ mod init;
 mod pam_helper;
 mod plan;
 mod queue;
+mod reload;
 mod send;
 mod serve;
 mod spool;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Audit(audit) => Ok(audit::run(&audit)),
         Command::Plan(plan) => Ok(plan::run(&plan)),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Reload(reload) => reload::run(&reload),
         Command::Send(send) => send::run(&send),
         Command::Account(account) => account::run(&account),
         Command::Bans(bans) => bans::run(&bans),

@@ -6,6 +6,7 @@
 
 mod authentication;
 mod bounds;
+mod invariant;
 mod server;
 mod value;
 
@@ -14,6 +15,7 @@ pub use authentication::{
     Schema, Tokens, Winbind,
 };
 pub use bounds::{AccountBounds, Bounds, SendingBounds};
+pub use invariant::{Invariant, InvariantFile, Never};
 pub use server::{
     AppliesTo, BareNewline, CertificateFiles, ClientCertificates, ConnectionControl, EarlyTalk, Limits as ServerLimits,
     Mode, OutboundTls, Protocol, Relay, Role, SendAs, SenderAction, ServerDelivery, Submit, Tls, TlsMode, TlsVersion,
@@ -21,7 +23,7 @@ pub use server::{
 };
 pub use value::{
     AddressText, AddressesText, BorrowerText, ClientEntry, ClientText, Count, DayText, DomainText, DurationText,
-    HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, Size, TermText,
+    HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, PatternText, Size, TermText, WhoText,
 };
 
 use schemars::JsonSchema;
@@ -41,6 +43,10 @@ pub struct File {
     /// Required; relative paths elsewhere in this file do not start here.
     #[schemars(example = "/var/lib/bridgehead")]
     pub state_dir: Option<PathText>,
+    /// The file of invariants: what these settings must never permit, in `[[invariant]]` tables. It is read with
+    /// this file, and settings that break one of them are not taken. Absent: there are none.
+    #[schemars(example = "/etc/bridgehead/invariants.toml")]
+    pub invariants: Option<PathText>,
     /// Whose mail this is: the domains inside, and where mail for them goes.
     pub organization: Organization,
     /// Virtual servers, by name. Each has its own addresses, rules, limits and way out. At least

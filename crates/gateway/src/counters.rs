@@ -52,6 +52,7 @@ struct OfServer {
     held: Counter,
     sending_limits: BTreeMap<&'static str, Counter>,
     grant_alarms: Counter,
+    gate_stopped: Counter,
     messages_sent: Counter,
     message_bytes_sent: Counter,
     directory_drops: Counter,
@@ -108,6 +109,7 @@ struct Families {
     held: Family<Server, Counter>,
     sending_limits: Family<ServerReason, Counter>,
     grant_alarms: Family<Server, Counter>,
+    gate_stopped: Family<Server, Counter>,
     messages_sent: Family<Server, Counter>,
     message_bytes_sent: Family<Server, Counter>,
     directory_drops: Family<Server, Counter>,
@@ -151,6 +153,7 @@ impl Families {
             held: add(r, "messages_held", "Messages held because of how much their sender has sent"),
             sending_limits: add(r, "sending_limits", "Senders that came to a stage of the bounds"),
             grant_alarms: add(r, "grant_alarms", "Addresses that relay by a list and are not what they seem"),
+            gate_stopped: add(r, "gate_stopped", "Messages that would have broken an invariant; stays 0"),
             messages_sent: add(r, "messages_sent", "Messages handed to a next hop"),
             message_bytes_sent: add(r, "message_bytes_sent", "Octets of messages handed to a next hop"),
             directory_drops: add(r, "directory_drops", "Messages written to a drop directory"),
@@ -194,6 +197,7 @@ impl Families {
             held: self.held.get_or_create_owned(&plain),
             sending_limits: each(&self.sending_limits, &mut bounds::Stage::REACHED.iter().map(|stage| stage.name())),
             grant_alarms: self.grant_alarms.get_or_create_owned(&plain),
+            gate_stopped: self.gate_stopped.get_or_create_owned(&plain),
             messages_sent: self.messages_sent.get_or_create_owned(&plain),
             message_bytes_sent: self.message_bytes_sent.get_or_create_owned(&plain),
             directory_drops: self.directory_drops.get_or_create_owned(&plain),
@@ -317,6 +321,7 @@ impl Counters {
             | Event::Started
             | Event::NotBuried { .. }
             | Event::Stopping
+            | Event::Accepted { .. }
             | Event::Administered { .. } => {}
             Event::Reloaded => bump(&self.reloads),
             Event::ReloadRefused { .. } => bump(&self.reloads_refused),
@@ -342,6 +347,7 @@ impl Counters {
             | Event::Held { server, .. }
             | Event::SendingLimit { server, .. }
             | Event::GrantAlarm { server, .. }
+            | Event::GateStopped { server, .. }
             | Event::HopConnected { server, .. }
             | Event::HopRefused { server, .. }
             | Event::HopDisconnected { server, .. }
@@ -386,6 +392,7 @@ impl OfServer {
             Event::Held { .. } => bump(&self.held),
             Event::SendingLimit { stage, .. } => bump_named(&self.sending_limits, stage),
             Event::GrantAlarm { .. } => bump(&self.grant_alarms),
+            Event::GateStopped { .. } => bump(&self.gate_stopped),
             Event::HopConnected { .. } => {
                 bump(&self.hops);
                 self.hops_current.inc();

@@ -1,4 +1,4 @@
-//! A message's way from its first octet to its receipt: draft, glance, judge, stamp, commit.
+//! A message's way from its first octet to its receipt: draft, glance, judge, stamp, gate, commit.
 //!
 //! No step calls the next; [`receive`] calls them in order. That is the whole function, and it
 //! stays that way.
@@ -6,6 +6,7 @@
 use crate::answer::{self, not_taken, refuse};
 use crate::bounding;
 use crate::event::{Asked, Event};
+use crate::gate;
 use crate::keeper::NotCommitted;
 use crate::lookups::decide;
 use crate::marks;
@@ -130,6 +131,10 @@ pub(crate) async fn receive<W: World>(
     bounding::relay(context, hello, &transaction).await;
     context.held = bounding::message(context).await;
     let envelope = Arc::new(stamp(context, hello, transaction, id, &glance));
+    if let Some(reply) = gate::stops(context, &envelope) {
+        gateway.bodies.discard(&body);
+        return Answer::Refuse(reply);
+    }
     match gateway.keeper.commit(envelope.clone(), body).await {
         Ok((receipt, admission)) => {
             context.entering = Some(admission);

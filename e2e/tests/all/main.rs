@@ -4,6 +4,7 @@
 
 mod abuse;
 mod access;
+mod audit;
 mod authentication;
 mod clock;
 mod commands;
@@ -15,11 +16,13 @@ mod full;
 mod hops;
 mod integrated;
 mod interoperation;
+mod invariants;
 mod life;
 mod limits;
 mod peers;
 mod published;
 mod queue;
+mod rights;
 mod scarce;
 mod split;
 mod table;

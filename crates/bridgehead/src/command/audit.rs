@@ -18,8 +18,7 @@ pub(super) fn run(audit: &cli::Audit) -> ExitCode {
             return ExitCode::from(UNREADABLE);
         }
     };
-    let surroundings = Surroundings { gateways: gateways() };
-    let found = Audit::of(&loaded.name, &loaded.config, &surroundings, crate::world::wall_clock());
+    let found = Audit::of(&loaded.name, &loaded.config, &surroundings(), crate::world::wall_clock());
     if audit.json {
         super::print_json(&found);
     } else if audit.html {
@@ -32,6 +31,11 @@ pub(super) fn run(audit: &cli::Audit) -> ExitCode {
         Some(Severity::Warning) => ExitCode::from(1),
         Some(Severity::Critical) => ExitCode::from(2),
     }
+}
+
+/// What is known of this host.
+pub(crate) fn surroundings() -> Surroundings {
+    Surroundings { gateways: gateways() }
 }
 
 /// The default gateways of this host, as far as the system says; elsewhere none are known.

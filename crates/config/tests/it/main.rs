@@ -6,6 +6,7 @@ mod dump;
 mod embedded;
 mod exceptions;
 mod golden;
+mod invariants;
 mod properties;
 mod reference;
 mod templates;
