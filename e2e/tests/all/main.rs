@@ -4,6 +4,7 @@
 
 mod abuse;
 mod access;
+mod audit;
 mod authentication;
 mod clock;
 mod commands;
