@@ -463,12 +463,17 @@ impl<'c> Asking<'_, 'c> {
         let known = !self.server.authentication.directories.is_empty();
         match identity {
             Identity::Anonymous => true,
-            Identity::Account(_) => known && !offered.is_empty(),
+            Identity::Account(_) => (known && !offered.is_empty()) || self.is_spoken_for(offered, known),
             Identity::Peer(name) => {
                 let mut peers = self.config.peers.iter().filter(|peer| peer.name == *name);
                 peers.any(|peer| comes_from(peer, address) && provable(peer, offered, known))
             }
         }
+    }
+
+    /// Whether a peer can say here that its client is an account, wherever that comes from (XCLIENT).
+    fn is_spoken_for(&self, offered: &[Box<str>], known: bool) -> bool {
+        self.config.peers.iter().any(|peer| peer.trust.xclient && provable(peer, offered, known))
     }
 
     fn connection(&self, client: &ClientClass) -> (Judged<bool>, Option<Admission>) {

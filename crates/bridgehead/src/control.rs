@@ -4,7 +4,7 @@
 use crate::objections::Objection;
 use crate::world::Machine;
 use anyhow::{Context, Result, bail};
-use gateway::{BanView, Control, QueueCommand};
+use gateway::{BanView, Control, QueueCommand, StandingView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ const TIME: Duration = Duration::from_secs(30);
 pub(crate) enum Command {
     /// Of the defence against guessing.
     Bans(BansCommand),
+    /// Of what senders have sent.
+    Limits(LimitsCommand),
     /// Of the program itself.
     Serve(ServeCommand),
     /// Of the queue.
@@ -93,6 +95,26 @@ pub(crate) enum BansAnswer {
     Lifted(bool),
 }
 
+/// What can be asked or commanded about what senders have sent.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LimitsCommand {
+    /// Where does everybody stand?
+    ListLimits,
+    /// Let this account or address send again.
+    ResumeSender(String),
+}
+
+/// What is answered to it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LimitsAnswer {
+    /// Where everybody stands.
+    Limits(Vec<StandingView>),
+    /// Whether anything was in its way.
+    Resumed(bool),
+}
+
 /// The open socket; its file goes when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -155,6 +177,10 @@ async fn answer(stream: UnixStream, control: Control<Machine>, reloads: mpsc::Se
     let answer = match serde_json::from_str(&line)? {
         Command::Serve(ServeCommand::Reload { accept }) => json(reload(&reloads, accept).await)?,
         Command::Queue(command) => json(control.queue(command).await)?,
+        Command::Limits(LimitsCommand::ListLimits) => json(control.standings().await.map(LimitsAnswer::Limits))?,
+        Command::Limits(LimitsCommand::ResumeSender(meant)) => {
+            json(control.resume(&meant).await.map(LimitsAnswer::Resumed))?
+        }
         Command::Bans(BansCommand::ListBans) => json(control.bans().await.map(BansAnswer::Bans))?,
         Command::Bans(BansCommand::LiftBan(meant)) => json(control.lift(&meant).await.map(BansAnswer::Lifted))?,
     };

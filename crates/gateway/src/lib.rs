@@ -9,12 +9,14 @@
 mod admission;
 mod answer;
 mod authenticate;
+mod bounding;
 mod certificates;
 mod conclude;
 mod counters;
 mod crowd;
 mod deliver;
 mod dispatch;
+mod door;
 mod event;
 mod exceptions;
 #[cfg(feature = "fuzzing")]
@@ -44,6 +46,7 @@ mod translate;
 pub mod world;
 
 pub use answer::refusal;
+pub use bounding::StandingView;
 pub use deliver::{NotSubmitted, Submission, submit};
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
 pub use guessing::BanView;
@@ -53,6 +56,7 @@ pub use plan::host_name;
 pub use start::{Control, Handle, StartError};
 
 use arc_swap::ArcSwap;
+use bounding::Bounding;
 use config::Config;
 use guessing::Guessing;
 use identity::Secret;
@@ -117,6 +121,8 @@ pub struct Gateway<W: World> {
     notices: Notices,
     /// The way to the owner of the defence against guessing.
     guessing: Guessing,
+    /// The way to the owner of what was counted of senders.
+    bounding: Bounding,
     /// What everything together holds in memory.
     memory: Arc<Memory>,
     /// Open sessions of all virtual servers.

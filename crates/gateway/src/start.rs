@@ -3,6 +3,7 @@
 //! Bad settings never start half: sockets, certificates and the spool are all there before the
 //! first byte is read, and a reload that cannot have all it needs changes nothing.
 
+use crate::bounding::{self, Bounding};
 use crate::counters::Counters;
 use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
@@ -13,8 +14,9 @@ use crate::memory::Memory;
 use crate::notices::{self, Notices};
 use crate::recorder::{LogForm, Recorder};
 use crate::world::{Resources, World};
-use crate::{BanView, Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
+use crate::{BanView, Gateway, Law, QueueAnswer, QueueCommand, Server, StandingView, Stop};
 use arc_swap::ArcSwap;
+use bounds::Subject;
 use config::{Config, LogFormat};
 use identity::Secret;
 use identity::guess::Banned;
@@ -118,11 +120,16 @@ impl<W: World> Handle<W> {
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let known = guessing::saved(&*world, &law)
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let counted = bounding::saved(&*world, &law)
+            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let (guessing, guesses) = Guessing::new();
+        let (bounding, sendings) = Bounding::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
-        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy, guessing, notices));
+        let (gateway, orders, keeper_ended) =
+            assemble(&world, law.clone(), spool, (memory, decoy, (guessing, bounding), notices));
         notices::start(&gateway, noticed);
         guessing::start(&gateway, &law, guesses, known);
+        bounding::start(&gateway, &law, sendings, counted);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
@@ -169,6 +176,7 @@ impl<W: World> Handle<W> {
         let law = read_law(&*gateway.world, &gateway.notices, config).map_err(refused)?;
         let sockets = listen(&*gateway.world, &law.config, &self.doors).await.map_err(refused)?;
         gateway.guessing.reload(&law.config.guessing).await;
+        gateway.bounding.reload(&law.config.bounds.settings).await;
         let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
         gateway.recorder.counters().know(&names);
         gateway.memory.set_limit(memory_limit(&law.config, &resources));
@@ -263,6 +271,16 @@ impl<W: World> Control<W> {
             Some(banned) => self.0.guessing.lift(banned).await,
             None => Some(false),
         }
+    }
+
+    /// Where senders stand; `None` when the gateway is stopping.
+    pub async fn standings(&self) -> Option<Vec<StandingView>> {
+        Some(self.0.bounding.standings().await?.iter().map(StandingView::new).collect())
+    }
+
+    /// Lets an account send again, or an address; whether anything was in its way.
+    pub async fn resume(&self, meant: &str) -> Option<bool> {
+        self.0.bounding.resume(Subject::meant(meant)).await
     }
 
     /// All counters in Prometheus text form.
@@ -379,7 +397,7 @@ fn assemble<W: World>(
     world: &Arc<W>,
     law: Arc<Law<W>>,
     spool: Spool<W::Disk>,
-    (memory, decoy, guessing, notices): (Memory, Secret, Guessing, Notices),
+    (memory, decoy, (guessing, bounding), notices): (Memory, Secret, (Guessing, Bounding), Notices),
 ) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
@@ -411,6 +429,7 @@ fn assemble<W: World>(
         memory: Arc::new(memory),
         decoy,
         guessing,
+        bounding,
         notices,
         sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
