@@ -31,7 +31,7 @@ pub(super) fn settings(dice: &mut Dice) -> String {
     let _ = writeln!(
         out,
         "[directory.file.people]\npath = \"ACCOUNTS\"\n[peer.ex1]\naccounts = [\"ex1\"]\nsubmit = {}\nrelay = {}\n\
-         send_as_anybody = {}\n[guessing]\nexempt = [\"127.0.0.0/8\"]",
+         send_as_anybody = {}\n[guessing]\nexempt = [\"127.0.0.0/8\"]\n[bounds]\nrefused_share = 100\nslow_from = 100",
         !dice.chance(4),
         !dice.chance(3),
         !dice.chance(3)
