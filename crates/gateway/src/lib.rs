@@ -13,9 +13,11 @@ mod certificates;
 mod conclude;
 mod counters;
 mod crowd;
+mod decisions;
 mod deliver;
 mod dispatch;
 mod event;
+pub mod explain;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod guessing;
@@ -42,6 +44,7 @@ mod translate;
 pub mod world;
 
 pub use answer::refusal;
+pub use decisions::{DecisionAnswer, DecisionId, DecisionView};
 pub use deliver::{NotSubmitted, Submission, submit};
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
 pub use guessing::BanView;
@@ -52,6 +55,7 @@ pub use start::{Control, Handle, StartError};
 
 use arc_swap::ArcSwap;
 use config::Config;
+use decisions::Decisions;
 use guessing::Guessing;
 use identity::Secret;
 use keeper::KeeperHandle;
@@ -111,6 +115,8 @@ pub struct Gateway<W: World> {
     notices: Notices,
     /// The way to the owner of the defence against guessing.
     guessing: Guessing,
+    /// The way to the owner of what has been refused.
+    decisions: Decisions,
     /// What everything together holds in memory.
     memory: Arc<Memory>,
     /// Open sessions of all virtual servers.

@@ -4,6 +4,7 @@
 //! first byte is read, and a reload that cannot have all it needs changes nothing.
 
 use crate::counters::Counters;
+use crate::decisions::{self, DecisionAnswer, Decisions};
 use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
 use crate::guessing::{self, Guessing};
@@ -120,9 +121,12 @@ impl<W: World> Handle<W> {
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let (guessing, guesses) = Guessing::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
-        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, (memory, decoy, guessing, notices));
+        let (decisions, refusals) = Decisions::new(world.entropy());
+        let parts = (memory, decoy, guessing, notices, decisions);
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, parts);
         notices::start(&gateway, noticed);
         guessing::start(&gateway, &law, guesses, known);
+        decisions::start(&gateway, refusals);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
@@ -258,6 +262,12 @@ impl<W: World> Control<W> {
         }
     }
 
+    /// What came of a question that was refused, by the name that stands in its reply; `None` when the gateway is
+    /// stopping.
+    pub async fn decision(&self, id: &str) -> Option<DecisionAnswer> {
+        decisions::explain(&self.0, id).await
+    }
+
     /// All counters in Prometheus text form.
     pub async fn metrics(&self) -> String {
         let (done, surveyed) = oneshot::channel();
@@ -371,7 +381,7 @@ fn assemble<W: World>(
     world: &Arc<W>,
     law: Arc<Law<W>>,
     spool: Spool<W::Disk>,
-    (memory, decoy, guessing, notices): (Memory, Secret, Guessing, Notices),
+    (memory, decoy, guessing, notices, decisions): (Memory, Secret, Guessing, Notices, Decisions),
 ) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
@@ -403,6 +413,7 @@ fn assemble<W: World>(
         decoy,
         guessing,
         notices,
+        decisions,
         sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
         tasks: TaskTracker::new(),
