@@ -25,8 +25,18 @@ const TIME: Duration = Duration::from_secs(30);
 pub(crate) enum Command {
     /// Of the defence against guessing.
     Bans(BansCommand),
+    /// Of what has been refused.
+    Decisions(DecisionsCommand),
     /// Of the queue.
     Queue(QueueCommand),
+}
+
+/// What can be asked of what has been refused.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DecisionsCommand {
+    /// Why was this refused?
+    ExplainDecision(String),
 }
 
 /// What can be asked or commanded of the defence against guessing.
@@ -110,6 +120,7 @@ async fn answer(stream: UnixStream, control: Control<Machine>) -> Result<()> {
     BufReader::new(read).take(COMMAND_OCTETS).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line)? {
         Command::Queue(command) => json(control.queue(command).await)?,
+        Command::Decisions(DecisionsCommand::ExplainDecision(id)) => json(control.decision(&id).await)?,
         Command::Bans(BansCommand::ListBans) => json(control.bans().await.map(BansAnswer::Bans))?,
         Command::Bans(BansCommand::LiftBan(meant)) => json(control.lift(&meant).await.map(BansAnswer::Lifted))?,
     };
