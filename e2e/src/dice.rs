@@ -19,6 +19,27 @@ impl Dice {
         Self(seed | 1)
     }
 
+    /// Seeded by a number.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        // Small numbers would begin with long rows of zeros.
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// One of these.
+    ///
+    /// # Panics
+    /// When there are none.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        let at = self.below(from.len().try_into().unwrap_or(u64::MAX));
+        &from[usize::try_from(at).unwrap_or_default()]
+    }
+
+    /// Whether something happens that happens once in `of` times.
+    pub fn chance(&mut self, of: u64) -> bool {
+        self.below(of) == 0
+    }
+
     /// A number below `end`.
     ///
     /// # Panics

@@ -1,6 +1,9 @@
 //! The command line.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use config::templates::{Realm, Template};
+use mail::Domain;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -18,11 +21,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the gateway in the foreground
     Serve(Serve),
+    /// Print settings to begin with, for what this server is to be
+    Init(Init),
     /// Check a settings file and say everything that is wrong with it
-    Check {
-        /// The settings file
-        file: PathBuf,
-    },
+    Check(Check),
     /// Say what would be answered to a client, and which line of the settings decides
     Explain(Explain),
     /// Submit one message, read from standard input
@@ -64,6 +66,42 @@ pub(crate) struct SettingsFrom {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub settings: SettingsFrom,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// What this server is to be
+    #[arg(long, value_parser = role())]
+    pub role: Template,
+    /// A domain of the organization; may be repeated. Without one, an example
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Vec<Domain>,
+    /// The name of this machine; without one, `mx1` in the first domain
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<Domain>,
+    /// Servers and people authenticate by this Kerberos realm; without one, by accounts in a file
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<Realm>,
+    /// The file to be written, which must not be there yet; without one, standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The templates, by their names.
+fn role() -> impl TypedValueParser<Value = Template> {
+    PossibleValuesParser::new(Template::ALL.map(Template::name))
+        .map(|name| name.parse().expect("invariant: the names are those of the templates"))
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The settings file
+    pub file: PathBuf,
+    /// Every entry of a list, right and loan must say who answers for it, why it is there, and when it ends
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// `explain`
@@ -318,7 +356,7 @@ pub(crate) enum AccountAction {
         /// The account
         name: String,
     },
-    /// May log in until a day begins, in UTC
+    /// May log in up to a last day, in UTC
     Expire {
         /// The account
         name: String,

@@ -4,6 +4,7 @@ mod account;
 mod bans;
 mod check;
 mod explain;
+mod init;
 #[cfg(feature = "pam")]
 mod pam_helper;
 mod queue;
@@ -22,7 +23,8 @@ use std::process::ExitCode;
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve(serve) => serve::run(&serve),
-        Command::Check { file } => check::run(file),
+        Command::Init(init) => init::run(init),
+        Command::Check(check) => check::run(check),
         Command::Explain(explain) => explain::run(&explain),
         Command::Send(send) => send::run(&send),
         Command::Account(account) => account::run(&account),

@@ -16,6 +16,8 @@ pub(crate) struct Loaded {
     pub config: Config,
     /// The file, or words for the embedded default.
     pub name: String,
+    /// What stands in it.
+    pub text: String,
 }
 
 /// Reads and checks the settings; warnings are printed.
@@ -28,7 +30,7 @@ pub(crate) fn load(from: &SettingsFrom) -> Result<Loaded> {
     match Config::from_text(&name, &text) {
         Ok((config, warnings)) => {
             warn(&name, &text, &warnings, colour);
-            Ok(Loaded { config, name })
+            Ok(Loaded { config, name, text })
         }
         Err(mistakes) => bail!("{}", mistakes.render(colour).trim_end()),
     }

@@ -7,11 +7,13 @@
 
 mod check;
 pub mod embedded;
+pub mod exceptions;
 pub mod file;
 mod mistake;
 mod places;
 pub mod reference;
 mod shape;
+pub mod templates;
 mod units;
 
 pub use file::{LogFormat, OutboundTls, Role, TlsVersion};
@@ -20,6 +22,7 @@ pub use mistake::{Mistake, Mistakes, Place, Severity, render};
 use identity::settings::Directory;
 use identity::{Mechanism, Peer, Protection};
 use mail::{Domain, Mailbox, Net};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -178,6 +181,8 @@ pub struct TlsFiles {
 pub struct ServerDelivery {
     /// What we call ourselves in EHLO.
     pub hello_name: Domain,
+    /// What stands in the reverse-path of mail that leaves the organization; `None`: what its sender said.
+    pub masquerade: Option<Masquerade>,
     /// Where connections come from; `None` lets the operating system choose.
     pub source_address: Option<IpAddr>,
     /// When TLS is used.
@@ -186,6 +191,15 @@ pub struct ServerDelivery {
     pub pipelining: bool,
     /// Whether CHUNKING is used when it is offered.
     pub chunking: bool,
+}
+
+/// One domain instead of others in the reverse-path (reference 1.4, masquerade domain).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masquerade {
+    /// The domain that is shown.
+    pub domain: Domain,
+    /// The domains that are not: those of the organization, their other names, and the default domain.
+    pub instead_of: Arc<BTreeSet<Domain>>,
 }
 
 /// Outgoing connections of all virtual servers together.

@@ -68,6 +68,7 @@ pub(crate) struct Counters {
     queue_messages: Gauge,
     queue_destinations: Gauge,
     queue_resting: Gauge,
+    exceptions_expired: Gauge,
 }
 
 /// The words of [`Ending`] and [`Reported`] as labels.
@@ -195,6 +196,7 @@ impl Counters {
             queue_messages: Gauge::default(),
             queue_destinations: Gauge::default(),
             queue_resting: Gauge::default(),
+            exceptions_expired: Gauge::default(),
             registry,
         };
         counters.register_global();
@@ -226,6 +228,8 @@ impl Counters {
         r.register("queue_messages", "Messages in the queue", self.queue_messages.clone());
         r.register("queue_destinations", "Destinations with messages waiting", self.queue_destinations.clone());
         r.register("queue_destinations_resting", "Destinations that wait after a failure", self.queue_resting.clone());
+        let expired = "Entries of lists, rights and loans in the settings that have ended";
+        r.register("exceptions_expired", expired, self.exceptions_expired.clone());
     }
 
     /// Everything in Prometheus text form.
@@ -256,6 +260,11 @@ impl Counters {
         self.families.certificate_days_left.remove(&Server { server: server.to_owned() });
     }
 
+    /// How many exceptions stand in the settings and have ended.
+    pub(crate) fn exceptions_expired(&self, over: usize) {
+        self.exceptions_expired.set(i64::try_from(over).unwrap_or(i64::MAX));
+    }
+
     /// A log line was dropped.
     pub(crate) fn log_line_lost(&self) {
         self.log_lines_lost.inc();
@@ -271,6 +280,7 @@ impl Counters {
             | Event::Suppressed { .. }
             | Event::CertificateChanged { .. }
             | Event::CertificateDoubtful { .. }
+            | Event::Expired { .. }
             | Event::HopPostponed { .. }
             | Event::Directory { .. }
             | Event::Started

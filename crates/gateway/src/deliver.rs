@@ -6,6 +6,7 @@
 
 mod drop;
 mod link;
+mod masquerade;
 mod open;
 mod submit;
 
@@ -180,7 +181,7 @@ impl<W: World> Carrier<W> {
             return Attempted { outcomes: unreadable(job, error), usable: true, stale, exhausted: exhausted(error) };
         }
         let content = Source::new(&self.gateway, job.envelope.trace.to_vec(), &job.content);
-        match link.transfer(&self.gateway.world, mail(job), content).await {
+        match link.transfer(&self.gateway.world, self.mail(job), content).await {
             Transferred::Finished(finished) => Attempted {
                 outcomes: outcomes(job, finished.recipients, &link.hop, link.reports()),
                 usable: finished.usable,
@@ -192,6 +193,26 @@ impl<W: World> Carrier<W> {
                 exhausted: exhausted(&error),
                 ..Attempted::unusable(unreadable(job, &error))
             },
+        }
+    }
+
+    /// The part of a message that goes this way, as the client sends it.
+    fn mail(&self, job: &Job) -> Mail {
+        let envelope = &job.envelope;
+        let recipients = || job.item.recipients.iter().filter_map(|place| envelope.recipients.get(place));
+        let forward_paths = recipients().map(|recipient| &recipient.forward_path);
+        Mail {
+            reverse_path: masquerade::shown(
+                self.way.delivery.masquerade.as_ref(),
+                &envelope.reverse_path,
+                forward_paths,
+            ),
+            recipients: recipients().map(translate::client_recipient).collect(),
+            size: envelope.content.size_bytes + envelope.trace.len() as u64,
+            content: translate::client_content(&envelope.content),
+            smtputf8: envelope.smtputf8,
+            ret: envelope.ret.map(translate::client_ret),
+            envid: envelope.envid.clone(),
         }
     }
 
@@ -289,21 +310,6 @@ fn exhausted(error: &ReadError) -> Option<Box<str>> {
     match error {
         ReadError::Disk(why) if why.kind() == io::ErrorKind::OutOfMemory => Some(error.to_string().into()),
         _ => None,
-    }
-}
-
-/// The part of a message that goes this way, as the client sends it.
-fn mail(job: &Job) -> Mail {
-    let envelope = &job.envelope;
-    let recipients = job.item.recipients.iter().filter_map(|place| envelope.recipients.get(place));
-    Mail {
-        reverse_path: envelope.reverse_path.clone(),
-        recipients: recipients.map(translate::client_recipient).collect(),
-        size: envelope.content.size_bytes + envelope.trace.len() as u64,
-        content: translate::client_content(&envelope.content),
-        smtputf8: envelope.smtputf8,
-        ret: envelope.ret.map(translate::client_ret),
-        envid: envelope.envid.clone(),
     }
 }
 

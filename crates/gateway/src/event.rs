@@ -94,6 +94,8 @@ pub(crate) enum Event<'a> {
     CertificateRejected { server: &'a str, file: &'a str, why: &'a str },
     /// Somebody should look at a certificate or its key.
     CertificateDoubtful { server: &'a str, file: &'a str, why: &'a str },
+    /// An entry of a list, a right or a loan has come to its end, and does not match any more.
+    Expired { key: &'a str, what: &'a str, last_day: &'a str, owner: Option<&'a str>, reason: Option<&'a str> },
     /// A proxy did not say who its client is; it was let go.
     ProxyRefused { server: &'a str, proxy: IpAddr, why: &'a str },
     /// A client connected.
@@ -224,6 +226,7 @@ impl Event<'_> {
             Event::CertificateChanged { .. } => "certificate-changed",
             Event::CertificateRejected { .. } => "certificate-rejected",
             Event::CertificateDoubtful { .. } => "certificate-doubtful",
+            Event::Expired { .. } => "expired",
             Event::ProxyRefused { .. } => "proxy-refused",
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
@@ -303,6 +306,16 @@ impl Event<'_> {
                 to.text("server", server);
                 to.text("file", file);
                 to.text("why", why);
+            }
+            Event::Expired { key, what, last_day, owner, reason } => {
+                to.text("key", key);
+                to.text("what", what);
+                to.text("last_day", last_day);
+                for (name, words) in [("owner", owner), ("reason", reason)] {
+                    if let Some(words) = words {
+                        to.text(name, words);
+                    }
+                }
             }
             Event::ProxyRefused { server, proxy, why } => {
                 to.text("server", server);

@@ -17,6 +17,7 @@ mod decisions;
 mod deliver;
 mod dispatch;
 mod event;
+mod exceptions;
 pub mod explain;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -104,6 +105,8 @@ pub struct Gateway<W: World> {
     law: ArcSwap<Law<W>>,
     /// The law has changed.
     reloaded: Notify,
+    /// The same, for whoever tells of exceptions that end.
+    exceptions_reloaded: Notify,
     keeper: KeeperHandle,
     orders: mpsc::Sender<dispatch::Order>,
     ids: Ids,

@@ -54,6 +54,7 @@ pub(crate) fn way(config: &Config, server: &str, route: &Route) -> Way {
 fn orphan(config: &Config) -> ServerDelivery {
     ServerDelivery {
         hello_name: config.hostname.clone(),
+        masquerade: None,
         source_address: None,
         tls: OutboundTls::Opportunistic,
         pipelining: true,

@@ -142,6 +142,7 @@ impl<W: World> Handle<W> {
             tasks.wait().await;
         });
         gateway.tasks.spawn(crate::certificates::watch(gateway.clone()));
+        gateway.tasks.spawn(crate::exceptions::watch(gateway.clone()));
         gateway.recorder.record(&Event::Started);
         Ok(Handle { gateway, doors, keeper_ended })
     }
@@ -178,6 +179,7 @@ impl<W: World> Handle<W> {
         say_lowered(gateway, &lowered);
         gateway.law.store(Arc::new(law));
         gateway.reloaded.notify_one();
+        gateway.exceptions_reloaded.notify_one();
         self.doors.retain(|name, _| names.contains(name));
         let doors = std::mem::take(&mut self.doors);
         self.doors = open_doors(gateway, sockets, doors);
@@ -404,6 +406,7 @@ fn assemble<W: World>(
         recorder,
         law: ArcSwap::new(law),
         reloaded: Notify::new(),
+        exceptions_reloaded: Notify::new(),
         keeper: handle,
         orders,
         ids,

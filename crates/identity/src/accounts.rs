@@ -5,13 +5,11 @@
 //! was. Whether there is an account shows neither in what is answered about a password nor in how much
 //! work that took.
 
-mod day;
 mod edit;
 mod line;
 mod read;
 mod scram;
 
-pub use day::Day;
 pub use edit::{Change, EditError, Secrets, edit};
 pub use read::{ACCOUNT_FILE_OCTETS, Mistake, read_fingerprint};
 
@@ -21,7 +19,7 @@ use crate::keys::ScramKeys;
 use crate::name::AccountName;
 use crate::password::PasswordHash;
 use crate::secret::Secret;
-use mail::{Account, Mailbox, Timestamp};
+use mail::{Account, Day, Mailbox, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -191,7 +189,7 @@ impl Entry {
     }
 
     fn may_log_in(&self, now: Timestamp) -> bool {
-        !self.suspended && self.expires.is_none_or(|day| now < day.begins())
+        !self.suspended && self.expires.is_none_or(|day| now < day.ends())
     }
 
     fn admitted(&self, now: Timestamp) -> Finding {

@@ -5,6 +5,7 @@
 
 mod address;
 mod authors;
+mod day;
 mod digits;
 mod header;
 mod identity;
@@ -16,6 +17,7 @@ mod time;
 
 pub use address::{AddressError, Domain, Host, LocalPart, Mailbox, Path, ReversePath};
 pub use authors::{Author, Authors};
+pub use day::{Day, NotADay};
 pub use header::{HeaderName, Hop, Protocol, received};
 pub use identity::{Account, Identity};
 pub use lookup::{Found, Ledger, Query};

@@ -62,6 +62,18 @@ impl Net {
         self.0.contains(&canonical(address))
     }
 
+    /// Its first address.
+    #[must_use]
+    pub fn first(&self) -> IpAddr {
+        self.0.network()
+    }
+
+    /// Its last address.
+    #[must_use]
+    pub fn last(&self) -> IpAddr {
+        self.0.broadcast()
+    }
+
     /// The prefix of `length` bits around an address.
     #[must_use]
     pub fn around(address: IpAddr, length_v4: u8, length_v6: u8) -> Net {

@@ -43,20 +43,6 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// The first moment behind a day in UTC, given as `2027-01-31`; `None` if there is no such day from 1970 on.
-    #[must_use]
-    pub fn end_of_day(day: &str) -> Option<Timestamp> {
-        let number = |at: std::ops::Range<usize>| day.get(at)?.parse::<u64>().ok();
-        let (year, month, of_month) = (number(0..4)?, number(5..7)?, number(8..10)?);
-        // As in `civil`: the year begins in March, so that the leap day is its last.
-        let (year, shifted_month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
-        let of_year = (153 * shifted_month + 2) / 5 + of_month.checked_sub(1)?;
-        let days = (365 * year + year / 4 - year / 100 + year / 400 + of_year).checked_sub(719_468)?;
-        let begins = Timestamp(days * 86_400_000);
-        // What is no day, the 30th of February or a text of another form, is not printed as it was read.
-        (begins.to_string().get(..10) == Some(day)).then(|| begins.after(Duration::from_secs(86_400)))
-    }
-
     /// RFC 5322 §3.3, in UTC: `Sat, 21 Nov 2026 22:48:40 +0000`.
     #[must_use]
     pub fn rfc5322(self) -> String {
@@ -135,32 +121,6 @@ impl fmt::Debug for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_day_ends_where_the_next_begins() {
-        for (day, end) in [
-            ("2027-01-31", "2027-02-01T00:00:00.000Z"),
-            ("2028-02-29", "2028-03-01T00:00:00.000Z"),
-            ("1970-01-01", "1970-01-02T00:00:00.000Z"),
-            ("2026-12-31", "2027-01-01T00:00:00.000Z"),
-        ] {
-            assert_eq!(Timestamp::end_of_day(day).unwrap().to_string(), end);
-        }
-        for nonsense in [
-            "",
-            "2027-02-29",
-            "2027-13-01",
-            "2027-00-10",
-            "2027-01-00",
-            "27-1-1",
-            "2027/01/31",
-            "2027-01-31 ",
-            "1969-12-31",
-            "2027-01-3é",
-        ] {
-            assert_eq!(Timestamp::end_of_day(nonsense), None, "{nonsense}");
-        }
-    }
 
     #[test]
     fn dates_that_calendars_get_wrong() {

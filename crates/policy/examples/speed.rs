@@ -4,11 +4,11 @@
 #![allow(clippy::disallowed_methods, reason = "a figure of speed needs a clock")]
 #![allow(clippy::unwrap_used, reason = "the texts below are what they are")]
 
-use mail::{Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath};
+use mail::{Account, Authors, Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath, Timestamp};
 use policy::{
-    Action, AppliesTo, Authentication, Check, ConnectionControl, ConnectionFacts, Domains, Entry, Limits, List, Local,
-    Match, MessageFacts, Mode, RecipientFacts, Recipients, Relay, Remote, Rights, Routing, RuleBook, RuleId, Rules,
-    SendAs, SenderFacts,
+    Action, Addresses, Allowed, AppliesTo, Authentication, Borrower, Check, ConnectionControl, ConnectionFacts,
+    Domains, Entry, Holder, Holders, Limits, List, Loan, Loans, Local, Match, MessageFacts, Mode, RecipientFacts,
+    Recipients, Relay, Remote, Rights, Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, Term, Who,
 };
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -30,31 +30,84 @@ fn main() {
     measure("1,000 addresses, one matches", &addresses, "10.0.27.81");
     measure("1,000 prefixes of 17 lengths, none matches", &prefixes, "192.0.2.66");
     measure("1,000 names, none matches", &names, "192.0.2.66");
+    measure_account();
+}
+
+/// What is asked again and again.
+struct Scene {
+    rules: Rules,
+    routing: Routing,
+    client: IpAddr,
+    identity: Identity,
+    from: ReversePath,
+    header: &'static [u8],
 }
 
 fn measure(title: &str, entry: &dyn Fn(u16) -> Match, client: &str) {
+    let (rules, routing) = settings(&mut RuleBook::new(), entry);
+    let from = ReversePath::Mailbox("x@there.test".parse().unwrap());
+    let client = client.parse().unwrap();
+    let header = b"From: x@there.test\r\n";
+    time(title, &Scene { rules, routing, client, identity: Identity::Anonymous, from, header });
+}
+
+/// An account in ten groups, only one of which has any right: the dearest shape of rights and loans.
+fn measure_account() {
     let mut book = RuleBook::new();
-    let (rules, routing) = settings(&mut book, entry);
-    let client: IpAddr = client.parse().unwrap();
+    let (mut rules, routing) =
+        settings(&mut book, &|at| Match::Net(Net::from(IpAddr::from(Ipv4Addr::from(u32::from(at))))));
+    let rule = book.add("rule", Some(1));
+    let who = |at: u16| match at % 2 {
+        0 => Who::Account(format!("u{at}").into()),
+        _ => Who::Group(format!("G{at}").into()),
+    };
+    let holders = |range: std::ops::Range<u16>| {
+        Holders::new(rule, range.map(|at| Holder { rule, who: who(at), term: Term::default() }).collect())
+    };
+    let rights = || Rights { deny: holders(1_000..2_000), allow: Allowed::Only(holders(0..1_000)) };
+    (rules.submit, rules.relay.rights, rules.relay.authenticated) = (rights(), rights(), false);
+    let loan = |at: u16| Loan {
+        rule,
+        to: Borrower::Holder(who(at)),
+        addresses: Box::new([Addresses::One(format!("a{at}@d1.corp.example").parse().unwrap())]),
+        term: Term::default(),
+    };
+    let refuse = Check { rule, action: Action::Refuse };
+    let grants = Arc::new(Loans::from((0..1_000).map(loan).collect::<Vec<_>>()));
+    rules.send_as = SendAs { envelope: refuse, from: refuse, sender: refuse, grants, ..SendAs::anybody(rule) };
+    let groups: Vec<Box<str>> = (0..10).map(|at| format!("g{}", 2 * at + 999).into()).collect();
+    let account = Account { name: "somebody".into(), groups: groups.into(), addresses: Box::new([]) };
+    let scene = Scene {
+        rules,
+        routing,
+        client: "10.0.0.1".parse().unwrap(),
+        identity: Identity::Account(Arc::new(account)),
+        from: ReversePath::Mailbox("a999@d1.corp.example".parse().unwrap()),
+        header: b"From: a999@d1.corp.example\r\nSender: a999@d1.corp.example\r\n",
+    };
+    time("an account in 10 groups; 1,000 holders and 1,000 denials of each right, 1,000 loans", &scene);
+}
+
+fn time(title: &str, scene: &Scene) {
+    let Scene { rules, routing, client, identity, from, header } = scene;
+    let client = *client;
     let mut ledger = Ledger::new();
     ledger.enter(Query::ConfirmedNames(client), Found::Names(vec!["mx.there.test".parse().unwrap()]));
     let recipient: Mailbox = "bob@mail.ext.example".parse().unwrap();
-    let from = ReversePath::Mailbox("x@there.test".parse().unwrap());
-    let now = mail::Timestamp::from_millis(1_800_000_000_000);
-    let authors = mail::Authors::of(b"From: x@there.test\r\n");
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    let authors = Authors::of(header);
     let start = Instant::now();
     for _ in 0..ROUNDS {
         let facts = ConnectionFacts { client, now, open_in_all: 7, open: 7, open_from_client: 0, open_from_network: 0 };
-        let connected = policy::connection(black_box(&rules), &facts, &ledger).unwrap();
-        let identity = &Identity::Anonymous;
+        let connected = policy::connection(black_box(rules), &facts, &ledger).unwrap();
         let admission = black_box(connected).verdict.unwrap();
-        let facts = SenderFacts { client, now, admission, identity, secured: false, reverse_path: &from };
-        black_box(policy::sender(&rules, &facts, &ledger)).unwrap();
+        let facts = SenderFacts { client, now, admission, identity, secured: false, reverse_path: from };
+        black_box(policy::sender(rules, &facts, &ledger)).unwrap();
         let facts = RecipientFacts { client, now, identity, recipient: &recipient };
-        black_box(policy::recipient(&rules, &facts, &ledger)).unwrap();
+        black_box(policy::recipient(rules, &facts, &ledger)).unwrap();
         let facts = MessageFacts { client, now, identity, authors: &authors, hops: 3 };
-        black_box(policy::message(&rules, &facts, &ledger)).unwrap();
-        black_box(policy::route(&routing, "inbound", &recipient));
+        black_box(policy::message(rules, &facts, &ledger)).unwrap();
+        black_box(policy::route(routing, "inbound", &recipient));
     }
     let each = start.elapsed() / ROUNDS;
     println!("{title}: {:.2} µs", each.as_secs_f64() * 1e6);

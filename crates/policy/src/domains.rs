@@ -113,6 +113,16 @@ impl Recipients {
         self.known.iter().flat_map(|(host, locals)| locals.iter().map(move |local| format!("{local}@{host}")))
     }
 
+    /// One address of the list in this domain, if there is any: the first, its local part in lower case.
+    #[must_use]
+    pub fn one_at(&self, domain: &Domain) -> Option<Mailbox> {
+        let host = Host::Domain(domain.clone());
+        // What was read as a local part can be read so again, quoted as it must be.
+        let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        let local = quoted(self.known.get(&host)?.first()?).parse().ok()?;
+        Some(Mailbox { local, host })
+    }
+
     /// Whether `address` is in the list. Departs from RFC 5321 §2.4 by comparing local parts without
     /// regard to ASCII case, because directories do, and users write `Alice@`.
     #[must_use]
@@ -141,6 +151,12 @@ pub(crate) enum Existence {
 }
 
 impl Domains {
+    /// Every name that is local by exact match: domains, their other names, and the default domain. A name may come twice.
+    pub fn local_names(&self) -> impl Iterator<Item = &Domain> {
+        let default = self.default_domain.iter().map(|local| &local.domain);
+        self.organization.keys().chain(self.aliases.keys()).chain(default)
+    }
+
     /// Whether `mailbox` exists: the list is asked first, then the directories.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ pub use rights::{Allowed, Holder, Holders, Rights, Who};
 pub use route::{DropDirectory, Route, Routing, ServerRouting, SmartHost, SmartHosts, Target, route};
 pub use rule_book::{Place, RuleBook, RuleId};
 pub use rules::{AppliesTo, Authentication, ConnectionControl, Mode, PeerRights, Relay, Rules};
-pub use send_as::{Action, Addresses, Borrower, Check, Grant as Loan, Place as AddressPlace, SendAs};
+pub use send_as::{Action, Addresses, Borrower, Check, Grant as Loan, Loans, Place as AddressPlace, SendAs};
 pub use sender::{Submission, sender};
 pub use term::Term;
 pub use tested::{tested, tested_route};

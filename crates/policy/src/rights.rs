@@ -9,6 +9,7 @@ use crate::decision::Trace;
 use crate::rule_book::RuleId;
 use crate::term::Term;
 use mail::{Account, Timestamp};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -37,25 +38,18 @@ pub struct Holder {
 pub struct Holders {
     rule: RuleId,
     entries: Vec<Holder>,
-    /// The places of each name in lower case, in their order.
-    accounts: BTreeMap<Box<str>, Vec<usize>>,
-    groups: BTreeMap<Box<str>, Vec<usize>>,
+    named: Named,
 }
 
 impl Holders {
     /// The list that `rule` stands for, with its entries in their order.
     #[must_use]
     pub fn new(rule: RuleId, entries: Vec<Holder>) -> Holders {
-        let (mut accounts, mut groups) = (BTreeMap::new(), BTreeMap::new());
+        let mut named = Named::default();
         for (at, entry) in entries.iter().enumerate() {
-            let (names, name) = match &entry.who {
-                Who::Account(name) => (&mut accounts, name),
-                Who::Group(name) => (&mut groups, name),
-            };
-            let places: &mut Vec<usize> = names.entry(name.to_lowercase().into()).or_default();
-            places.push(at);
+            named.add(&entry.who, at);
         }
-        Holders { rule, entries, accounts, groups }
+        Holders { rule, entries, named }
     }
 
     /// The rule of the list as a whole.
@@ -73,11 +67,7 @@ impl Holders {
     /// Whether an entry means this account. Adds the step of the first that does, or that of the list; before it,
     /// those of entries that would have and are over.
     pub(crate) fn find(&self, account: &Account, now: Timestamp, trace: &mut Trace) -> bool {
-        let named = place(&self.accounts, &account.name);
-        let through = account.groups.iter().flat_map(|group| place(&self.groups, group));
-        let mut places: smallvec::SmallVec<[usize; 8]> = named.iter().chain(through).copied().collect();
-        places.sort_unstable();
-        for at in places {
+        for at in self.named.places(account) {
             let entry = &self.entries[at];
             if !entry.term.is_over(now) {
                 trace.matched(entry.rule);
@@ -90,11 +80,45 @@ impl Holders {
     }
 }
 
-fn place<'a>(names: &'a BTreeMap<Box<str>, Vec<usize>>, name: &str) -> &'a [usize] {
-    if names.is_empty() {
-        return &[];
+/// The places of entries by whom they mean, so that a thousand entries cost no more than a few.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Named {
+    accounts: Places,
+    groups: Places,
+}
+
+impl Named {
+    pub(crate) fn add(&mut self, who: &Who, place: usize) {
+        match who {
+            Who::Account(name) => self.accounts.add(name, place),
+            Who::Group(name) => self.groups.add(name, place),
+        }
     }
-    names.get(&*lower(name)).map_or(&[], Vec::as_slice)
+
+    /// The places that mean this account, in their order.
+    pub(crate) fn places(&self, account: &Account) -> SmallVec<[usize; 8]> {
+        let through = account.groups.iter().flat_map(|group| self.groups.of(group));
+        let mut places: SmallVec<[usize; 8]> = self.accounts.of(&account.name).iter().chain(through).copied().collect();
+        places.sort_unstable();
+        places
+    }
+}
+
+/// The places of each name in lower case, in their order.
+#[derive(Clone, Debug, Default)]
+struct Places(BTreeMap<Box<str>, Vec<usize>>);
+
+impl Places {
+    fn add(&mut self, name: &str, place: usize) {
+        self.0.entry(name.to_lowercase().into()).or_default().push(place);
+    }
+
+    fn of(&self, name: &str) -> &[usize] {
+        if self.0.is_empty() {
+            return &[];
+        }
+        self.0.get(&*lower(name)).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// In lower case, copied only where it is not.

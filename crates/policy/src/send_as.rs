@@ -9,11 +9,13 @@
 
 use crate::decision::Trace;
 use crate::domains::Domains;
-use crate::rights::Who;
+use crate::rights::{Named, Who};
 use crate::rule_book::RuleId;
 use crate::term::Term;
 use mail::{Account, Author, Host, Identity, Mailbox, Net, ReversePath, Timestamp, canonical};
+use smallvec::SmallVec;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// What becomes of mail that uses an address of somebody else.
@@ -57,7 +59,17 @@ pub struct SendAs {
     /// Whether `alice+shop@` belongs to whom `alice@` belongs.
     pub sub_addresses: bool,
     /// What is lent, for all virtual servers.
-    pub grants: Arc<[Grant]>,
+    pub grants: Arc<Loans>,
+}
+
+/// All that is lent, in the order written.
+#[derive(Clone, Debug, Default)]
+pub struct Loans {
+    entries: Vec<Grant>,
+    /// The places of those that lend to accounts and groups.
+    named: Named,
+    /// The places of all others.
+    others: Vec<usize>,
 }
 
 /// Addresses lent to somebody.
@@ -130,7 +142,7 @@ impl SendAs {
             null_sender: off,
             anonymous: off,
             sub_addresses: true,
-            grants: Arc::new([]),
+            grants: Arc::default(),
         }
     }
 
@@ -228,7 +240,7 @@ impl SendAs {
 
     /// Whether a grant lends the address. Adds the step of the first that does, and of those before it that would have and are over.
     fn lent(&self, user: &User<'_>, address: &Mailbox, domains: &Domains, trace: &mut Trace) -> bool {
-        for grant in self.grants.iter().filter(|grant| grant.to.is(user)) {
+        for grant in self.grants.held_by(user.identity, user.client) {
             if !grant.addresses.iter().any(|lent| self.covers(lent, address, domains)) {
                 continue;
             }
@@ -260,22 +272,47 @@ impl SendAs {
     }
 }
 
-impl Borrower {
-    pub(crate) fn is(&self, user: &User<'_>) -> bool {
-        match (self, user.identity) {
-            (Borrower::Holder(Who::Account(name)), Identity::Account(account)) => same_name(name, &account.name),
-            (Borrower::Holder(Who::Group(name)), Identity::Account(account)) => {
-                account.groups.iter().any(|group| same_name(name, group))
-            }
-            (Borrower::Peer(name), Identity::Peer(peer)) => name == peer,
-            (Borrower::Clients(net), Identity::Anonymous) => net.contains(canonical(user.client)),
-            _ => false,
-        }
+impl Loans {
+    /// What is lent to who has proved this identity and comes from this address, in its order; also what is over.
+    pub fn held_by(&self, identity: &Identity, client: IpAddr) -> impl Iterator<Item = &Grant> {
+        let places: SmallVec<[usize; 8]> = match identity {
+            Identity::Account(account) => self.named.places(account),
+            _ => self.others.iter().copied().filter(|at| self.entries[*at].to.is(identity, client)).collect(),
+        };
+        places.into_iter().map(|at| &self.entries[at])
     }
 }
 
-fn same_name(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
+impl From<Vec<Grant>> for Loans {
+    fn from(entries: Vec<Grant>) -> Loans {
+        let (mut named, mut others) = (Named::default(), Vec::new());
+        for (at, grant) in entries.iter().enumerate() {
+            match &grant.to {
+                Borrower::Holder(who) => named.add(who, at),
+                Borrower::Peer(_) | Borrower::Clients(_) => others.push(at),
+            }
+        }
+        Loans { entries, named, others }
+    }
+}
+
+impl Deref for Loans {
+    type Target = [Grant];
+
+    fn deref(&self) -> &[Grant] {
+        &self.entries
+    }
+}
+
+impl Borrower {
+    /// Whether it means a client that has not authenticated as an account.
+    fn is(&self, identity: &Identity, client: IpAddr) -> bool {
+        match (self, identity) {
+            (Borrower::Peer(name), Identity::Peer(peer)) => name == peer,
+            (Borrower::Clients(net), Identity::Anonymous) => net.contains(canonical(client)),
+            _ => false,
+        }
+    }
 }
 
 /// The host with an alias domain replaced by the domain it stands for.

@@ -1,6 +1,6 @@
 //! An exception with an end: who answers for an entry of a list or a grant, why it is there, and when it ends.
 
-use mail::Timestamp;
+use mail::{Day, Timestamp};
 use std::time::Duration;
 
 /// What is said about an entry or a grant beside what it grants.
@@ -30,7 +30,7 @@ impl Term {
     /// The same, but holding for `span` from `now` on, to the end of that day.
     pub(crate) fn renewed(&self, now: Timestamp, span: Duration) -> Term {
         let day = now.after(span).to_string();
-        let expires = day.get(..10).and_then(Timestamp::end_of_day);
+        let expires = day.get(..10).and_then(|day| day.parse::<Day>().ok()).map(Day::ends);
         Term { expires, ..self.clone() }
     }
 }

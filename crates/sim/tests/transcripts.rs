@@ -4,6 +4,7 @@
 //! chance would make a failure that nobody can repeat.
 #![expect(clippy::disallowed_methods, reason = "a test reads the files it is about")]
 
+use config::templates::{Options, Template};
 use sim::play::{Failure, play};
 use sim::script::Script;
 use std::fs;
@@ -13,7 +14,13 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/gateway")
 }
 
+/// The text of a settings file; `init ROLE` is what `bridgehead init` writes for an organization with a realm.
 fn settings(file: &str) -> Result<String, String> {
+    if let Some(role) = file.strip_prefix("init ") {
+        let template: Template = role.parse().map_err(|error| format!("{role}: {error}"))?;
+        let (domain, realm) = ("corp.example".parse().unwrap(), "CORP.EXAMPLE".parse().unwrap());
+        return Ok(template.text(&Options { hostname: None, domain, more_domains: Vec::new(), realm: Some(realm) }));
+    }
     fs::read_to_string(directory().join(file)).map_err(|error| format!("tests/gateway/{file}: {error}"))
 }
 
@@ -91,6 +98,7 @@ transcripts! {
     a_report_that_cannot_be_delivered,
     a_session_has_half_an_hour,
     alias_domains_are_rewritten,
+    an_exception_ends_by_the_clock,
     b01_the_listed_need_not_authenticate,
     b02_everyone_may_connect,
     b03_the_unlisted_may_say_ehlo,
@@ -114,8 +122,11 @@ transcripts! {
     b20_a_mapped_address_is_its_ipv4_form,
     b21_the_refusal_is_counted,
     c01_being_listed_is_no_permission_to_relay,
+    c02_who_may_not_submit_hears_so_at_mail,
     c03_who_authenticates_may_relay,
     c04_the_relay_list_lets_a_listed_client_relay,
+    c09_mail_of_nobody_from_inside_is_marked,
+    c09_who_has_authenticated_is_not_anonymous,
     chunks_must_come_at_the_least_rate,
     content_must_come_at_the_least_rate,
     d01_nothing_is_offered_to_the_outside,
@@ -141,6 +152,7 @@ transcripts! {
     e07_an_address_is_an_address,
     e08_a_named_smart_host_is_looked_up,
     e10_mail_to_ourselves_is_a_loop,
+    e11_without_relay_for_all_the_rights_decide,
     e13_everywhere_and_somewhere,
     f01_mail_for_the_domain_is_forwarded,
     f02_mail_for_others_is_refused,
@@ -167,13 +179,37 @@ transcripts! {
     g10_tls_required_and_not_offered,
     g10_tls_required_and_there,
     guessing_where_nothing_is_offered_is_guessing,
+    h01_the_gateway_and_the_internet,
+    h02_the_gateway_and_a_device_on_the_list,
+    h03_credentials_open_nothing,
+    h04_malware_with_the_credentials_of_a_person,
+    h05_a_server_at_the_wrong_place_is_nobody,
+    h05_a_server_of_the_organization_is_no_account,
     h06_a_mechanism_that_is_not_offered_is_not_accepted,
+    h08_a_mailbox_server_and_the_anonymous,
+    h09_a_mailbox_server_and_an_account,
+    h10_a_mailbox_server_and_a_server_of_the_organization,
     h11_without_a_mechanism_servers_cannot_talk,
+    h13_a_front_end_that_needs_no_smtp,
+    h14_a_front_end_without_integrated_authentication,
+    h15_a_front_end_that_needs_smtp,
+    h17_the_only_server,
+    h20_everything_on_as_it_used_to_be,
+    i01_remote_workers_of_a_group,
+    i04_an_application_to_a_mailbox,
+    i06_an_application_that_authenticates,
     i07_a_listed_device_relays,
     i09_the_connection_comes_first,
     i10_the_relay_list_is_no_authentication,
+    i11_to_submit_is_not_to_relay,
+    i13_relay_for_all_is_no_right_to_submit,
+    i14_authenticated_regardless_of_the_list,
     i15_an_open_relay_must_be_meant,
     i15_an_open_relay_that_is_meant,
+    i16_nobody_relays_but_servers,
+    i17_rights_hold_beside_anonymous_access,
+    i18_everybody_sends_as_themselves,
+    i18_what_is_only_marked,
     k17_directories_know_the_recipients,
     k17_only_known_recipients,
     l01_the_size_is_offered,
@@ -185,6 +221,7 @@ transcripts! {
     l07_connections_at_a_time,
     l08_silence_ends_the_session,
     l09_mail_that_goes_in_circles,
+    l10_one_domain_is_shown_outside,
     l12_too_many_connections,
     l14_tls_first,
     l15_words_behind_starttls,

@@ -118,7 +118,7 @@ fn add_account(directory: &Path, name: &str, password: &str, more: &[&str]) {
 }
 
 /// What PLAIN says (RFC 4616).
-fn plain(name: &str, password: &str) -> String {
+pub(crate) fn plain(name: &str, password: &str) -> String {
     format!("AUTH PLAIN {}", Base64::encode_string(format!("\0{name}\0{password}").as_bytes()))
 }
 

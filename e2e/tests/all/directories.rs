@@ -159,7 +159,8 @@ fn a_bad_account_file_changes_nothing_and_a_good_one_needs_no_restart() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("accounts");
     let add = |name: &str| {
-        let words = ["account", "--file", &file.display().to_string(), "add", name];
+        let address = format!("{name}@corp.example");
+        let words = ["account", "--file", &file.display().to_string(), "add", name, "--address", &address];
         let _ = command_with_input(&words, format!("{PASSWORD}\n").as_bytes()).success();
     };
     add("alice");

@@ -39,6 +39,7 @@ fn alone(name: &str, environment: Vec<(&'static str, String)>) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("1 passed"), "{said}");
+    said.lines().filter(|line| line.ends_with(" a second")).for_each(|figure| println!("{figure}"));
 }
 
 /// Whether this process is the one that [`alone`] has started for the test `name`; in any other there is

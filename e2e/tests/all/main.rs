@@ -23,6 +23,7 @@ mod published;
 mod queue;
 mod scarce;
 mod split;
+mod table;
 mod tls;
 mod transport;
 mod volume;

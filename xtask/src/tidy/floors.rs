@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::Finding;
 
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("mail", 0),
     ("smtp", 1),
     ("policy", 1),
@@ -19,6 +19,7 @@ const FLOORS: [(&str, u8); 12] = [
     ("config", 2),
     ("directory", 2),
     ("gateway", 3),
+    ("access", 3),
     ("console", 4),
     ("sim", 4),
     ("bridgehead", 5),

@@ -1,17 +1,30 @@
 //! `bridgehead check FILE`
 
-use crate::cli::SettingsFrom;
+use crate::cli::{Check, SettingsFrom};
 use crate::settings;
-use anyhow::Result;
-use std::path::PathBuf;
+use anyhow::{Result, bail};
+use config::Severity;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-/// Checks a settings file; says what it would open.
+/// Checks a settings file; says what it would open, and which exceptions have ended or are about to. With `--strict`,
+/// every exception must say who answers for it, why it is there, and when it ends.
 ///
 /// # Errors
 /// All mistakes of the file.
-pub(super) fn run(file: PathBuf) -> Result<ExitCode> {
-    let loaded = settings::load(&SettingsFrom { config: Some(file), smart_host: None, state_dir: None })?;
+pub(super) fn run(check: Check) -> Result<ExitCode> {
+    let from = SettingsFrom { config: Some(check.file), smart_host: None, state_dir: None };
+    let loaded = settings::load(&from)?;
+    let mut mistakes = loaded.config.ending(&loaded.text, crate::world::wall_clock());
+    if check.strict {
+        mistakes.extend(loaded.config.strict(&loaded.text));
+    }
+    eprint!("{}", config::render(&loaded.name, &loaded.text, &mistakes, std::io::stderr().is_terminal()));
+    let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
+    if errors > 0 {
+        let plural = if errors == 1 { "" } else { "s" };
+        bail!("{}: {errors} exception{plural} without an owner, a reason or an end", loaded.name);
+    }
     println!("{}: no mistakes", loaded.name);
     for server in &loaded.config.servers {
         let clear = server.listen.iter().map(ToString::to_string);

@@ -84,7 +84,7 @@ fn with_keytab(config: &Config) -> Result<()> {
 }
 
 async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
-    let Loaded { config, name } = loaded;
+    let Loaded { config, name, text: _ } = loaded;
     let mut reloads = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let mut stops = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for signals")?;

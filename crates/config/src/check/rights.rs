@@ -5,9 +5,9 @@ use super::domains::Names;
 use crate::file::{self, File};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
-use mail::{Host, Timestamp};
+use mail::{Day, Host, Timestamp};
 use policy::{
-    Action, Addresses, Allowed, Borrower, Holder, Holders, Loan, Match, PeerRights, Rights, SendAs, Term, Who,
+    Action, Addresses, Allowed, Borrower, Holder, Holders, Loan, Loans, Match, PeerRights, Rights, SendAs, Term, Who,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct Shared<'a> {
     /// What peers may.
     pub(super) peers: Arc<BTreeMap<Box<str>, PeerRights>>,
     /// The addresses that are lent.
-    pub(super) loans: Arc<[Loan]>,
+    pub(super) loans: Arc<Loans>,
 }
 
 impl Check<'_> {
@@ -86,14 +86,14 @@ impl Check<'_> {
 
     /// The end of a day.
     fn day(&mut self, key: &str, text: &str) -> Option<Timestamp> {
-        let end = Timestamp::end_of_day(text);
-        if end.is_none() {
+        let day = text.parse::<Day>();
+        if day.is_err() {
             self.bad(key, "is not a day", "expected year, month and day, such as \"2027-01-31\"", None);
         }
-        end
+        day.ok().map(Day::ends)
     }
 
-    pub(super) fn send_as(&mut self, key: &str, table: &file::SendAs, loans: &Arc<[Loan]>) -> SendAs {
+    pub(super) fn send_as(&mut self, key: &str, table: &file::SendAs, loans: &Arc<Loans>) -> SendAs {
         let mut check = |name: &str, action: file::SenderAction| policy::Check {
             rule: self.rule(&below(key, name)),
             action: match action {
@@ -116,9 +116,9 @@ impl Check<'_> {
     }
 
     /// The addresses that are lent.
-    pub(super) fn loans(&mut self, list: &[file::SendAsGrant]) -> Option<Arc<[Loan]>> {
+    pub(super) fn loans(&mut self, list: &[file::SendAsGrant]) -> Option<Arc<Loans>> {
         const KEY: &str = "organization.send_as";
-        self.all(list, KEY, Self::loan).map(Into::into)
+        self.all(list, KEY, Self::loan).map(|loans| Arc::new(loans.into()))
     }
 
     fn loan(&mut self, key: &str, table: &file::SendAsGrant) -> Option<Loan> {

@@ -7,10 +7,10 @@ use super::rights::Shared;
 use crate::file::{File, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::below;
-use crate::{Server, ServerDelivery};
+use crate::{Masquerade, Server, ServerDelivery};
 use identity::settings::Directory;
 use mail::Domain;
-use policy::Local;
+use policy::{Domains, Local};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +74,8 @@ impl Check<'_> {
             self.duration(&below(&key, "limits.session_time"), &server.limits.session_time, SECOND..=7 * DAY);
         let limits = &server.limits;
         let rate = self.rate(&below(&key, "limits"), limits.min_octets_per_s, &limits.min_rate_after);
-        let delivery = self.server_delivery(&below(&key, "delivery"), server, own.as_ref());
+        let ours = shared.names.zip(default_domain.as_ref()).map(|(names, default)| names.of_server(default.clone()));
+        let delivery = self.server_delivery(&below(&key, "delivery"), server, own.as_ref(), ours.as_ref());
         named?;
         let [listen, listen_tls] = listen?;
         Some(Server {
@@ -146,6 +147,7 @@ impl Check<'_> {
         key: &str,
         server: &VirtualServer,
         hostname: Option<&Domain>,
+        ours: Option<&Domains>,
     ) -> Option<ServerDelivery> {
         let table = &server.delivery;
         let hello_name = match &table.hello_name {
@@ -156,8 +158,16 @@ impl Check<'_> {
             Some(text) => self.source_address(&below(key, "source_address"), text).map(Some),
             None => Some(None),
         };
+        let masquerade = match &table.masquerade_domain {
+            Some(text) => self.domain(&below(key, "masquerade_domain"), text).map(Some),
+            None => Some(None),
+        };
+        let masquerade = masquerade?
+            .zip(ours)
+            .map(|(domain, ours)| Masquerade { domain, instead_of: Arc::new(ours.local_names().cloned().collect()) });
         Some(ServerDelivery {
             hello_name: hello_name?,
+            masquerade,
             source_address: source_address?,
             tls: table.tls,
             pipelining: table.pipelining,

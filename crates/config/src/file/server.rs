@@ -481,6 +481,11 @@ pub struct ServerDelivery {
     /// What we call ourselves in EHLO. Absent: the `hostname` of the virtual server.
     #[schemars(example = "out.corp.example")]
     pub hello_name: Option<DomainText>,
+    /// The domain that stands in the reverse-path of mail that leaves the organization, instead of the organization's
+    /// own. Mail of others, which is only passed on, keeps its reverse-path, and no header is changed. Reports about
+    /// such mail come to this domain, so it should be one of `alias_domains`. Absent: nothing is replaced.
+    #[schemars(example = "corp.example")]
+    pub masquerade_domain: Option<DomainText>,
     /// Whether PIPELINING is used when the next server offers it.
     pub pipelining: bool,
     /// Whether CHUNKING is used when the next server offers it.
@@ -496,6 +501,7 @@ impl Default for ServerDelivery {
             source_address: None,
             tls: OutboundTls::Opportunistic,
             hello_name: None,
+            masquerade_domain: None,
             pipelining: true,
             chunking: true,
         }

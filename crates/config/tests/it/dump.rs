@@ -94,7 +94,7 @@ fn dump_server(o: &mut String, server: &Server) {
         send_as.anonymous,
     ];
     let _ = writeln!(o, "  send as {:?} sub-addresses {}", checks.map(|check| check.action), send_as.sub_addresses);
-    for loan in &*send_as.grants {
+    for loan in send_as.grants.iter() {
         let _ = writeln!(o, "  lent {:?} to {:?} {:?}", loan.addresses, loan.to, loan.term);
     }
     let limits = &rules.limits;

@@ -70,6 +70,25 @@ async fn tokens_of_every_algorithm() {
     assert_eq!(world.token(&keys[3].sign_as(Algorithm::PS256, &claims()), None).await, WRONG);
 }
 
+/// `cargo test --release -p directory --test it -- --ignored --nocapture`
+#[tokio::test]
+#[ignore = "prints figures"]
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+async fn logins_a_second() {
+    let place = tempfile::tempdir().unwrap();
+    for algorithm in [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256] {
+        let key = Key::new("k", algorithm);
+        let world = with_file(place.path(), &[&key]);
+        let token = key.sign(&claims());
+        let (start, mut logins) = (std::time::Instant::now(), 0_u32);
+        while start.elapsed().as_secs() < 3 {
+            assert_eq!(&*world.token(&token, None).await.account().name, "alice");
+            logins += 1;
+        }
+        println!("{algorithm:?}: {:.0} a second", f64::from(logins) / start.elapsed().as_secs_f64());
+    }
+}
+
 #[tokio::test]
 async fn claims_must_all_be_right() {
     let place = tempfile::tempdir().unwrap();

@@ -2,13 +2,13 @@
 
 use super::line::{Line, Word};
 use super::read::read_fingerprint;
-use super::{Accounts, Day, Mistake, folded, scram};
+use super::{Accounts, Mistake, folded, scram};
 use crate::keys::ScramKeys;
 use crate::name::AccountName;
 use crate::nt_hash::{nt_hash, nt_hash_text};
 use crate::password::{PasswordError, PasswordHash};
 use crate::secret::Secret;
-use mail::Mailbox;
+use mail::{Day, Mailbox};
 use std::fmt;
 use std::ops::Range;
 use zeroize::Zeroizing;

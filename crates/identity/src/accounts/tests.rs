@@ -119,8 +119,8 @@ fn keys_and_hashes_are_given_for_who_may_log_in() {
         let inquiry = Inquiry::NtHash { name: name.into(), domain: "".into() };
         named(&accounts.answer(&inquiry, at(day))).map(str::to_owned)
     };
-    assert_eq!(nt("Printer.corp.example", "2027-01-30").as_deref(), Ok("printer.corp.example"));
-    assert_eq!(nt("Printer.corp.example", "2027-01-31"), Err(No::Suspended));
+    assert_eq!(nt("Printer.corp.example", "2027-01-31").as_deref(), Ok("printer.corp.example"));
+    assert_eq!(nt("Printer.corp.example", "2027-02-01"), Err(No::Suspended));
     assert_eq!(nt("alice", "2026-11-22"), Err(No::NoSecret));
     assert_eq!(nt("bob", "2026-11-22"), Err(No::Suspended));
     assert_eq!(nt("carol", "2026-11-22"), Err(No::Unknown));

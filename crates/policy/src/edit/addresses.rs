@@ -9,10 +9,11 @@ use crate::facts::MessageFacts;
 use crate::rights::Who;
 use crate::rule_book::RuleId;
 use crate::rules::Rules;
-use crate::send_as::{Action, Addresses, Borrower, Check, Grant, Place, SendAs, User};
+use crate::send_as::{Action, Addresses, Borrower, Check, Grant, Place, SendAs};
 use crate::term::Term;
 use crate::tested::{authors, borrower, word};
 use mail::{Author, Identity, Mailbox, Net, ReversePath, canonical};
+use std::sync::Arc;
 
 impl Draft<'_> {
     pub(super) fn envelope(&mut self, path: &ReversePath) {
@@ -49,12 +50,12 @@ impl Draft<'_> {
     fn address(&mut self, address: &Mailbox) {
         let identity = self.question.identity();
         let client = canonical(self.question.client());
-        let trusted = self.rules.trusts(identity);
-        let user = User { identity, client, now: self.question.now(), trusted };
         let send_as = &self.rules.send_as;
-        for (index, grant) in send_as.grants.iter().enumerate() {
+        for grant in send_as.grants.held_by(identity, client) {
             let covers = |lent: &Addresses| send_as.covers(lent, address, &self.rules.domains);
-            if grant.to.is(&user) && grant.addresses.iter().any(covers) {
+            if grant.addresses.iter().any(covers)
+                && let Some(index) = send_as.grants.iter().position(|one| std::ptr::eq(one, grant))
+            {
                 self.loan(index, grant);
             }
         }
@@ -71,7 +72,7 @@ impl Draft<'_> {
         all.push(new.clone());
         let what = format!("lend {address} to {}", borrower(&new.to));
         let edit = loans_edit(LOANS, None, what, &all, Some(&new), whom(&new.to));
-        self.propose(edit, |rules| rules.send_as.grants = all.into());
+        self.propose(edit, |rules| rules.send_as.grants = Arc::new(all.into()));
         if let Identity::Peer(name) = identity {
             self.peer(name, |peer| (peer.send_as_anybody_rule, &mut peer.send_as_anybody));
         }
@@ -93,7 +94,7 @@ impl Draft<'_> {
                 loans_edit(place.key, place.line, what, &all, None, whom(&grant.to))
             }
         };
-        self.propose(edit, |rules| rules.send_as.grants = all.into());
+        self.propose(edit, |rules| rules.send_as.grants = Arc::new(all.into()));
     }
 
     /// What becomes of addresses at a place, whosever they are.

@@ -44,15 +44,15 @@
 //! A `mail` question is asked with what the connection of that client came to.
 
 use mail::{
-    Account, Authors, Domain, Found, Host, Identity, Ledger, Mailbox, Net, Path, Query, ReversePath, Timestamp,
+    Account, Authors, Day, Domain, Found, Host, Identity, Ledger, Mailbox, Net, Path, Query, ReversePath, Timestamp,
     canonical,
 };
 use policy::{
     Acceptance, Action, Addresses, Admission, Alias, Allowed, AppliesTo, Authentication, Borrower, Check,
     ConnectionControl, ConnectionFacts, Decision, Domains, DropDirectory, Entry, Holder, Holders, Limits, List, Loan,
-    Local, Match, MessageFacts, Missing, Mode, PeerRights, Question, RecipientFacts, Recipients, Relay, Remote, Rights, Route,
-    Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, ServerRouting, SmartHost, SmartHosts, Target, Term, Verdict, Who,
-    render,
+    Loans, Local, Match, MessageFacts, Missing, Mode, PeerRights, Question, RecipientFacts, Recipients, Relay, Remote,
+    Rights, Route, Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, ServerRouting, SmartHost, SmartHosts, Target,
+    Term, Verdict, Who, render,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -178,8 +178,7 @@ impl World {
         let account = after("as").map_or(Identity::Anonymous, |name| account(name, after("in"), after("owning")));
         let identity = after("as-peer").map_or(account, |name| Identity::Peer(name.into()));
         // Asked at the beginning of the day.
-        let now = after("at")
-            .map_or(NOW, |day| Timestamp::from_millis(Timestamp::end_of_day(day).unwrap().millis() - 86_400_000));
+        let now = after("at").map_or(NOW, |day| day.parse::<Day>().unwrap().begins());
         match words[1] {
             "connect" => {
                 let facts = ConnectionFacts {
@@ -648,7 +647,7 @@ impl Reader {
         let mut rules = BTreeMap::new();
         let mut servers = BTreeMap::new();
         let mut book = self.book;
-        let (peers, loans) = (Arc::new(self.peers), Arc::<[Loan]>::from(self.loans));
+        let (peers, loans) = (Arc::new(self.peers), Arc::new(Loans::from(self.loans)));
         for (name, server) in self.servers {
             let routing = ServerRouting { domains: domains.clone(), smart_hosts: server.smart_hosts.clone() };
             servers.insert(name.as_str().into(), routing);
@@ -705,7 +704,7 @@ fn server_rules(name: &str, server: Server, domains: Arc<Domains>, section: Rule
 /// An entry and its term: `10.0.0.5 until 2027-01-31`.
 fn term(text: &str) -> (&str, Term) {
     match text.split_once(" until ") {
-        Some((text, day)) => (text, Term { expires: Timestamp::end_of_day(day), ..Term::default() }),
+        Some((text, day)) => (text, Term { expires: Some(day.parse::<Day>().unwrap().ends()), ..Term::default() }),
         None => (text, Term::default()),
     }
 }

@@ -7,3 +7,4 @@
 mod case;
 mod decisions;
 mod properties;
+mod rights;

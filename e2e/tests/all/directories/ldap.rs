@@ -136,9 +136,11 @@ fn answer(id: &[u8], tag: u8, body: &[u8]) -> Vec<u8> {
             done(0x61, if good { 0 } else { 49 })
         }
         0x63 => {
-            let values = write(0x31, &write(0x04, b"alice"));
-            let attribute = write(0x30, &[write(0x04, b"uid"), values].concat());
-            let entry = [write(0x04, ALICE), write(0x30, &attribute)].concat();
+            let attribute = |name: &[u8], value: &[u8]| {
+                write(0x30, &[write(0x04, name), write(0x31, &write(0x04, value))].concat())
+            };
+            let attributes = [attribute(b"uid", b"alice"), attribute(b"mail", b"alice@corp.example")].concat();
+            let entry = [write(0x04, ALICE), write(0x30, &attributes)].concat();
             // The first search is for her, and any other for her groups.
             let is_hers = !body.windows(8).any(|window| window == b"\x04\x06member");
             let found = if is_hers { message(id, &write(0x64, &entry)) } else { Vec::new() };

@@ -159,6 +159,21 @@ async fn alice_with_a_ticket() {
     layers(&service).await;
     replay(&service).await;
     the_wrong_keytab();
+    if e2e::long() {
+        logins_a_second(&service).await;
+    }
+}
+
+/// Prints a figure: whole exchanges, the client's part included.
+async fn logins_a_second(service: &Kerberos) {
+    for mechanism in BOTH {
+        let (start, mut logins) = (std::time::Instant::now(), 0_u32);
+        while start.elapsed().as_secs() < 3 {
+            let _ = proved(Client::new(mechanism).authenticate(service, super::setting()).await);
+            logins += 1;
+        }
+        println!("{mechanism}: {:.0} a second", f64::from(logins) / start.elapsed().as_secs_f64());
+    }
 }
 
 async fn bindings(service: &Kerberos, mechanism: Mechanism) {

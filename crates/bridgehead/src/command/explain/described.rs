@@ -4,7 +4,7 @@ use crate::cli;
 use anyhow::{Context, Result, bail};
 use config::{Config, Server};
 use identity::{Finding, Inquiry, No};
-use mail::{Account, Authors, Found, Identity, Ledger, Mailbox, Query, ReversePath, Timestamp};
+use mail::{Account, Authors, Day, Found, Identity, Ledger, Mailbox, Query, ReversePath, Timestamp};
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
@@ -95,12 +95,8 @@ fn names(explain: &cli::Explain) -> Result<Option<Found>> {
 
 /// The beginning of a day, or now.
 fn now(day: Option<&str>) -> Result<Timestamp> {
-    const DAY_MS: u64 = 86_400_000;
     let Some(day) = day else { return Ok(crate::world::wall_clock()) };
-    match Timestamp::end_of_day(day) {
-        Some(end) => Ok(Timestamp::from_millis(end.millis() - DAY_MS)),
-        None => bail!("--at {day}: not a day such as 2027-01-31"),
-    }
+    day.parse::<Day>().map(Day::begins).with_context(|| format!("--at {day}"))
 }
 
 fn identity(explain: &cli::Explain, config: &Config, server: &Server) -> Result<(Identity, Known)> {

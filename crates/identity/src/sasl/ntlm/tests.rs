@@ -73,6 +73,21 @@ fn the_right_password_is_taken_with_and_without_a_session_key() {
     }
 }
 
+/// `cargo test --release -p identity -- --ignored --nocapture`
+#[test]
+#[ignore = "prints a figure"]
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn logins_a_second() {
+    let (start, mut logins) = (std::time::Instant::now(), 0_u32);
+    while start.elapsed().as_secs() < 3 {
+        let (mut exchange, challenge) = challenged(setting());
+        let answer = Client::new("alice", "CORP", PASSWORD).authenticate(&challenge);
+        assert!(proved(&outcome(&mut exchange, &answer, nt_hash())));
+        logins += 1;
+    }
+    println!("NTLM: {:.0} a second, the client's part included", f64::from(logins) / start.elapsed().as_secs_f64());
+}
+
 #[test]
 fn without_an_initial_response_the_client_is_told_to_begin_once() {
     let mut exchange = Exchange::new(Mechanism::Ntlm, setting());

@@ -1,6 +1,6 @@
 //! A day of the calendar, in UTC.
 
-use mail::Timestamp;
+use crate::time::Timestamp;
 use std::fmt;
 use std::str::FromStr;
 
@@ -36,6 +36,12 @@ impl Day {
         let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + u64::from(self.day) - 1;
         // 719,468 days lie between 0000-03-01 and 1970-01-01.
         Timestamp::from_millis((days - 719_468) * DAY_MS)
+    }
+
+    /// The first moment behind it.
+    #[must_use]
+    pub fn ends(self) -> Timestamp {
+        Timestamp::from_millis(self.begins().millis() + DAY_MS)
     }
 
     fn is_leap(year: u16) -> bool {
@@ -94,7 +100,9 @@ mod tests {
         ] {
             assert!(bad.parse::<Day>().is_err(), "{bad}");
         }
-        assert_eq!("1970-01-01".parse::<Day>().unwrap().begins(), Timestamp::from_millis(0));
+        let first = "1970-01-01".parse::<Day>().unwrap();
+        assert_eq!(first.begins(), Timestamp::from_millis(0));
+        assert_eq!(first.ends(), "1970-01-02".parse::<Day>().unwrap().begins());
     }
 
     proptest! {

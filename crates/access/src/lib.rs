@@ -1,0 +1,29 @@
+//! Who may do what: the settings as a finite table.
+//!
+//! What a virtual server answers depends on finitely many things: where a client comes from (the
+//! prefixes and names in the settings cut all clients into classes), whether the link is secured, whose
+//! identity was proved (accounts fall into classes by the lists that name them or their groups), whose
+//! address the sender is, and which kind of recipient. [`Classes`] finds the classes, [`Table`] asks the
+//! functions that the server runs about a representative of each. Nothing here decides anything itself,
+//! and nothing opens a file or a socket.
+//!
+//! From the table come the *audit* (who may submit and who may relay, with findings) and the *plan* (what
+//! one configuration grants that another does not).
+
+pub mod addresses;
+mod classes;
+mod clients;
+mod identities;
+mod recipients;
+mod senders;
+mod table;
+mod witness;
+
+pub use addresses::AddressSet;
+pub use classes::{Classes, Cuts, ServerClasses};
+pub use clients::{ClientClass, Names};
+pub use identities::{IdentityClass, Member};
+pub use recipients::{DomainPattern, RecipientClass, RecipientForm};
+pub use senders::SenderClass;
+pub use table::{Asked, Cell, HeaderCell, Judged, Link, ServerTable, Table, Verdict, Why};
+pub use witness::Witness;

@@ -1,0 +1,591 @@
+//! The table: for every class of session, what the server would answer, and by which rule.
+//!
+//! A cell is one combination of link, client, identity, sender and recipient. The answers are not stored
+//! cell by cell, because they do not depend on everything at once: the one to a sender not on the
+//! recipient, nor that to a recipient on the sender. What is stored is each question's answers, and cells
+//! are put together while they are read.
+
+use crate::classes::{Classes, ServerClasses};
+use crate::clients::{ClientClass, arrival, granted};
+use crate::identities::IdentityClass;
+use crate::recipients::RecipientClass;
+use crate::senders::{self, SenderClass};
+use crate::witness::Witness;
+use config::{Config, Server};
+use identity::{Mechanism, Peer};
+use mail::{Author, Authors, Found, Identity, Ledger, Query, ReversePath, Timestamp};
+use policy::{
+    AddressPlace, Admission, Decision, Finding, Grant, MessageFacts, Missing, RecipientFacts, Refusal, RuleId, Rules,
+    SenderFacts, Step, Trace,
+};
+use std::fmt;
+use std::net::IpAddr;
+
+/// Whether the link is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Link {
+    /// In the clear.
+    Clear,
+    /// By TLS.
+    Tls,
+}
+
+impl Link {
+    /// Both.
+    pub const ALL: [Link; 2] = [Link::Clear, Link::Tls];
+
+    /// Whether clients of this virtual server can have it, and what mechanisms they are offered then.
+    #[must_use]
+    pub fn offers(self, server: &Server) -> Option<&[Box<str>]> {
+        match self {
+            Link::Clear if server.listen.is_empty() => None,
+            Link::Clear if server.session.tls_required => Some(&[]),
+            Link::Clear => Some(&server.session.mechanisms),
+            Link::Tls => server.tls.as_ref().map(|_| &*server.session.mechanisms_when_secured),
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Link::Clear => "in the clear",
+            Link::Tls => "over TLS",
+        })
+    }
+}
+
+/// Why something is refused: a [`Refusal`] without whom it is about, and what is refused before policy is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// The client is on the list of those that may not connect.
+    ConnectionListed,
+    /// The client is not on the list of those that may.
+    ConnectionNotListed,
+    /// There are too many sessions.
+    TooMany,
+    /// It must begin TLS first.
+    TlsRequired,
+    /// It would have to authenticate.
+    NotAuthenticated,
+    /// It may not submit.
+    MayNotSubmit,
+    /// The address is not its own.
+    NotOwner,
+    /// Nothing lets it relay.
+    RelayDenied,
+    /// The local part could be read as another address.
+    RoutedLocalPart,
+    /// The recipient is at an address literal.
+    AddressLiteral,
+    /// Nobody is called that.
+    UserUnknown,
+    /// The message goes in circles.
+    HopCount,
+    /// It could not be found out, later.
+    CouldNotFindOut,
+}
+
+impl Why {
+    /// The same without whom it is about.
+    #[must_use]
+    pub fn of(refusal: &Refusal) -> Why {
+        match refusal {
+            Refusal::ConnectionListed => Why::ConnectionListed,
+            Refusal::ConnectionNotListed => Why::ConnectionNotListed,
+            Refusal::TooManyConnections | Refusal::TooManyFromAddress | Refusal::TooManyFromNetwork => Why::TooMany,
+            Refusal::NotAuthenticated { .. } => Why::NotAuthenticated,
+            Refusal::MayNotSubmit => Why::MayNotSubmit,
+            Refusal::NotOwner => Why::NotOwner,
+            Refusal::RelayDenied { .. } => Why::RelayDenied,
+            Refusal::RoutedLocalPart { .. } => Why::RoutedLocalPart,
+            Refusal::AddressLiteral { .. } => Why::AddressLiteral,
+            Refusal::UserUnknown => Why::UserUnknown,
+            Refusal::HopCount => Why::HopCount,
+            Refusal::CouldNotFindOut => Why::CouldNotFindOut,
+        }
+    }
+}
+
+/// What a session comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Refused, for good.
+    Refused(Why),
+    /// Refused for now: the same may be granted when more is known.
+    Later(Why),
+    /// The recipient is inside, and the mail is taken.
+    Submitted {
+        /// It is marked: the reverse-path is not its sender's own.
+        marked: bool,
+    },
+    /// The recipient is outside, and the mail is taken.
+    Relayed {
+        /// What allows it.
+        by: Grant,
+        /// As above.
+        marked: bool,
+    },
+}
+
+impl Verdict {
+    fn refused(refusal: &Refusal) -> Verdict {
+        let why = Why::of(refusal);
+        if refusal.is_later() { Verdict::Later(why) } else { Verdict::Refused(why) }
+    }
+
+    /// Whether the mail is taken.
+    #[must_use]
+    pub fn is_taken(self) -> bool {
+        matches!(self, Verdict::Submitted { .. } | Verdict::Relayed { .. })
+    }
+
+    /// Whether the mail is taken for a recipient outside.
+    #[must_use]
+    pub fn is_relayed(self) -> bool {
+        matches!(self, Verdict::Relayed { .. })
+    }
+
+    /// The same, without what tells more than whether mail is taken.
+    #[must_use]
+    pub fn marked(self) -> bool {
+        matches!(self, Verdict::Submitted { marked: true } | Verdict::Relayed { marked: true, .. })
+    }
+}
+
+/// The step of a session that decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Asked {
+    /// Connecting.
+    Connection,
+    /// STARTTLS, which the virtual server insists on.
+    Link,
+    /// MAIL.
+    Sender,
+    /// RCPT.
+    Recipient,
+}
+
+/// An answer to one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Judged<V> {
+    /// What was granted, or the refusal.
+    pub verdict: Result<V, Verdict>,
+    /// The rule responsible.
+    pub rule: RuleId,
+}
+
+/// One virtual server of the table.
+#[derive(Clone, Debug)]
+pub struct ServerTable<'c> {
+    /// Its classes.
+    pub classes: &'c ServerClasses,
+    /// Its links, and for each which identities can be proved by which clients.
+    links: Vec<(Link, bool, Vec<bool>)>,
+    /// By client.
+    connection: Vec<Judged<bool>>,
+    /// By client and identity.
+    sessions: Vec<Session>,
+}
+
+/// What is answered to one identity at one kind of client.
+#[derive(Clone, Debug)]
+struct Session {
+    /// By class of sender; `None` where there is no such address.
+    senders: Vec<Option<(ReversePath, Judged<bool>)>>,
+    /// By class of recipient.
+    recipients: Vec<Judged<Option<Grant>>>,
+    /// By place and by class of sender, but for the null reverse-path, which stands in no header.
+    header: Vec<HeaderAnswer>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct HeaderAnswer {
+    place: AddressPlace,
+    sender: SenderClass,
+    judged: Judged<bool>,
+}
+
+/// What every class of session comes to, in one configuration.
+#[derive(Clone, Debug)]
+pub struct Table<'c> {
+    /// When.
+    pub now: Timestamp,
+    /// Its virtual servers.
+    pub servers: Vec<ServerTable<'c>>,
+}
+
+/// One class of session, and what it comes to.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell<'t> {
+    /// The virtual server.
+    pub server: &'t str,
+    /// Who connects.
+    pub client: &'t ClientClass,
+    /// How.
+    pub link: Link,
+    /// Whom it has proved to be.
+    pub identity: &'t IdentityClass,
+    /// Whose address it uses.
+    pub sender: SenderClass,
+    /// Such an address.
+    pub reverse_path: &'t ReversePath,
+    /// Whom it writes to.
+    pub recipient: &'t RecipientClass,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// What decided.
+    pub asked: Asked,
+    /// The rule responsible; `None` for what is decided before any rule is asked.
+    pub rule: Option<RuleId>,
+    /// The rule that lets it submit at all, where one does.
+    pub submits_by: Option<RuleId>,
+    /// The places of its classes, for whoever compares two tables.
+    pub place: [usize; 4],
+}
+
+impl Cell<'_> {
+    /// A session of this class, as a command line that explains it.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness::of(self)
+    }
+}
+
+/// What an address in the header of a message comes to.
+#[derive(Clone, Copy, Debug)]
+pub struct HeaderCell<'t> {
+    /// The virtual server.
+    pub server: &'t str,
+    /// Who connects.
+    pub client: &'t ClientClass,
+    /// Whom it has proved to be.
+    pub identity: &'t IdentityClass,
+    /// Where the address stands.
+    pub place: AddressPlace,
+    /// Whose it is.
+    pub sender: SenderClass,
+    /// Taken and whether it is marked, or the refusal.
+    pub verdict: Result<bool, Verdict>,
+    /// The rule responsible.
+    pub rule: RuleId,
+}
+
+impl<'c> Table<'c> {
+    /// The table of `config` over classes that it is one of the configurations of.
+    #[must_use]
+    pub fn of(config: &Config, classes: &'c Classes) -> Table<'c> {
+        let servers = classes.servers.iter().filter_map(|own| {
+            let server = config.server(&own.server)?;
+            Some(Asking { config, server, classes, own }.table())
+        });
+        Table { now: classes.now, servers: servers.collect() }
+    }
+
+    /// One virtual server.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Option<&ServerTable<'c>> {
+        self.servers.iter().find(|server| *server.classes.server == *name)
+    }
+
+    /// Every cell of every virtual server.
+    pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+        self.servers.iter().flat_map(ServerTable::cells)
+    }
+}
+
+impl ServerTable<'_> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.classes.server
+    }
+
+    /// Every cell. Sessions that cannot be are left out: links the virtual server does not have, identities
+    /// that cannot be proved there, addresses that nobody has.
+    pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+        let identities = self.classes.identities.len();
+        let sessions = self.links.iter().flat_map(move |(link, closed, possible)| {
+            let could = (0..self.sessions.len()).filter(move |at| possible[*at]);
+            could.map(move |at| (*link, *closed, at / identities, at % identities))
+        });
+        sessions.flat_map(move |(link, closed, client, identity)| self.session(link, closed, client, identity))
+    }
+
+    /// Who is let in: by class of client, whether it must authenticate.
+    pub fn connections(&self) -> impl Iterator<Item = (&ClientClass, Judged<bool>)> {
+        self.classes.clients.iter().zip(self.connection.iter().copied())
+    }
+
+    /// What addresses in headers come to, of whoever may submit.
+    pub fn headers(&self) -> impl Iterator<Item = HeaderCell<'_>> {
+        let identities = self.classes.identities.len();
+        let possible = move |at: usize| self.links.iter().any(|(_, _, possible)| possible[at]);
+        let sessions = self.sessions.iter().enumerate().filter(move |(at, _)| possible(*at));
+        sessions.flat_map(move |(at, session)| {
+            session.header.iter().map(move |answer| HeaderCell {
+                server: self.name(),
+                client: &self.classes.clients[at / identities],
+                identity: &self.classes.identities[at % identities],
+                place: answer.place,
+                sender: answer.sender,
+                verdict: answer.judged.verdict,
+                rule: answer.judged.rule,
+            })
+        })
+    }
+
+    fn session(&self, link: Link, closed: bool, client: usize, identity: usize) -> impl Iterator<Item = Cell<'_>> {
+        let classes = self.classes;
+        let session = &self.sessions[client * classes.identities.len() + identity];
+        let connection = self.connection[client];
+        let senders = SenderClass::ALL.into_iter().enumerate();
+        let senders = senders.filter_map(|(at, class)| Some((at, class, session.senders[at].as_ref()?)));
+        senders.flat_map(move |(sender_at, sender, (reverse_path, mail))| {
+            classes.recipients.iter().zip(&session.recipients).enumerate().map(move |(at, (recipient, rcpt))| {
+                let (asked, verdict, rule) = verdict(connection, closed, *mail, *rcpt);
+                Cell {
+                    server: &classes.server,
+                    client: &classes.clients[client],
+                    link,
+                    identity: &classes.identities[identity],
+                    sender,
+                    reverse_path,
+                    recipient,
+                    verdict,
+                    asked,
+                    rule,
+                    submits_by: mail.verdict.is_ok().then_some(mail.rule),
+                    place: [client, identity, sender_at, at],
+                }
+            })
+        })
+    }
+}
+
+/// What the answers to the questions of a session come to: the first refusal, or how the recipient is accepted.
+fn verdict(
+    connection: Judged<bool>,
+    closed: bool,
+    mail: Judged<bool>,
+    rcpt: Judged<Option<Grant>>,
+) -> (Asked, Verdict, Option<RuleId>) {
+    if let Err(verdict) = connection.verdict {
+        return (Asked::Connection, verdict, Some(connection.rule));
+    }
+    if closed {
+        return (Asked::Link, Verdict::Refused(Why::TlsRequired), None);
+    }
+    let marked = match mail.verdict {
+        Ok(marked) => marked,
+        Err(verdict) => return (Asked::Sender, verdict, Some(mail.rule)),
+    };
+    let verdict = match rcpt.verdict {
+        Ok(None) => Verdict::Submitted { marked },
+        Ok(Some(by)) => Verdict::Relayed { by, marked },
+        Err(verdict) => verdict,
+    };
+    (Asked::Recipient, verdict, Some(rcpt.rule))
+}
+
+/// Asks the questions of one virtual server about its classes.
+struct Asking<'a, 'c> {
+    config: &'a Config,
+    server: &'a Server,
+    classes: &'c Classes,
+    own: &'c ServerClasses,
+}
+
+impl<'c> Asking<'_, 'c> {
+    fn table(&self) -> ServerTable<'c> {
+        let admissions: Vec<(Judged<bool>, Option<Admission>)> =
+            self.own.clients.iter().map(|client| self.connection(client)).collect();
+        let mut sessions = Vec::with_capacity(admissions.len() * self.own.identities.len());
+        for (client, (_, admission)) in self.own.clients.iter().zip(&admissions) {
+            // Who is turned away says nothing; what it would be told is that of one who was let in.
+            let admission = admission.unwrap_or(Admission::Admitted);
+            sessions
+                .extend(self.own.identities.iter().map(|identity| self.session(client, admission, &identity.identity)));
+        }
+        ServerTable {
+            classes: self.own,
+            links: self.links(),
+            connection: admissions.into_iter().map(|(judged, _)| judged).collect(),
+            sessions,
+        }
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.server.rules
+    }
+
+    fn links(&self) -> Vec<(Link, bool, Vec<bool>)> {
+        let links = Link::ALL.into_iter().filter_map(|link| Some((link, link.offers(self.server)?)));
+        links
+            .map(|(link, offered)| {
+                let closed = link == Link::Clear && self.server.session.tls_required;
+                let sessions = self.own.clients.iter().flat_map(|client| {
+                    let address = client.representative;
+                    self.own.identities.iter().map(move |class| self.can_be(&class.identity, address, offered))
+                });
+                (link, closed, sessions.collect())
+            })
+            .collect()
+    }
+
+    /// Whether somebody at this address can prove to be this, by one of the mechanisms that are offered.
+    fn can_be(&self, identity: &Identity, address: IpAddr, offered: &[Box<str>]) -> bool {
+        let known = !self.server.authentication.directories.is_empty();
+        match identity {
+            Identity::Anonymous => true,
+            Identity::Account(_) => known && !offered.is_empty(),
+            Identity::Peer(name) => {
+                let mut peers = self.config.peers.iter().filter(|peer| peer.name == *name);
+                peers.any(|peer| comes_from(peer, address) && provable(peer, offered, known))
+            }
+        }
+    }
+
+    fn connection(&self, client: &ClientClass) -> (Judged<bool>, Option<Admission>) {
+        let facts = arrival(client.representative, self.classes.now);
+        let decision = judge(client, &Found::Absent, |ledger| policy::connection(self.rules(), &facts, ledger));
+        let admission = decision.verdict.as_ref().ok().copied();
+        (judged(&decision, |admission| *admission == Admission::MustAuthenticate, responsible(&decision)), admission)
+    }
+
+    fn session(&self, client: &ClientClass, admission: Admission, identity: &Identity) -> Session {
+        let address = |class| {
+            let outside = (&self.classes.outside, self.classes.now);
+            senders::representative(self.rules(), client, identity, class, outside)
+        };
+        let senders: Vec<Option<(ReversePath, Judged<bool>)>> = SenderClass::ALL
+            .into_iter()
+            .map(|class| {
+                let reverse_path = address(class)?;
+                let judged = self.sender(client, admission, identity, &reverse_path);
+                Some((reverse_path, judged))
+            })
+            .collect();
+        let recipients =
+            self.own.recipients.iter().map(|recipient| self.recipient(client, identity, recipient)).collect();
+        let mut header = Vec::new();
+        for (sender, known) in SenderClass::ALL.into_iter().zip(&senders) {
+            let Some((ReversePath::Mailbox(author), _)) = known else { continue };
+            for place in [AddressPlace::From, AddressPlace::Sender, AddressPlace::ResentFrom] {
+                let judged = self.header(client, identity, place, &Author::Mailbox(author.clone()));
+                header.push(HeaderAnswer { place, sender, judged });
+            }
+        }
+        Session { senders, recipients, header }
+    }
+
+    fn sender(
+        &self,
+        client: &ClientClass,
+        admission: Admission,
+        identity: &Identity,
+        path: &ReversePath,
+    ) -> Judged<bool> {
+        let facts = SenderFacts {
+            client: client.representative,
+            now: self.classes.now,
+            admission,
+            identity,
+            secured: true,
+            reverse_path: path,
+        };
+        let decision = judge(client, &Found::Absent, |ledger| policy::sender(self.rules(), &facts, ledger));
+        // Whose the address is comes behind who may submit; a grant rests on the latter.
+        let rule =
+            if decision.verdict.is_ok() { permission(self.rules(), &decision.trace) } else { last(&decision.trace) };
+        judged(&decision, |submission| submission.marked, rule)
+    }
+
+    fn recipient(&self, client: &ClientClass, identity: &Identity, class: &RecipientClass) -> Judged<Option<Grant>> {
+        let facts = RecipientFacts {
+            client: client.representative,
+            now: self.classes.now,
+            identity,
+            recipient: &class.recipient,
+        };
+        let decision = judge(client, &class.found, |ledger| policy::recipient(self.rules(), &facts, ledger));
+        judged(&decision, granted, responsible(&decision))
+    }
+
+    fn header(&self, client: &ClientClass, identity: &Identity, place: AddressPlace, author: &Author) -> Judged<bool> {
+        let mut authors = Authors::default();
+        match place {
+            AddressPlace::From | AddressPlace::Envelope => authors.from.push(author.clone()),
+            AddressPlace::Sender => authors.sender.push(author.clone()),
+            AddressPlace::ResentFrom => authors.resent_from.push(author.clone()),
+        }
+        let facts =
+            MessageFacts { client: client.representative, now: self.classes.now, identity, authors: &authors, hops: 0 };
+        let decision = judge(client, &Found::Absent, |ledger| policy::message(self.rules(), &facts, ledger));
+        judged(&decision, |taken| !taken.marks.is_empty(), last(&decision.trace))
+    }
+}
+
+fn comes_from(peer: &Peer, address: IpAddr) -> bool {
+    peer.addresses.is_empty() || peer.addresses.iter().any(|net| net.contains(address))
+}
+
+/// Whether a peer can prove itself by one of these mechanisms.
+pub(crate) fn provable(peer: &Peer, offered: &[Box<str>], directories: bool) -> bool {
+    offered.iter().filter_map(|name| name.parse().ok()).any(|mechanism| match mechanism {
+        Mechanism::External => !peer.certificates.is_empty(),
+        Mechanism::Gssapi | Mechanism::GssSpnego => {
+            directories && !(peer.principals.is_empty() && peer.accounts.is_empty())
+        }
+        _ => directories && !peer.accounts.is_empty(),
+    })
+}
+
+/// Asks until nothing is missing; what look-ups find is what the classes say.
+fn judge<V>(
+    client: &ClientClass,
+    recipient: &Found,
+    ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>,
+) -> Decision<V> {
+    let mut ledger = Ledger::new();
+    loop {
+        match ask(&ledger) {
+            Ok(decision) => return decision,
+            Err(Missing(query)) => {
+                let found = match &query {
+                    Query::ConfirmedNames(_) => client.names.found(),
+                    Query::Recipient(_) => recipient.clone(),
+                    Query::Addresses(_) => Found::Unavailable,
+                };
+                ledger.enter(query, found);
+            }
+        }
+    }
+}
+
+fn judged<V, W>(decision: &Decision<V>, read: impl Fn(&V) -> W, rule: RuleId) -> Judged<W> {
+    Judged { verdict: decision.verdict.as_ref().map(read).map_err(Verdict::refused), rule }
+}
+
+/// The rule responsible: the last step of a refusal, and the last that matched of a grant.
+fn responsible<V>(decision: &Decision<V>) -> RuleId {
+    let mut matched = decision.trace.steps().iter().rev().filter(|step| step.finding == Finding::Matched);
+    let granted = decision.verdict.is_ok().then(|| matched.next()).flatten();
+    granted.map_or_else(|| last(&decision.trace), |step| step.rule)
+}
+
+/// The rule of the last step.
+fn last(trace: &Trace) -> RuleId {
+    trace.steps().last().map_or(RuleId::PEER, |step| step.rule)
+}
+
+/// The rule that lets somebody submit: the last that matched and does not speak of addresses.
+fn permission(rules: &Rules, trace: &Trace) -> RuleId {
+    let send_as = &rules.send_as;
+    let checks = [send_as.envelope, send_as.outside, send_as.null_sender, send_as.anonymous].map(|check| check.rule);
+    let of_address = |rule: RuleId| {
+        rule == RuleId::OWN_ADDRESS || checks.contains(&rule) || send_as.grants.iter().any(|loan| loan.rule == rule)
+    };
+    let matched = |step: &&Step| step.finding == Finding::Matched && !of_address(step.rule);
+    trace.steps().iter().rev().find(matched).map_or_else(|| last(trace), |step| step.rule)
+}
