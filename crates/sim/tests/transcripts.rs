@@ -18,7 +18,7 @@ fn directory() -> PathBuf {
 fn settings(file: &str) -> Result<String, String> {
     if let Some(role) = file.strip_prefix("init ") {
         let template: Template = role.parse().map_err(|error| format!("{role}: {error}"))?;
-        let (domain, realm) = ("corp.example".parse().unwrap(), "CORP.EXAMPLE".parse().unwrap());
+        let (domain, realm) = ("corp.example".parse().expect("a domain"), "CORP.EXAMPLE".parse().expect("a realm"));
         return Ok(template.text(&Options { hostname: None, domain, more_domains: Vec::new(), realm: Some(realm) }));
     }
     fs::read_to_string(directory().join(file)).map_err(|error| format!("tests/gateway/{file}: {error}"))

@@ -38,7 +38,6 @@ pub(super) fn run(init: cli::Init) -> Result<ExitCode> {
 }
 
 /// A file that is there stays as it is: it may be the settings of a gateway that runs.
-#[expect(clippy::disallowed_methods, reason = "a file for an administrator, before there is a world")]
 fn write_new(file: &Path, text: &str) -> Result<()> {
     let cannot = || format!("cannot write {}", file.display());
     let mut new = OpenOptions::new().write(true).create_new(true).open(file).with_context(cannot)?;

@@ -44,7 +44,7 @@ fn strict_wants_to_know_who_why_and_until_when() {
 #[test]
 fn what_has_ended_and_what_is_about_to_is_said() {
     let (text, config) = settings();
-    let day = |day: &str| Timestamp::end_of_day(day).expect("a day");
+    let day = |day: &str| day.parse::<mail::Day>().expect("a day").ends();
     let said = |now: Timestamp| config::render(NAME, &text, &config.ending(&text, now), false);
     compare("exceptions-ending.txt", &said(day("2026-12-15")));
     assert_eq!(config.ending(&text, day("2026-11-14")), [], "31 days before the first end nothing is said");
