@@ -242,8 +242,7 @@ pub(crate) fn refuse<W: World, V>(
     let (gateway, book) = (&context.gateway, &context.law.config.book);
     let why = render::lines(&decision.trace, book).collect::<Vec<_>>();
     let made = (&decision.trace, reply);
-    let (id, reply) =
-        gateway.decisions.keep(&gateway.memory, (&config.rules, book), question, &context.ledger, made);
+    let (id, reply) = gateway.decisions.keep(&gateway.memory, (&config.rules, book), question, &context.ledger, made);
     gateway.recorder.record(&Event::Refused {
         server: &config.name,
         client: context.client,

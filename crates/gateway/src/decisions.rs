@@ -14,8 +14,8 @@ use crate::{Gateway, answer};
 use identity::Secret;
 use mail::{Authors, Identity, Ledger, Mailbox, Reply, ReversePath, Text, Timestamp};
 use policy::{
-    Admission, ConnectionFacts, Decision, MessageFacts, Missing, Question, RecipientFacts, RuleBook, Rules, SenderFacts,
-    Trace, Verdict,
+    Admission, ConnectionFacts, Decision, MessageFacts, Missing, Question, RecipientFacts, RuleBook, Rules,
+    SenderFacts, Trace, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -336,9 +336,8 @@ pub(crate) async fn explain<W: World>(gateway: &Gateway<W>, id: &str) -> Option<
     };
     let Some(past) = found else { return Some(DecisionAnswer::Forgotten(KEPT)) };
     let question = past.facts.question(None);
-    let refused = Decision { verdict: Err(policy::Refusal::CouldNotFindOut), trace: past.trace.clone() };
     let (rules, book) = &past.law;
-    let then = Explained::new((rules, book), &question, &past.ledger, &refused, past.reply.to_string());
+    let then = Explained::new((rules, book), &question, &past.ledger, &past.trace, (past.reply.to_string(), true));
     let (now, is_there) = match again(gateway, &past).await {
         Some(now) => (Some(now).filter(|now| !now.is_same(&then)), true),
         None => (None, false),
@@ -370,8 +369,8 @@ async fn again<W: World>(gateway: &Gateway<W>, past: &Past) -> Option<Explained>
     let rules = &server.config.rules;
     let mut ledger = past.ledger.clone();
     let decision = decide(&*gateway.world, &law, &mut ledger, |ledger| question.ask(rules, ledger)).await;
-    let said = answered(&decision, &question, &server.config);
-    Some(Explained::new((rules, &law.config.book), &question, &ledger, &decision, said))
+    let said = (answered(&decision, &question, &server.config), decision.verdict.is_err());
+    Some(Explained::new((rules, &law.config.book), &question, &ledger, &decision.trace, said))
 }
 
 /// The reply to a refusal, or words.
@@ -420,7 +419,8 @@ mod tests {
         let (decisions, _orders) = Decisions::new([7; 32]);
         let (others, _orders) = Decisions::new([8; 32]);
         let names: Vec<DecisionId> = (0..1000).map(|_| decisions.name()).collect();
-        let distances: std::collections::BTreeSet<u32> = names.windows(2).map(|two| two[1].0.wrapping_sub(two[0].0)).collect();
+        let distances: std::collections::BTreeSet<u32> =
+            names.windows(2).map(|two| two[1].0.wrapping_sub(two[0].0)).collect();
         assert!(distances.len() > 990, "the distance between two names says nothing");
         assert!(names.iter().all(|name| others.name() != *name), "another process has other names");
         for name in names {

@@ -2,7 +2,7 @@
 //! settings that would turn it round. Plain values, which cross the control socket as JSON.
 
 use mail::Ledger;
-use policy::{Acceptance, Admission, Decision, Question, Routing, RuleBook, Rules, Trace, Verdict};
+use policy::{Acceptance, Admission, Question, Routing, RuleBook, Rules, Trace, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// Edits that are told of: the nearest, and what else comes into question.
@@ -52,23 +52,19 @@ pub struct EditView {
 }
 
 impl Explained {
-    /// Explains a decision of these rules. `answer` is what was said: the reply to a refusal, or words.
+    /// Explains a decision of these rules, by its trace. `answer` is what was said, and whether it was a refusal: the
+    /// reply then, words otherwise.
     #[must_use]
     pub fn new(
         (rules, book): (&Rules, &RuleBook),
         question: &Question<'_>,
         ledger: &Ledger,
-        decision: &Decision<Verdict>,
-        answer: String,
+        trace: &Trace,
+        (answer, refused): (String, bool),
     ) -> Explained {
-        let tested = policy::tested(rules, question, ledger, &decision.trace);
+        let tested = policy::tested(rules, question, ledger, trace);
         let edits = policy::edits(rules, book, question, ledger).into_iter().take(EDITS);
-        Explained {
-            answer,
-            refused: decision.verdict.is_err(),
-            steps: steps(&decision.trace, book, tested),
-            edits: edits.map(EditView::from).collect(),
-        }
+        Explained { answer, refused, steps: steps(trace, book, tested), edits: edits.map(EditView::from).collect() }
     }
 
     /// Explains a route. It refuses nobody, so no edit would turn it round.

@@ -104,7 +104,11 @@ impl Recipients {
     pub(crate) fn with(mut self, address: &Mailbox, is_known: bool) -> Recipients {
         let locals = self.known.entry(address.host.clone()).or_default();
         let local = address.local.as_str().to_ascii_lowercase();
-        if is_known { locals.insert(local.into()) } else { locals.remove(&*local) };
+        if is_known {
+            locals.insert(local.into())
+        } else {
+            locals.remove(&*local)
+        };
         self
     }
 

@@ -261,7 +261,7 @@ impl Draft<'_> {
     fn organization(&mut self, domain: &Domain, add: bool) {
         const KEY: &str = "organization.domains";
         let domains: &Domains = &self.rules.domains;
-        if add != !domains.organization.contains_key(domain) {
+        if add == domains.organization.contains_key(domain) {
             return;
         }
         // Neither would `check` take: a domain that is remote and ours, and recipients in a domain that is not ours.
@@ -270,7 +270,11 @@ impl Draft<'_> {
             return;
         }
         let mut ours = domains.organization.clone();
-        if add { ours.insert(domain.clone(), domains.organization_rule) } else { ours.remove(domain) };
+        if add {
+            ours.insert(domain.clone(), domains.organization_rule)
+        } else {
+            ours.remove(domain)
+        };
         // In the order of the file, which is that of the rules: the first domain is one that others rest on.
         let mut all: Vec<(bool, RuleId, String)> =
             ours.iter().map(|(one, rule)| (add && one == domain, *rule, quoted(one.as_str()))).collect();

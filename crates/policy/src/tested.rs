@@ -93,7 +93,7 @@ impl Reader<'_> {
             Match::Net(net) => format!("client {client} is in {net}"),
             Match::Domain(domain) => self.named(client, domain, finding),
         };
-        compared + &term(&entry.term, finding)
+        format!("{compared}{}", term(&entry.term, finding))
     }
 
     fn named(&self, client: IpAddr, domain: &Domain, finding: Finding) -> String {
@@ -139,7 +139,9 @@ impl Reader<'_> {
         let recipient = facts.recipient;
         let matched = step.finding == Finding::Matched;
         match step.rule {
-            RuleId::ADDRESS_LITERAL if matched => return Some(format!("{recipient} is at an address, not at a domain")),
+            RuleId::ADDRESS_LITERAL if matched => {
+                return Some(format!("{recipient} is at an address, not at a domain"));
+            }
             RuleId::ADDRESS_LITERAL => return Some(format!("{recipient} is at a domain")),
             RuleId::ROUTED_LOCAL_PART if matched => {
                 return Some(format!("local part {} could be read as another address", recipient.local.as_str()));
@@ -210,7 +212,8 @@ impl Reader<'_> {
 pub(crate) fn authors(authors: &mail::Authors) -> impl Iterator<Item = (Place, &Author)> {
     let of = |place: Place| move |author| (place, author);
     let from = authors.from.iter().map(of(Place::From));
-    from.chain(authors.sender.iter().map(of(Place::Sender))).chain(authors.resent_from.iter().map(of(Place::ResentFrom)))
+    from.chain(authors.sender.iter().map(of(Place::Sender)))
+        .chain(authors.resent_from.iter().map(of(Place::ResentFrom)))
 }
 
 /// What a field is called in a message.

@@ -60,11 +60,19 @@ fn assert_said(finished: &Finished, code: i32, expected: &[&str]) {
 fn an_account_is_looked_up_and_what_was_compared_is_said() {
     let (gateway, _directory) = gateway();
     let own = session(&gateway, &["--account", "u1", "--mail-from", "u1@corp.example", "--rcpt", "bob@ext.example"]);
-    assert_said(&own, 0, &["groups workers", "account u1, group workers: group:workers", "u1@corp.example is account u1's own"]);
+    assert_said(
+        &own,
+        0,
+        &["groups workers", "account u1, group workers: group:workers", "u1@corp.example is account u1's own"],
+    );
 
     let guest = session(&gateway, &["--account", "guest"]);
     let nearest = "nearest edit to let it through: virtual_server.inbound.submit.allow";
-    assert_said(&guest, 1, &["550 5.7.3", "account guest, group trainees: none of 2 entries", nearest, "\"account:guest\"]"]);
+    assert_said(
+        &guest,
+        1,
+        &["550 5.7.3", "account guest, group trainees: none of 2 entries", nearest, "\"account:guest\"]"],
+    );
 
     let gone = session(&gateway, &["--account", "gone"]);
     assert_said(&gone, 1, &["may not log in"]);
@@ -77,7 +85,11 @@ fn what_is_said_of_an_account_is_taken_instead_and_exceptions_have_a_day() {
     assert_said(&said, 0, &["as the command line says", "addresses x@corp.example"]);
     let scanner = |day: &str| session(&gateway, &["--account", "scanner", "--at", day, "--mail-from", ""]);
     assert_said(&scanner("2026-12-31"), 0, &["until 2026-12-31; owner it; reason old"]);
-    assert_said(&scanner("2027-01-01"), 1, &["expired on 2026-12-31; owner it; reason old", "renew \"account:scanner\""]);
+    assert_said(
+        &scanner("2027-01-01"),
+        1,
+        &["expired on 2026-12-31; owner it; reason old", "renew \"account:scanner\""],
+    );
 }
 
 #[test]
@@ -92,7 +104,8 @@ fn mechanisms_headers_and_messages_are_explained() {
     assert_said(&forged, 1, &["message: refused, 550 5.7.1"]);
     assert_said(&forged, 1, &lend);
     let message = directory.path().join("message");
-    std::fs::write(&message, "Received: from x\nFrom: u1@corp.example\nSubject: x\n\nFrom: boss@corp.example\n").unwrap();
+    std::fs::write(&message, "Received: from x\nFrom: u1@corp.example\nSubject: x\n\nFrom: boss@corp.example\n")
+        .unwrap();
     let sent = session(&gateway, &[&u1[..], &["--message", &message.display().to_string()]].concat());
     assert_said(&sent, 0, &["message: taken", "1 Received fields, the limit is 30"]);
 }
@@ -123,8 +136,16 @@ fn a_refusal_is_asked_about_by_the_name_in_its_reply() {
     let rule = "virtual_server.inbound.relay.list (line";
     let nearest = "list = [\"127.0.0.5\", \"127.0.0.6\"]";
     let value = "client 127.0.0.6 is not on the list of 1 client";
-    assert_said(&told, 1, &[&id, "client 127.0.0.6, not authenticated", rule, value, nearest, "the settings of now decide the same"]);
-    assert_said(&told, 1, &[&format!("RCPT TO:<bob@ext.example>: refused, 550 5.7.1 Unable to relay for bob@ext.example ({id})")]);
+    assert_said(
+        &told,
+        1,
+        &[&id, "client 127.0.0.6, not authenticated", rule, value, nearest, "the settings of now decide the same"],
+    );
+    assert_said(
+        &told,
+        1,
+        &[&format!("RCPT TO:<bob@ext.example>: refused, 550 5.7.1 Unable to relay for bob@ext.example ({id})")],
+    );
 
     // What was proposed turns the answer round.
     gateway.rewrite(&settings(&directory.path().join("accounts"), &[LISTED, OTHER]));
@@ -136,7 +157,10 @@ fn a_refusal_is_asked_about_by_the_name_in_its_reply() {
     assert_said(&told, 0, &[value, "RCPT TO:<bob@ext.example>: relayed", "client 127.0.0.6 is this address"]);
     let json = explain(&gateway, &["--decision", &id, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!((&json["id"], &json["then"]["refused"], &json["now"]["refused"]), (&id.into(), &true.into(), &false.into()));
+    assert_eq!(
+        (&json["id"], &json["then"]["refused"], &json["now"]["refused"]),
+        (&id.into(), &true.into(), &false.into())
+    );
 }
 
 #[test]

@@ -164,7 +164,8 @@ impl Explainer<'_> {
                 refusal(denied, &self.server.session.hostname, self.server.not_authenticated_code).1.to_string()
             }
         };
-        let explained = Explained::new((rules, &self.config.book), question, &self.ledger, &decision, answer);
+        let said = (answer, decision.verdict.is_err());
+        let explained = Explained::new((rules, &self.config.book), question, &self.ledger, &decision.trace, said);
         self.asked.push(Asked { question: words(question), explained });
         decision.verdict.ok()
     }

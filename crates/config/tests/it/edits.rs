@@ -3,9 +3,7 @@
 
 use config::Config;
 use mail::{Account, Authors, Found, Identity, Ledger, Mailbox, Query, ReversePath, Timestamp};
-use policy::{
-    Admission, ConnectionFacts, Edit, MessageFacts, Question, RecipientFacts, SenderFacts, edits,
-};
+use policy::{Admission, ConnectionFacts, Edit, MessageFacts, Question, RecipientFacts, SenderFacts, edits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -15,8 +13,14 @@ use std::sync::Arc;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const OVER: &str = "2026-12-31";
 const CLIENTS: [&str; 5] = ["10.0.0.1", "10.0.0.2", "10.0.1.1", "192.0.2.1", "2001:db8::1"];
-const ADDRESSES: [&str; 6] =
-    ["u1@corp.example", "alice@corp.example", "x@old.example", "x@ext.example", "x@a.remote.example", "50%x@corp.example"];
+const ADDRESSES: [&str; 6] = [
+    "u1@corp.example",
+    "alice@corp.example",
+    "x@old.example",
+    "x@ext.example",
+    "x@a.remote.example",
+    "50%x@corp.example",
+];
 
 /// A list, each entry perhaps with an end that is past.
 fn list(name: &'static str, entries: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -169,7 +173,8 @@ fn is_granted(config: &Config, question: &Question<'_>, ledger: &Ledger) -> Opti
 fn edited(text: &str, edit: &Edit) -> String {
     let mut settings: toml::Table = text.parse().unwrap();
     for (key, value) in &edit.settings {
-        let change: toml::Table = format!("{key} = {value}").parse().unwrap_or_else(|why| panic!("{key} = {value}: {why}"));
+        let change: toml::Table =
+            format!("{key} = {value}").parse().unwrap_or_else(|why| panic!("{key} = {value}: {why}"));
         merge(&mut settings, change);
     }
     settings.to_string()

@@ -10,6 +10,9 @@ use crate::tested::{borrower, holder};
 /// Entries of a list that are shown in full.
 const SHOWN: usize = 5;
 
+/// Octets of a list that is shown on one line.
+const LINE: usize = 80;
+
 /// A text as TOML writes it.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from('"');
@@ -110,7 +113,12 @@ pub(super) fn changed_list(
         settings.push((format!("{table}.mode"), quoted(mode)));
     }
     match new {
-        _ if all.len() <= SHOWN => toml.push(pair(name, &whole)),
+        _ if all.len() <= SHOWN && whole.len() <= LINE => toml.push(pair(name, &whole)),
+        _ if all.len() <= SHOWN => {
+            toml.push(format!("{name} = ["));
+            toml.extend(all.iter().map(|one| format!("    {one},")));
+            toml.push("]".to_owned());
+        }
         Some(new) => {
             toml.push(format!("{name} = ["));
             toml.push(format!("    # and the {} others", all.len() - 1));
@@ -124,7 +132,14 @@ pub(super) fn changed_list(
 }
 
 /// Loans of which one is new, has changed or is gone; `all` are those that there are then.
-pub(super) fn loans_edit(key: &str, line: Option<u32>, what: String, all: &[Grant], new: Option<&Grant>, reach: Reach) -> Edit {
+pub(super) fn loans_edit(
+    key: &str,
+    line: Option<u32>,
+    what: String,
+    all: &[Grant],
+    new: Option<&Grant>,
+    reach: Reach,
+) -> Edit {
     const KEY: &str = "organization.send_as";
     let inline = |grant: &Grant| {
         let pairs: Vec<String> = loan(grant).iter().map(|(key, value)| pair(key, value)).collect();

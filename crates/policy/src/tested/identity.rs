@@ -79,8 +79,7 @@ pub(super) fn address(
         return Some(own(account, address, step.finding));
     }
     if let Some(grant) = send_as.grants.iter().find(|grant| grant.rule == step.rule) {
-        let lent = format!("lends {address} to {}", borrower(&grant.to));
-        return Some(lent + &term(&grant.term, step.finding));
+        return Some(format!("lends {address} to {}{}", borrower(&grant.to), term(&grant.term, step.finding)));
     }
     let inside = address.domain().is_some_and(|domain| domains.local(domain).is_some());
     let check = send_as.check(user, place);

@@ -99,7 +99,8 @@ fn known(account: &Account, known: Known) -> Explained {
         }
     };
     let told = matches!(known, Known::Said | Known::ByDirectory);
-    let steps = if told { vec![step(&format!("account {}", account.name), &groups, Some(addresses))] } else { Vec::new() };
+    let steps =
+        if told { vec![step(&format!("account {}", account.name), &groups, Some(addresses))] } else { Vec::new() };
     Explained { answer: answer.to_owned(), refused: is_refused, steps, edits: Vec::new() }
 }
 

@@ -52,12 +52,7 @@ impl Described {
     ///
     /// # Errors
     /// Something on it cannot be read, or names what is not there.
-    pub(super) fn read(
-        explain: &cli::Explain,
-        client: IpAddr,
-        config: &Config,
-        server: &Server,
-    ) -> Result<Described> {
+    pub(super) fn read(explain: &cli::Explain, client: IpAddr, config: &Config, server: &Server) -> Result<Described> {
         let (identity, known) = identity(explain, config, server)?;
         let recipients = explain.rcpt.iter().map(|text| forward_path(text, server));
         Ok(Described {

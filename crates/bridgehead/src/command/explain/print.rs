@@ -20,7 +20,9 @@ pub(super) fn explained(question: &str, explained: &Explained) -> String {
         step.tested.iter().for_each(|tested| wrapped(&mut out, 8, tested));
     }
     match edits.first() {
-        Some(edit) => nearest(&mut out, edit, *refused),
+        Some(edit) if *refused => nearest(&mut out, edit),
+        // Nobody has asked for it to be refused: where that would be done is enough.
+        Some(edit) => wrapped(&mut out, 4, &format!("nearest edit to refuse it: {}", place(edit))),
         None if *refused && steps.iter().any(|step| !step.built_in) => {
             line(&mut out, "    no single edit of the settings would let it through");
         }
@@ -39,14 +41,20 @@ fn rule(step: &StepView) -> String {
     }
 }
 
-fn nearest(out: &mut String, edit: &EditView, refused: bool) {
-    let (aim, also) = if refused { ("let it through", "opens it to") } else { ("refuse it", "closes it to") };
-    let place = edit.line.map_or_else(|| "not written".to_owned(), |line| format!("line {line}"));
-    wrapped(out, 4, &format!("nearest edit to {aim}: {} ({place}): {}", edit.key, edit.what));
+/// Where an edit is made, and what it does.
+fn place(edit: &EditView) -> String {
+    match edit.line {
+        Some(line) => format!("{} (line {line}): {}", edit.key, edit.what),
+        None => format!("{} (not written): {}", edit.key, edit.what),
+    }
+}
+
+fn nearest(out: &mut String, edit: &EditView) {
+    wrapped(out, 4, &format!("nearest edit to let it through: {}", place(edit)));
     for toml in &edit.toml {
         line(out, &format!("        {toml}"));
     }
-    edit.also.iter().for_each(|whom| wrapped(out, 4, &format!("this also {also} {whom}")));
+    edit.also.iter().for_each(|whom| wrapped(out, 4, &format!("this also opens it to {whom}")));
 }
 
 /// A past refusal.
