@@ -26,7 +26,7 @@ pub(crate) enum Command {
     /// Check a settings file and say everything that is wrong with it
     Check(Check),
     /// Say what would be answered to a client, and which line of the settings decides
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Submit one message, read from standard input
     Send(Send),
     /// Look at the queue of a running gateway, or change it

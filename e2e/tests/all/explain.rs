@@ -31,10 +31,10 @@ fn settings(accounts: &Path, relay_list: &[&str]) -> String {
 
 /// A gateway with these accounts.
 fn gateway() -> (Gateway, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("this is there");
     let accounts = directory.path().join("accounts");
-    std::fs::write(&accounts, ACCOUNTS).unwrap();
-    std::fs::set_permissions(&accounts, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&accounts, ACCOUNTS).expect("this is there");
+    std::fs::set_permissions(&accounts, std::fs::Permissions::from_mode(0o600)).expect("this is there");
     (Gateway::start(&settings(&accounts, &[LISTED])), directory)
 }
 
@@ -105,7 +105,7 @@ fn mechanisms_headers_and_messages_are_explained() {
     assert_said(&forged, 1, &lend);
     let message = directory.path().join("message");
     std::fs::write(&message, "Received: from x\nFrom: u1@corp.example\nSubject: x\n\nFrom: boss@corp.example\n")
-        .unwrap();
+        .expect("this is there");
     let sent = session(&gateway, &[&u1[..], &["--message", &message.display().to_string()]].concat());
     assert_said(&sent, 0, &["message: taken", "1 Received fields, the limit is 30"]);
 }
@@ -115,8 +115,8 @@ fn json_is_for_programs() {
     let (gateway, _directory) = gateway();
     let told = session(&gateway, &["--account", "guest", "--json"]);
     assert_eq!(told.code, 1);
-    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
-    let mail = told.as_array().unwrap().last().unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).expect("this is there");
+    let mail = told.as_array().expect("this is there").last().expect("this is there");
     assert_eq!(mail["question"], "MAIL FROM:<>");
     assert_eq!(mail["refused"], true);
     assert_eq!(mail["steps"][0]["key"], "virtual_server.inbound.submit.allow");
@@ -129,7 +129,7 @@ fn a_refusal_is_asked_about_by_the_name_in_its_reply() {
     let mut client = gateway.client("inbound", OTHER);
     client.ask("MAIL FROM:<x@ext.example>", "250");
     let reply = client.ask("RCPT TO:<bob@ext.example>", "550 5.7.1 Unable to relay for bob@ext.example (");
-    let id = reply.last().rsplit_once('(').unwrap().1.trim_end_matches(')').to_owned();
+    let id = reply.last().rsplit_once('(').expect("this is there").1.trim_end_matches(')').to_owned();
     let _ = gateway.log_with(&["\"refused\"", &format!("\"decision\":\"{id}\"")]);
 
     let told = explain(&gateway, &["--decision", &id]);
@@ -156,7 +156,7 @@ fn a_refusal_is_asked_about_by_the_name_in_its_reply() {
     });
     assert_said(&told, 0, &[value, "RCPT TO:<bob@ext.example>: relayed", "client 127.0.0.6 is this address"]);
     let json = explain(&gateway, &["--decision", &id, "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("this is there");
     assert_eq!(
         (&json["id"], &json["then"]["refused"], &json["now"]["refused"]),
         (&id.into(), &true.into(), &false.into())
@@ -169,7 +169,7 @@ fn a_refusal_that_is_forgotten_leads_to_the_log() {
     let mut client = gateway.client("inbound", OTHER);
     client.ask("MAIL FROM:<x@ext.example>", "250");
     let reply = client.ask("RCPT TO:<bob@ext.example>", "550 5.7.1");
-    let id = reply.last().rsplit_once('(').unwrap().1.trim_end_matches(')').to_owned();
+    let id = reply.last().rsplit_once('(').expect("this is there").1.trim_end_matches(')').to_owned();
     gateway.kill();
     gateway.restart();
     for unknown in [id.as_str(), "00000000", "not an id"] {

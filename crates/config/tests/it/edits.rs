@@ -79,42 +79,42 @@ prop_compose! {
         use std::fmt::Write;
         let mut text = "hostname = \"mx.corp.example\"\nstate_dir = \"/tmp/x\"\n[organization]\ndomains = [\"corp.example\", \"old.example\"]\n".to_owned();
         if let Some(known) = recipients {
-            writeln!(text, "recipients = {known:?}").unwrap();
+            writeln!(text, "recipients = {known:?}").expect("a string takes everything");
         }
         for (who, over) in loans {
-            writeln!(text, "[[organization.send_as]]\nwho = {who:?}\naddresses = [\"alice@corp.example\", \"@ext.example\"]").unwrap();
+            writeln!(text, "[[organization.send_as]]\nwho = {who:?}\naddresses = [\"alice@corp.example\", \"@ext.example\"]").expect("a string takes everything");
             if over {
-                writeln!(text, "expires = \"{OVER}\"").unwrap();
+                writeln!(text, "expires = \"{OVER}\"").expect("a string takes everything");
             }
         }
         for (name, allow) in ["ext.example", "*.remote.example"].into_iter().zip(remote) {
             if let Some(allow) = allow {
-                writeln!(text, "[remote_domain.{name:?}]\nallow_relay = {allow}").unwrap();
+                writeln!(text, "[remote_domain.{name:?}]\nallow_relay = {allow}").expect("a string takes everything");
             }
         }
         let [submits, relays, anybody] = peer;
-        writeln!(text, "[peer.ex1]\naccounts = [\"ex1\"]\nsubmit = {submits}\nrelay = {relays}\nsend_as_anybody = {anybody}").unwrap();
-        writeln!(text, "[virtual_server.x]\nlisten = [\"127.0.0.1:25\"]").unwrap();
+        writeln!(text, "[peer.ex1]\naccounts = [\"ex1\"]\nsubmit = {submits}\nrelay = {relays}\nsend_as_anybody = {anybody}").expect("a string takes everything");
+        writeln!(text, "[virtual_server.x]\nlisten = [\"127.0.0.1:25\"]").expect("a string takes everything");
         if let Some((only, list, flag)) = connection {
             let mode = if only { "only" } else { "all-except" };
-            writeln!(text, "[virtual_server.x.connection_control]\nmode = {mode:?}\nlist = {list}").unwrap();
+            writeln!(text, "[virtual_server.x.connection_control]\nmode = {mode:?}\nlist = {list}").expect("a string takes everything");
             if flag {
-                writeln!(text, "applies_to = \"anonymous\"").unwrap();
+                writeln!(text, "applies_to = \"anonymous\"").expect("a string takes everything");
             }
         }
-        writeln!(text, "[virtual_server.x.authentication]\nanonymous = {anonymous}").unwrap();
-        writeln!(text, "[virtual_server.x.submit]\n{submit}").unwrap();
-        writeln!(text, "[virtual_server.x.relay]\n{relay}authenticated = {authenticated}").unwrap();
+        writeln!(text, "[virtual_server.x.authentication]\nanonymous = {anonymous}").expect("a string takes everything");
+        writeln!(text, "[virtual_server.x.submit]\n{submit}").expect("a string takes everything");
+        writeln!(text, "[virtual_server.x.relay]\n{relay}authenticated = {authenticated}").expect("a string takes everything");
         if let Some(list) = relaying {
-            writeln!(text, "mode = \"only\"\nlist = {list}").unwrap();
+            writeln!(text, "mode = \"only\"\nlist = {list}").expect("a string takes everything");
         }
-        writeln!(text, "[virtual_server.x.send_as]").unwrap();
+        writeln!(text, "[virtual_server.x.send_as]").expect("a string takes everything");
         let places = ["envelope", "from", "sender", "resent_from", "outside", "null_sender", "anonymous"];
         for (place, action) in places.into_iter().zip(checks) {
-            writeln!(text, "{place} = {action:?}").unwrap();
+            writeln!(text, "{place} = {action:?}").expect("a string takes everything");
         }
         if !many {
-            writeln!(text, "[virtual_server.x.limits]\nconnections = 3\nhop_count = 2").unwrap();
+            writeln!(text, "[virtual_server.x.limits]\nconnections = 3\nhop_count = 2").expect("a string takes everything");
         }
         text
     }
@@ -140,7 +140,7 @@ prop_compose! {
     ) -> Asker {
         let account = |name: &str, groups: &[&str]| {
             let groups = groups.iter().map(|&group| group.into()).collect();
-            Identity::Account(Arc::new(Account { name: name.into(), groups, addresses: Box::new(["u1@corp.example".parse().unwrap()]) }))
+            Identity::Account(Arc::new(Account { name: name.into(), groups, addresses: Box::new(["u1@corp.example".parse().expect("this is well formed")]) }))
         };
         let identity = match who {
             0 => Identity::Anonymous,
@@ -148,13 +148,13 @@ prop_compose! {
             2 => account("u2", &[]),
             _ => Identity::Peer("ex1".into()),
         };
-        Asker { client: client.parse().unwrap(), identity, address: address.parse().unwrap(), null, open }
+        Asker { client: client.parse().expect("this is well formed"), identity, address: address.parse().expect("this is well formed"), null, open }
     }
 }
 
 /// Whether a session that begins anew gets a yes; `None` if a look-up is missing.
 fn is_granted(config: &Config, question: &Question<'_>, ledger: &Ledger) -> Option<bool> {
-    let rules = &config.server("x").unwrap().rules;
+    let rules = &config.server("x").expect("this is well formed").rules;
     let asked = |question: &Question<'_>| Some(question.ask(rules, ledger).ok()?.verdict);
     if let Question::Sender(facts) = question {
         let (client, now) = (facts.client, facts.now);
@@ -171,7 +171,7 @@ fn is_granted(config: &Config, question: &Question<'_>, ledger: &Ledger) -> Opti
 
 /// The settings with an edit in them.
 fn edited(text: &str, edit: &Edit) -> String {
-    let mut settings: toml::Table = text.parse().unwrap();
+    let mut settings: toml::Table = text.parse().expect("this is well formed");
     for (key, value) in &edit.settings {
         let change: toml::Table =
             format!("{key} = {value}").parse().unwrap_or_else(|why| panic!("{key} = {value}: {why}"));
@@ -202,7 +202,7 @@ proptest! {
     fn every_edit_that_is_proposed_turns_the_answer_round(text in settings(), asker in asker(), names in select(vec!["a.example", "c.example"])) {
         let Ok((config, _)) = Config::from_text("x.toml", &text) else { return Err(TestCaseError::reject("open relay")) };
         let mut ledger = Ledger::new();
-        ledger.enter(Query::ConfirmedNames(asker.client), Found::Names(vec![names.parse().unwrap()]));
+        ledger.enter(Query::ConfirmedNames(asker.client), Found::Names(vec![names.parse().expect("this is well formed")]));
         let Asker { client, identity, address, null, open } = &asker;
         let (client, now, open) = (*client, NOW, *open);
         let reverse_path = if *null { ReversePath::Null } else { ReversePath::Mailbox(address.clone()) };
@@ -216,7 +216,7 @@ proptest! {
         ];
         for question in &questions {
             let Some(granted) = is_granted(&config, question, &ledger) else { continue };
-            for edit in edits(&config.server("x").unwrap().rules, &config.book, question, &ledger) {
+            for edit in edits(&config.server("x").expect("this is well formed").rules, &config.book, question, &ledger) {
                 shown(&edit);
                 let new = edited(&text, &edit);
                 match Config::from_text("x.toml", &new) {
