@@ -227,6 +227,19 @@ impl Gateway {
         self.process.kill();
     }
 
+    /// The arguments of `serve` from the next start on.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.start.set_arguments(arguments);
+    }
+
+    /// Runs `bridgehead reload …` against this gateway.
+    #[must_use]
+    pub fn reload(&self, arguments: &[&str]) -> Finished {
+        let mut command = Command::new(program());
+        command.arg("reload").args(arguments).arg("--config").arg(self.settings_file());
+        run(&mut command)
+    }
+
     /// Starts the program again over the same directory. Ports chosen by the kernel change.
     ///
     /// # Panics

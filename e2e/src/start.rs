@@ -16,6 +16,7 @@ pub struct Start {
     settings: String,
     environment: Vec<(String, String)>,
     under: Vec<String>,
+    arguments: Vec<String>,
     state: Option<PathBuf>,
 }
 
@@ -23,7 +24,13 @@ impl Start {
     /// With these settings; `hostname` and `state_dir` are put in front, so they start with a table.
     #[must_use]
     pub fn with(settings: &str) -> Self {
-        Self { settings: settings.to_owned(), environment: Vec::new(), under: Vec::new(), state: None }
+        Self {
+            settings: settings.to_owned(),
+            environment: Vec::new(),
+            under: Vec::new(),
+            arguments: Vec::new(),
+            state: None,
+        }
     }
 
     /// With these environment variables.
@@ -38,6 +45,17 @@ impl Start {
     pub fn under(mut self, command: &[&str]) -> Self {
         self.under = command.iter().map(|&word| word.to_owned()).collect();
         self
+    }
+
+    /// With further arguments of `serve`.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.set_arguments(arguments);
+        self
+    }
+
+    pub(crate) fn set_arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|&word| word.to_owned()).collect();
     }
 
     /// With its state elsewhere than beside the settings and the log: on a disk that may be full.
@@ -84,6 +102,7 @@ impl Start {
         let mut words = self.under.iter().map(Into::into).chain([program]);
         let mut command = Command::new(words.next().expect("at least the program"));
         command.args(words).arg("serve").arg("--config").arg(directory.join("bridgehead.toml"));
+        command.args(&self.arguments);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be cloned")).stderr(log);
         for (key, value) in &self.environment {
             command.env(key, value);

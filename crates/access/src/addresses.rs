@@ -152,6 +152,13 @@ impl AddressSet {
         self.0.iter().any(|span| span.family == inner.family && span.first <= inner.first && inner.last <= span.last)
     }
 
+    /// Whether some address of the prefix is in it.
+    #[must_use]
+    pub fn overlaps(&self, net: Net) -> bool {
+        let inner = Span::of(net);
+        self.0.iter().any(|span| span.family == inner.family && span.first <= inner.last && inner.first <= span.last)
+    }
+
     /// The addresses of either.
     #[must_use]
     pub fn union(&self, other: &AddressSet) -> AddressSet {
@@ -218,7 +225,9 @@ impl AddressSet {
     #[must_use]
     pub fn representative(&self) -> IpAddr {
         let known = [[192, 0, 2, 66], [198, 51, 100, 66], [203, 0, 113, 66]].map(IpAddr::from);
-        let first = || self.0.first().expect("invariant: a class of clients is never empty").representative();
+        let public = self.intersection(&AddressSet::public());
+        let span = public.0.first().or_else(|| self.0.first());
+        let first = || span.expect("invariant: a class of clients is never empty").representative();
         known.into_iter().find(|address| self.contains(*address)).unwrap_or_else(first)
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::clients::{ClientClass, Clients};
 use crate::identities::{Identities, IdentityClass};
-use crate::recipients::{RecipientClass, Recipients};
+use crate::recipients::{DomainPattern, RecipientClass, Recipients};
 use config::Config;
 use mail::{Domain, Found, Host, Identity, Mailbox, Net, Timestamp};
 use policy::{Addresses, Rules, Who};
@@ -19,6 +19,8 @@ pub struct Cuts {
     pub nets: Vec<Net>,
     /// Accounts and groups: each class of accounts is one of them, or is not. A few.
     pub holders: Vec<Who>,
+    /// Domains: each class of recipients lies in one of them, or outside.
+    pub domains: Vec<DomainPattern>,
 }
 
 /// The classes of one virtual server.
@@ -43,6 +45,7 @@ pub struct Classes {
     pub outside: Domain,
     /// By virtual server, in the order of their names.
     pub servers: Vec<ServerClasses>,
+    cut_domains: Vec<DomainPattern>,
 }
 
 impl Classes {
@@ -55,7 +58,7 @@ impl Classes {
     /// The classes that these configurations and some cuts tell apart.
     #[must_use]
     pub fn with(configs: &[&Config], cuts: &Cuts, now: Timestamp) -> Classes {
-        let outside = outside(configs);
+        let outside = outside(configs, &cuts.domains);
         let mut names: Vec<Box<str>> =
             configs.iter().flat_map(|config| &config.servers).map(|server| server.name.clone()).collect();
         names.sort_unstable();
@@ -63,10 +66,10 @@ impl Classes {
         let servers = names.into_iter().map(|name| ServerClasses {
             clients: Clients::new(&name, configs, cuts, probe(&outside), now).classes(),
             identities: Identities::new(&name, configs, cuts, now).classes(),
-            recipients: Recipients::new(&name, configs, &outside).classes(),
+            recipients: Recipients::new(&name, configs, &cuts.domains, &outside).classes(),
             server: name,
         });
-        Classes { now, servers: servers.collect(), outside }
+        Classes { now, servers: servers.collect(), outside, cut_domains: cuts.domains.clone() }
     }
 
     /// The classes of one virtual server.
@@ -100,7 +103,7 @@ impl Classes {
         found: &Found,
     ) -> Option<&'c RecipientClass> {
         let classes = self.server(server)?;
-        Recipients::new(server, configs, &self.outside).class(&classes.recipients, recipient, found)
+        Recipients::new(server, configs, &self.cut_domains, &self.outside).class(&classes.recipients, recipient, found)
     }
 }
 
@@ -112,10 +115,11 @@ fn probe(outside: &Domain) -> Mailbox {
 }
 
 /// A domain that nobody names, and in which nothing is lent.
-fn outside(configs: &[&Config]) -> Domain {
+fn outside(configs: &[&Config], cuts: &[DomainPattern]) -> Domain {
     const TOPS: [&str; 6] = ["example", "test", "invalid", "net", "org", "com"];
     let servers = || configs.iter().flat_map(|config| &config.servers);
-    let is_free = |domain: &Domain| servers().all(|server| is_unnamed(&server.rules, domain));
+    let is_cut = |domain: &Domain| cuts.iter().any(|cut| cut.means(domain));
+    let is_free = |domain: &Domain| !is_cut(domain) && servers().all(|server| is_unnamed(&server.rules, domain));
     let labels = std::iter::once("elsewhere".to_owned()).chain((1..100_u32).map(|n| format!("elsewhere-{n}")));
     let mut candidates =
         labels.flat_map(|label| TOPS.map(|top| format!("{label}.{top}"))).filter_map(|text| text.parse().ok());

@@ -9,6 +9,7 @@ use config::Config;
 use mail::{Account, Identity, Mailbox, Timestamp};
 use policy::{Allowed, Borrower, Holders, Rights, Rules, Who};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Classes of accounts of one virtual server. Real settings have a few; this bounds what a file can cost.
@@ -92,25 +93,16 @@ impl<'a> Identities<'a> {
     fn accounts(&self) -> Vec<IdentityClass> {
         let (accounts, groups) = self.named();
         let nobody = self.unlisted_name(&accounts);
-        let mut found: BTreeMap<Lists, (Box<str>, Vec<Box<str>>)> = BTreeMap::new();
-        found.insert(self.lists(None), (nobody.clone(), vec![]));
-        for name in &accounts {
-            let lists = self.lists(None) | self.lists(Some(&Who::Account(name.clone())));
-            found.entry(lists).or_insert_with(|| (name.clone(), vec![]));
-        }
         let mut kinds: BTreeMap<Lists, Box<str>> = BTreeMap::new();
         for group in &groups {
             kinds.entry(self.lists(Some(&Who::Group(group.clone())))).or_insert_with(|| group.clone());
         }
-        let mut waiting: Vec<Lists> = found.keys().copied().collect();
-        while let Some(lists) = waiting.pop().filter(|_| found.len() < CLASSES) {
-            let (name, inside) = found[&lists].clone();
-            for (more, group) in &kinds {
-                if let std::collections::btree_map::Entry::Vacant(vacant) = found.entry(lists | more) {
-                    vacant.insert((name.clone(), inside.iter().chain([group]).cloned().collect()));
-                    waiting.push(lists | more);
-                }
-            }
+        let mut found: Found = BTreeMap::new();
+        // Those without a name of their own first: an account that is named stands only for what it takes its name for.
+        for name in std::iter::once(&nobody).chain(&accounts) {
+            let lists = self.lists(None) | self.lists(Some(&Who::Account(name.clone())));
+            found.entry(lists).or_insert_with(|| (name.clone(), vec![]));
+            close(lists, &kinds, &mut found);
         }
         let members = self.members(&accounts, &groups);
         let class = |(lists, (name, groups)): (Lists, (Box<str>, Vec<Box<str>>))| IdentityClass {
@@ -198,6 +190,23 @@ impl<'a> Identities<'a> {
         let domain = domain.map_or_else(|| "elsewhere.example".to_owned(), ToString::to_string);
         let named = if name.contains('@') { name.parse() } else { format!("{name}@{domain}").parse() };
         named.or_else(|_| format!("own@{domain}").parse()).into_iter().collect()
+    }
+}
+
+/// For each combination of lists, a name and groups that make an account be on them.
+type Found = BTreeMap<Lists, (Box<str>, Vec<Box<str>>)>;
+
+/// Adds what an account can be on that is on these lists and belongs to more groups.
+fn close(lists: Lists, kinds: &BTreeMap<Lists, Box<str>>, found: &mut Found) {
+    let mut waiting = vec![lists];
+    while let Some(lists) = waiting.pop().filter(|_| found.len() < CLASSES) {
+        let (name, inside) = found[&lists].clone();
+        for (more, group) in kinds {
+            if let Entry::Vacant(vacant) = found.entry(lists | more) {
+                vacant.insert((name.clone(), inside.iter().chain([group]).cloned().collect()));
+                waiting.push(lists | more);
+            }
+        }
     }
 }
 

@@ -11,19 +11,33 @@
 //! one configuration grants that another does not).
 
 pub mod addresses;
+pub mod audit;
 mod classes;
 mod clients;
+mod exposure;
+mod findings;
+pub mod html;
 mod identities;
+pub mod plan;
+mod proof;
 mod recipients;
+mod rows;
 mod senders;
 mod table;
+pub mod text;
 mod witness;
 
 pub use addresses::AddressSet;
+pub use audit::{Audit, Surroundings};
 pub use classes::{Classes, Cuts, ServerClasses};
 pub use clients::{ClientClass, Names};
+pub use exposure::{Exposure, Read};
+pub use findings::{Finding, Severity};
 pub use identities::{IdentityClass, Member};
+pub use plan::{Direction, Plan};
+pub use proof::{Broken, Outcome, Proof, prove};
 pub use recipients::{DomainPattern, RecipientClass, RecipientForm};
+pub use rows::{Row, Words};
 pub use senders::SenderClass;
 pub use table::{Asked, Cell, HeaderCell, Judged, Link, ServerTable, Table, Verdict, Why};
 pub use witness::Witness;

@@ -58,6 +58,17 @@ pub enum DomainPattern {
     Elsewhere,
 }
 
+impl DomainPattern {
+    /// Whether it means this domain; what no pattern names, only the patterns together can tell.
+    pub(crate) fn means(&self, domain: &Domain) -> bool {
+        match self {
+            DomainPattern::Is(named) => named == domain,
+            DomainPattern::Below(named) => domain.is_below(named),
+            DomainPattern::Elsewhere => false,
+        }
+    }
+}
+
 impl fmt::Display for DomainPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -83,6 +94,8 @@ enum Kind {
     },
     /// Nothing.
     Elsewhere,
+    /// Whether it is in a domain that is to be told apart.
+    Cut(bool),
 }
 
 type DomainKey = Vec<Kind>;
@@ -90,13 +103,19 @@ type DomainKey = Vec<Kind>;
 /// What decides which class a recipient belongs to, at one virtual server.
 pub(crate) struct Recipients<'a> {
     rules: Vec<&'a Rules>,
+    cuts: &'a [DomainPattern],
     outside: &'a Domain,
 }
 
 impl<'a> Recipients<'a> {
-    pub(crate) fn new(name: &str, configs: &[&'a Config], outside: &'a Domain) -> Recipients<'a> {
+    pub(crate) fn new(
+        name: &str,
+        configs: &[&'a Config],
+        cuts: &'a [DomainPattern],
+        outside: &'a Domain,
+    ) -> Recipients<'a> {
         let servers = configs.iter().filter_map(|config| config.server(name));
-        Recipients { rules: servers.map(|server| &*server.rules).collect(), outside }
+        Recipients { rules: servers.map(|server| &*server.rules).collect(), cuts, outside }
     }
 
     pub(crate) fn classes(&self) -> Vec<RecipientClass> {
@@ -181,6 +200,7 @@ impl<'a> Recipients<'a> {
             patterns.extend(inside.chain(domains.remote.keys()).cloned().map(DomainPattern::Is));
             patterns.extend(domains.remote_below.keys().cloned().map(DomainPattern::Below));
         }
+        patterns.extend(self.cuts.iter().cloned());
         patterns.sort_unstable();
         patterns.dedup();
         patterns.push(DomainPattern::Elsewhere);
@@ -199,7 +219,8 @@ impl<'a> Recipients<'a> {
             let domain: Domain = format!("{label}.{suffix}").parse().ok()?;
             let plain =
                 |rules: &&Rules| rules.domains.local(&domain).is_none() && !rules.domains.remote.contains_key(&domain);
-            self.rules.iter().all(plain).then_some(domain)
+            let named = self.cuts.contains(&DomainPattern::Is(domain.clone()));
+            (self.rules.iter().all(plain) && !named).then_some(domain)
         })
     }
 
@@ -214,7 +235,8 @@ impl<'a> Recipients<'a> {
                 (None, None) => Kind::Elsewhere,
             }
         };
-        self.rules.iter().map(kind).collect()
+        let cuts = self.cuts.iter().map(|cut| Kind::Cut(cut.means(domain)));
+        self.rules.iter().map(kind).chain(cuts).collect()
     }
 
     fn forms(&self, key: &DomainKey, domain: &Domain, patterns: &[DomainPattern]) -> Vec<RecipientClass> {

@@ -180,6 +180,7 @@ pub struct Judged<V> {
 pub struct ServerTable<'c> {
     /// Its classes.
     pub classes: &'c ServerClasses,
+    now: Timestamp,
     /// Its links, and for each which identities can be proved by which clients.
     links: Vec<(Link, bool, Vec<bool>)>,
     /// By client.
@@ -301,6 +302,12 @@ impl ServerTable<'_> {
         &self.classes.server
     }
 
+    /// When.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Every cell. Sessions that cannot be are left out: links the virtual server does not have, identities
     /// that cannot be proved there, addresses that nobody has.
     pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
@@ -310,6 +317,23 @@ impl ServerTable<'_> {
             could.map(move |at| (*link, *closed, at / identities, at % identities))
         });
         sessions.flat_map(move |(link, closed, client, identity)| self.session(link, closed, client, identity))
+    }
+
+    /// The cell of these classes, which are of this table; `None` when there are no such sessions.
+    #[must_use]
+    pub fn cell(
+        &self,
+        link: Link,
+        (client, identity): (&ClientClass, &IdentityClass),
+        sender: SenderClass,
+        recipient: &RecipientClass,
+    ) -> Option<Cell<'_>> {
+        let client = self.classes.clients.iter().position(|class| std::ptr::eq(class, client))?;
+        let identity = self.classes.identities.iter().position(|class| std::ptr::eq(class, identity))?;
+        let at = client * self.classes.identities.len() + identity;
+        let (link, closed, _) = self.links.iter().find(|(known, _, possible)| *known == link && possible[at])?;
+        let mut cells = self.session(*link, *closed, client, identity);
+        cells.find(|cell| cell.sender == sender && std::ptr::eq(cell.recipient, recipient))
     }
 
     /// Who is let in: by class of client, whether it must authenticate.
@@ -409,6 +433,7 @@ impl<'c> Asking<'_, 'c> {
         }
         ServerTable {
             classes: self.own,
+            now: self.classes.now,
             links: self.links(),
             connection: admissions.into_iter().map(|(judged, _)| judged).collect(),
             sessions,

@@ -1,6 +1,6 @@
 //! A session as a command line: what stands behind a line of a report can be pasted and looked at step by step.
 
-use crate::clients::Names;
+use crate::clients::{ClientClass, Names};
 use crate::table::{Cell, Link};
 use mail::{Account, Identity, ReversePath};
 use std::fmt::{self, Write};
@@ -12,18 +12,7 @@ pub struct Witness(Vec<String>);
 impl Witness {
     /// A session of this cell.
     pub(crate) fn of(cell: &Cell<'_>) -> Witness {
-        let mut words = vec!["--server".to_owned(), cell.server.to_owned()];
-        words.extend(["--client".to_owned(), cell.client.representative.to_string()]);
-        match &cell.client.names {
-            Names::Any | Names::Unavailable => {}
-            Names::Unlisted => words.push("--no-client-name".to_owned()),
-            Names::Confirmed { example, .. } => {
-                words.extend(example.iter().flat_map(|name| ["--client-name".to_owned(), name.to_string()]));
-            }
-        }
-        if cell.link == Link::Tls {
-            words.push("--tls".to_owned());
-        }
+        let Witness(mut words) = Witness::arrival(cell.server, cell.client, cell.link);
         match &cell.identity.identity {
             Identity::Anonymous => {}
             Identity::Account(account) => words.extend(account_words(account)),
@@ -33,6 +22,23 @@ impl Witness {
             words.extend(["--mail-from".to_owned(), mailbox.to_string()]);
         }
         words.extend(["--rcpt".to_owned(), cell.recipient.recipient.to_string()]);
+        Witness(words)
+    }
+
+    /// The beginning of a session.
+    pub(crate) fn arrival(server: &str, client: &ClientClass, link: Link) -> Witness {
+        let mut words = vec!["--server".to_owned(), server.to_owned()];
+        words.extend(["--client".to_owned(), client.representative.to_string()]);
+        match &client.names {
+            Names::Any | Names::Unavailable => {}
+            Names::Unlisted => words.push("--no-client-name".to_owned()),
+            Names::Confirmed { example, .. } => {
+                words.extend(example.iter().flat_map(|name| ["--client-name".to_owned(), name.to_string()]));
+            }
+        }
+        if link == Link::Tls {
+            words.push("--tls".to_owned());
+        }
         Witness(words)
     }
 

@@ -25,6 +25,12 @@ pub(crate) enum Command {
     Init(Init),
     /// Check a settings file and say everything that is wrong with it
     Check(Check),
+    /// Say who may submit and who may relay, and what is wrong with that
+    Audit(Audit),
+    /// Say what new settings let somebody do that the old ones do not, and the other way round
+    Plan(Plan),
+    /// Have a running gateway load its settings again
+    Reload(Reload),
     /// Say what would be answered to a client, and which line of the settings decides
     Explain(Box<Explain>),
     /// Submit one message, read from standard input
@@ -66,6 +72,19 @@ pub(crate) struct SettingsFrom {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub settings: SettingsFrom,
+    /// Start although this is found of the settings; may be repeated
+    #[arg(long, value_name = "FINDING-ID")]
+    pub accept: Vec<String>,
+}
+
+/// `reload`
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    pub running: Running,
+    /// Take the settings although this is found of them; may be repeated
+    #[arg(long, value_name = "FINDING-ID")]
+    pub accept: Vec<String>,
 }
 
 /// `init`
@@ -102,6 +121,40 @@ pub(crate) struct Check {
     /// Every entry of a list, right and loan must say who answers for it, why it is there, and when it ends
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `audit`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 if there are no findings but notices, with 1 if there are warnings, with 2 if any is \
+critical or the settings cannot be read."
+)]
+pub(crate) struct Audit {
+    /// The settings file
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print a page of HTML
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 0 if nothing changes, with 1 if nobody may more than before, with 2 if somebody may or \
+the settings cannot be read."
+)]
+pub(crate) struct Plan {
+    /// The new settings file
+    pub new: PathBuf,
+    /// The old settings file: that of the running gateway
+    #[arg(long, value_name = "OLD")]
+    pub against: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `explain`

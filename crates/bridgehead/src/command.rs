@@ -1,19 +1,25 @@
 //! The commands, one file each.
 
 mod account;
+pub(crate) mod audit;
 mod bans;
 mod check;
 mod explain;
 mod init;
 #[cfg(feature = "pam")]
 mod pam_helper;
+mod plan;
 mod queue;
+mod reload;
 mod send;
 mod serve;
 mod spool;
 
-use crate::cli::{Command, Reference};
+use crate::cli::{Command, Reference, SettingsFrom};
+use crate::settings::{self, Loaded};
 use anyhow::{Context, Result};
+use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Does what the command line says.
@@ -25,7 +31,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(serve) => serve::run(&serve),
         Command::Init(init) => init::run(init),
         Command::Check(check) => check::run(check),
+        Command::Audit(audit) => Ok(audit::run(&audit)),
+        Command::Plan(plan) => Ok(plan::run(&plan)),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Reload(reload) => reload::run(&reload),
         Command::Send(send) => send::run(&send),
         Command::Account(account) => account::run(&account),
         Command::Bans(bans) => bans::run(&bans),
@@ -37,6 +46,22 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         }
         #[cfg(feature = "pam")]
         Command::PamHelper => pam_helper::run(),
+    }
+}
+
+/// How a command ends whose result says how bad it is, when there is none: as at the worst.
+const UNREADABLE: u8 = 2;
+
+/// The settings in a file.
+fn load(file: &Path) -> Result<Loaded> {
+    settings::load(&SettingsFrom { config: Some(file.to_owned()), smart_host: None, state_dir: None })
+}
+
+/// Prints a report for programs.
+fn print_json(report: &impl Serialize) {
+    match serde_json::to_string_pretty(report) {
+        Ok(text) => println!("{text}"),
+        Err(error) => unreachable!("a report is plain data: {error}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The control socket: one command and one answer a connection, as a line of JSON each. Whoever may
 //! open the socket may command; its permissions are the owner's alone.
 
+use crate::objections::Objection;
 use crate::world::Machine;
 use anyhow::{Context, Result, bail};
 use gateway::{BanView, Control, QueueCommand};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Octets a command may have.
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Bans(BansCommand),
     /// Of what has been refused.
     Decisions(DecisionsCommand),
+    /// Of the program itself.
+    Serve(ServeCommand),
     /// Of the queue.
     Queue(QueueCommand),
 }
@@ -37,6 +41,46 @@ pub(crate) enum Command {
 pub(crate) enum DecisionsCommand {
     /// Why was this refused?
     ExplainDecision(String),
+}
+
+/// What can be commanded of the program itself.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ServeCommand {
+    /// Load the settings again.
+    Reload {
+        /// The identifiers of what is insisted on.
+        accept: Vec<String>,
+    },
+}
+
+/// What came of loading settings.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reloaded {
+    /// They were taken.
+    Taken {
+        /// What is found of them and accepted.
+        accepted: Vec<String>,
+        /// What they open and what they close, in words.
+        plan: String,
+    },
+    /// They were not; the old ones stay.
+    Refused {
+        /// Why, if it is not what is objected to.
+        why: String,
+        /// What speaks against them.
+        objections: Vec<Objection>,
+    },
+}
+
+/// A command to load settings, on its way to who owns the gateway.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    /// The identifiers of what is insisted on.
+    pub insisted: Vec<String>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Reloaded>,
 }
 
 /// What can be asked or commanded of the defence against guessing.
@@ -86,7 +130,7 @@ impl Socket {
     }
 
     /// Answers until it is stopped.
-    pub(crate) async fn serve(self, control: Control<Machine>, stop: CancellationToken) {
+    pub(crate) async fn serve(self, control: Control<Machine>, reloads: mpsc::Sender<Reload>, stop: CancellationToken) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -98,10 +142,10 @@ impl Socket {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let control = control.clone();
+            let (control, reloads) = (control.clone(), reloads.clone());
             tokio::spawn(async move {
                 // A client that has gone needs no answer.
-                let _ = tokio::time::timeout(TIME, answer(stream, control)).await;
+                let _ = tokio::time::timeout(TIME, answer(stream, control, reloads)).await;
             });
         }
     }
@@ -114,11 +158,12 @@ impl Drop for Socket {
     }
 }
 
-async fn answer(stream: UnixStream, control: Control<Machine>) -> Result<()> {
+async fn answer(stream: UnixStream, control: Control<Machine>, reloads: mpsc::Sender<Reload>) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read).take(COMMAND_OCTETS).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line)? {
+        Command::Serve(ServeCommand::Reload { accept }) => json(reload(&reloads, accept).await)?,
         Command::Queue(command) => json(control.queue(command).await)?,
         Command::Decisions(DecisionsCommand::ExplainDecision(id)) => json(control.decision(&id).await)?,
         Command::Bans(BansCommand::ListBans) => json(control.bans().await.map(BansAnswer::Bans))?,
@@ -126,6 +171,13 @@ async fn answer(stream: UnixStream, control: Control<Machine>) -> Result<()> {
     };
     write.write_all(&answer).await?;
     Ok(())
+}
+
+/// Has the settings loaded again; nothing when the gateway is stopping.
+async fn reload(reloads: &mpsc::Sender<Reload>, insisted: Vec<String>) -> Option<Reloaded> {
+    let (answer, answered) = oneshot::channel();
+    reloads.send(Reload { insisted, answer }).await.ok()?;
+    answered.await.ok()
 }
 
 /// The line of an answer; nothing when the gateway is stopping and has none.

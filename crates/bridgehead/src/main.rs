@@ -4,6 +4,7 @@
 mod cli;
 mod command;
 mod control;
+mod objections;
 mod self_signed;
 mod settings;
 mod world;

@@ -6,7 +6,7 @@ use config::{Config, Mistake, embedded};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-/// The largest settings file that is read.
+/// The largest file of settings or invariants that is read.
 const FILE_OCTETS: u64 = 16 * 1024 * 1024;
 
 /// The settings and what they are called.
@@ -36,6 +36,20 @@ pub(crate) fn load(from: &SettingsFrom) -> Result<Loaded> {
     }
 }
 
+/// As [`load`], with what the settings must never permit.
+///
+/// # Errors
+/// All mistakes of the settings, or of the file of invariants.
+pub(crate) fn load_with_invariants(from: &SettingsFrom) -> Result<Loaded> {
+    let loaded = load(from)?;
+    let Some(path) = &loaded.config.invariants_file else { return Ok(loaded) };
+    let (file, invariants) = (path.display().to_string(), read(path, "the file of invariants")?);
+    match loaded.config.with_invariants(&file, &invariants) {
+        Ok(config) => Ok(Loaded { config, ..loaded }),
+        Err(mistakes) => bail!("{}", mistakes.render(std::io::stderr().is_terminal()).trim_end()),
+    }
+}
+
 /// The control socket of a running gateway, by its settings.
 ///
 /// # Errors
@@ -51,7 +65,7 @@ pub(crate) fn socket(running: &Running) -> Result<PathBuf> {
 /// The file cannot be read.
 pub(crate) fn text(from: &SettingsFrom) -> Result<(String, String)> {
     match &from.config {
-        Some(file) => Ok((file.display().to_string(), read(file)?)),
+        Some(file) => Ok((file.display().to_string(), read(file, "the settings file")?)),
         None => {
             let mut options = embedded::Options { smart_host: from.smart_host.clone(), ..embedded::Options::default() };
             if let Some(directory) = &from.state_dir {
@@ -70,11 +84,11 @@ fn warn(name: &str, text: &str, warnings: &[Mistake], colour: bool) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the settings file is read here and nowhere else")]
-fn read(file: &Path) -> Result<String> {
-    let cannot = || format!("cannot read the settings file {}", file.display());
+fn read(file: &Path, what: &str) -> Result<String> {
+    let cannot = || format!("cannot read {what} {}", file.display());
     let length = std::fs::metadata(file).with_context(cannot)?.len();
     if length > FILE_OCTETS {
-        bail!("{}: {length} octets is no settings file", file.display());
+        bail!("{}: {length} octets; it is not {what}", file.display());
     }
     std::fs::read_to_string(file).with_context(cannot)
 }

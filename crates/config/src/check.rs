@@ -8,6 +8,7 @@ mod authentication;
 mod directory;
 mod domains;
 mod hosts;
+mod invariants;
 mod listen;
 mod open_relay;
 mod queue;
@@ -35,6 +36,8 @@ use toml::de::DeTable;
 /// The memory the program may be told to live on.
 const MEMORY_BYTES: RangeInclusive<u64> = 32 << 20..=1 << 50;
 
+pub(crate) use invariants::text as invariants;
+
 /// As [`Config::from_text`].
 pub(crate) fn text(name: &str, text: &str) -> Result<(Config, Vec<Mistake>), Mistakes> {
     let (mut table, errors) = DeTable::parse_recoverable(text);
@@ -42,7 +45,7 @@ pub(crate) fn text(name: &str, text: &str) -> Result<(Config, Vec<Mistake>), Mis
         return Err(Mistakes::new(name, text, syntax(text, &errors)));
     }
     let places = Places::new(text, table.get_ref());
-    let shape = shape::check(text, table.get_mut());
+    let shape = shape::check(text, table.get_mut(), shape::schema());
     let mut check = Check { places, broken: shape.broken, mistakes: shape.mistakes, book: RuleBook::new() };
     let config = match File::deserialize(toml::Deserializer::from(table)) {
         Ok(file) => check.file(&file),
@@ -89,6 +92,10 @@ impl Check<'_> {
             Some(path) => self.path("state_dir", path),
             None => self.missing("state_dir", "state_dir = \"/var/lib/bridgehead\""),
         };
+        let invariants_file = match &file.invariants {
+            Some(path) => self.path("invariants", path).map(Some),
+            None => Some(None),
+        };
         let directories = self.directories(file, hostname.as_ref());
         let known = directories.as_deref().unwrap_or_default();
         let recipients_in =
@@ -118,6 +125,8 @@ impl Check<'_> {
         Some(Config {
             hostname: hostname?,
             state_dir: state_dir?,
+            invariants_file: invariants_file?,
+            invariants: Vec::new(),
             organization: organization?,
             directories: directories?,
             recipients_in: recipients_in?,

@@ -5,6 +5,7 @@
 //! judged here; a value that has the right shape and makes no sense is a matter for `check`.
 
 mod authentication;
+mod invariant;
 mod server;
 mod value;
 
@@ -12,6 +13,7 @@ pub use authentication::{
     AccountFile, Authentication, Directories, ExtendedProtection, Guessing, Kerberos, Ldap, MechanismName, Pam, Peer,
     Schema, Tokens, Winbind,
 };
+pub use invariant::{Invariant, InvariantFile, Never};
 pub use server::{
     AppliesTo, BareNewline, CertificateFiles, ClientCertificates, ConnectionControl, EarlyTalk, Limits as ServerLimits,
     Mode, OutboundTls, Protocol, Relay, Role, SendAs, SenderAction, ServerDelivery, Submit, Tls, TlsMode, TlsVersion,
@@ -19,7 +21,7 @@ pub use server::{
 };
 pub use value::{
     AddressText, AddressesText, BorrowerText, ClientEntry, ClientText, Count, DayText, DomainText, DurationText,
-    HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, Size, TermText,
+    HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, PatternText, Size, TermText, WhoText,
 };
 
 use schemars::JsonSchema;
@@ -39,6 +41,10 @@ pub struct File {
     /// Required; relative paths elsewhere in this file do not start here.
     #[schemars(example = "/var/lib/bridgehead")]
     pub state_dir: Option<PathText>,
+    /// The file of invariants: what these settings must never permit, in `[[invariant]]` tables. It is read with
+    /// this file, and settings that break one of them are not taken. Absent: there are none.
+    #[schemars(example = "/etc/bridgehead/invariants.toml")]
+    pub invariants: Option<PathText>,
     /// Whose mail this is: the domains inside, and where mail for them goes.
     pub organization: Organization,
     /// Virtual servers, by name. Each has its own addresses, rules, limits and way out. At least

@@ -21,6 +21,7 @@ pub use mistake::{Mistake, Mistakes, Place, Severity, render};
 
 use identity::settings::Directory;
 use identity::{Mechanism, Peer, Protection};
+use invariant::Invariant;
 use mail::{Domain, Mailbox, Net};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +36,10 @@ pub struct Config {
     pub hostname: Domain,
     /// The directory of the queue and everything else that must survive a restart.
     pub state_dir: PathBuf,
+    /// The file of invariants, if the settings name one. Whoever reads them reads it, too.
+    pub invariants_file: Option<PathBuf>,
+    /// What these settings must never permit; none until [`Config::with_invariants`].
+    pub invariants: Vec<Invariant>,
     /// Whose mail this is.
     pub organization: Organization,
     /// The directories that know accounts.
@@ -73,6 +78,16 @@ impl Config {
     /// All mistakes of the file at once, warnings among them.
     pub fn from_text(name: &str, text: &str) -> Result<(Config, Vec<Mistake>), Mistakes> {
         check::text(name, text)
+    }
+
+    /// The same settings with what they must never permit, from the text of the file of invariants. Whether they
+    /// do permit it is not judged here.
+    ///
+    /// # Errors
+    /// All mistakes of that file at once.
+    pub fn with_invariants(mut self, name: &str, text: &str) -> Result<Config, Mistakes> {
+        self.invariants = check::invariants(&self, name, text)?;
+        Ok(self)
     }
 
     /// The virtual server of this name.

@@ -3,7 +3,7 @@
 //! a key cannot be documented wrongly, nor a default be hidden.
 
 use crate::places::below;
-use crate::shape::schema;
+use crate::shape::{invariant_schema, schema};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 use toml::Value as Toml;
@@ -26,9 +26,19 @@ fn example_name(table: &str) -> &'static str {
 /// The JSON Schema of the settings file, for editors that know TOML.
 #[must_use]
 pub fn json_schema() -> String {
-    let mut schema = schema().clone();
+    titled(schema(), "Bridgehead settings")
+}
+
+/// The JSON Schema of the file of invariants, for editors that know TOML.
+#[must_use]
+pub fn invariant_json_schema() -> String {
+    titled(invariant_schema(), "Bridgehead invariants")
+}
+
+fn titled(schema: &Value, title: &str) -> String {
+    let mut schema = schema.clone();
     if let Some(object) = schema.as_object_mut() {
-        object.insert("title".into(), "Bridgehead settings".into());
+        object.insert("title".into(), title.into());
     }
     let mut text = serde_json::to_string_pretty(&schema).expect("invariant: a schema is JSON");
     text.push('\n');
@@ -117,6 +127,13 @@ pub fn markdown() -> String {
          `relay.example.net`.\n",
     );
     markdown_table(&mut out, "", schema());
+    let invariant = &invariant_schema()["properties"]["invariant"]["items"];
+    let _ = write!(
+        out,
+        "\n## The file of invariants\n\n{} Each key stands in an `[[invariant]]` table.\n\n",
+        description(invariant_schema())
+    );
+    markdown_keys(&mut out, invariant);
     out
 }
 
@@ -126,6 +143,18 @@ fn markdown_table(out: &mut String, path: &str, schema: &Value) {
     if !path.is_empty() {
         let _ = write!(out, "{}\n\n", description(schema));
     }
+    markdown_keys(out, schema);
+    for (name, table) in properties(schema).filter(|(_, key)| is_table(key) && !plain_names(key)) {
+        let path = below(path, name);
+        match names(table) {
+            Some(inner) => markdown_table(out, &format!("{path}.NAME"), inner),
+            None => markdown_table(out, &path, table),
+        }
+    }
+}
+
+/// The keys of one table that are not tables themselves.
+fn markdown_keys(out: &mut String, schema: &Value) {
     let keys: Vec<_> = properties(schema).filter(|(_, key)| !is_table(key) || plain_names(key)).collect();
     if !keys.is_empty() {
         out.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
@@ -142,13 +171,6 @@ fn markdown_table(out: &mut String, path: &str, schema: &Value) {
             let _ = write!(meaning, "<br>`{}`: {what}", toml_text(&Value::from(word)));
         }
         let _ = writeln!(out, "| `{name}` | {} | {default} | {} |", kind(key), meaning.replace('|', "\\|"));
-    }
-    for (name, table) in properties(schema).filter(|(_, key)| is_table(key) && !plain_names(key)) {
-        let path = below(path, name);
-        match names(table) {
-            Some(inner) => markdown_table(out, &format!("{path}.NAME"), inner),
-            None => markdown_table(out, &path, table),
-        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! key and every wrong type is found, and not only the first. What has the wrong shape is taken out
 //! of the table; what is left can be read without an error and judged further.
 
-use crate::file::File;
+use crate::file::{File, InvariantFile};
 use crate::mistake::{Lines, Mistake};
 use crate::places::{below, entry};
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -17,13 +18,21 @@ use toml::de::{DeTable, DeValue};
 
 /// The schema of the settings file: no references, nothing that a TOML file cannot say.
 pub(crate) fn schema() -> &'static Value {
-    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-        let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
-        let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
-        tidy(&mut schema);
-        schema
-    });
+    static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<File>);
     &SCHEMA
+}
+
+/// The schema of the file of invariants.
+pub(crate) fn invariant_schema() -> &'static Value {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<InvariantFile>);
+    &SCHEMA
+}
+
+fn schema_of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    tidy(&mut schema);
+    schema
 }
 
 /// TOML has no null: an optional key is one that may be left out. And the default of a table is
@@ -57,15 +66,18 @@ pub(crate) struct Shape {
     pub(crate) broken: BTreeSet<String>,
 }
 
-/// Walks `table` and takes out of it whatever has the wrong shape.
-pub(crate) fn check(text: &str, table: &mut DeTable<'_>) -> Shape {
-    let mut walk = Walk { lines: Lines::new(text), shape: Shape { mistakes: Vec::new(), broken: BTreeSet::new() } };
-    walk.table("", table, schema());
+/// Walks `table` beside the schema of its file, and takes out of it whatever has the wrong shape.
+pub(crate) fn check(text: &str, table: &mut DeTable<'_>, schema: &Value) -> Shape {
+    let shape = Shape { mistakes: Vec::new(), broken: BTreeSet::new() };
+    let mut walk = Walk { lines: Lines::new(text), whole: schema, shape };
+    walk.table("", table, schema);
     walk.shape
 }
 
 struct Walk<'a> {
     lines: Lines<'a>,
+    /// The schema of the file.
+    whole: &'a Value,
     shape: Shape,
 }
 
@@ -98,7 +110,7 @@ impl Walk<'_> {
         let near = nearest(name, known.iter().copied());
         // The key that was meant is there, only misspelt: it shall not be called missing, too.
         self.shape.broken.extend(near.map(|near| below(parent, near)));
-        let elsewhere = if near.is_none() { elsewhere(name) } else { Vec::new() };
+        let elsewhere = if near.is_none() { elsewhere(self.whole, name) } else { Vec::new() };
         let mut mistake = self
             .error(path, span, format!("unknown key `{name}`"))
             .expected(format!("expected one of {}", listed(&known)))
@@ -307,9 +319,9 @@ pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> O
 }
 
 /// The tables in which a key of this very name exists, as they are written in the manual.
-fn elsewhere(name: &str) -> Vec<String> {
+fn elsewhere(schema: &Value, name: &str) -> Vec<String> {
     let mut found = Vec::new();
-    find(schema(), "", name, &mut found);
+    find(schema, "", name, &mut found);
     found
 }
 

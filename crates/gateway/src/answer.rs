@@ -137,6 +137,8 @@ pub(crate) async fn claims<W: World>(context: &mut Context<W>, claims: &Claims) 
     context.arrival.client = client;
     // What TLS says is about the peer: its certificate must prove nobody else, nor its link bind anything.
     context.link = None;
+    // Who it is, the peer says.
+    context.known = invariant::Known::NotByAuth;
     context.ledger = Ledger::new();
     context.identity = match login {
         None => Identity::Anonymous,

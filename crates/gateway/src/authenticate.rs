@@ -105,6 +105,7 @@ async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof:
         let (name, trust) = (peer.name.clone(), trust(peer));
         succeeded(context.trying.take(), proof.credential.account().unwrap_or_default()).await;
         context.identity = Identity::Peer(name.clone());
+        context.known = by_auth(context);
         say(context, mechanism, Some(&name), OUTCOMES[0], "peer");
         return Answer::Peer(name, trust);
     }
@@ -116,8 +117,14 @@ async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof:
     };
     succeeded(context.trying.take(), &account.name).await;
     context.identity = Identity::Account(account.clone());
+    context.known = by_auth(context);
     say(context, mechanism, Some(&account.name), OUTCOMES[0], "account");
     Answer::Known(Identity::Account(account))
+}
+
+/// What AUTH has proved, and on what kind of link.
+fn by_auth<W: World>(context: &Context<W>) -> invariant::Known {
+    if context.secured { invariant::Known::ByAuthSecured } else { invariant::Known::ByAuthInClear }
 }
 
 /// Whom to blame when a credential that is good is nobody's here: a principal has a name for the log.

@@ -42,6 +42,7 @@ struct OfServer {
     recipients_submitted: Counter,
     recipients_relayed: Counter,
     not_taken: Counter,
+    gate_stopped: Counter,
     messages_sent: Counter,
     message_bytes_sent: Counter,
     directory_drops: Counter,
@@ -93,6 +94,7 @@ struct Families {
     recipients_submitted: Family<Server, Counter>,
     recipients_relayed: Family<Server, Counter>,
     not_taken: Family<Server, Counter>,
+    gate_stopped: Family<Server, Counter>,
     messages_sent: Family<Server, Counter>,
     message_bytes_sent: Family<Server, Counter>,
     directory_drops: Family<Server, Counter>,
@@ -132,6 +134,7 @@ impl Families {
             recipients_submitted: add(r, "recipients_submitted", "Recipients inside the organization"),
             recipients_relayed: add(r, "recipients_relayed", "Recipients outside the organization"),
             not_taken: add(r, "messages_not_taken", "Messages put off because the queue could not take them"),
+            gate_stopped: add(r, "gate_stopped", "Messages that would have broken an invariant; stays 0"),
             messages_sent: add(r, "messages_sent", "Messages handed to a next hop"),
             message_bytes_sent: add(r, "message_bytes_sent", "Octets of messages handed to a next hop"),
             directory_drops: add(r, "directory_drops", "Messages written to a drop directory"),
@@ -165,6 +168,7 @@ impl Families {
             recipients_submitted: self.recipients_submitted.get_or_create_owned(&plain),
             recipients_relayed: self.recipients_relayed.get_or_create_owned(&plain),
             not_taken: self.not_taken.get_or_create_owned(&plain),
+            gate_stopped: self.gate_stopped.get_or_create_owned(&plain),
             messages_sent: self.messages_sent.get_or_create_owned(&plain),
             message_bytes_sent: self.message_bytes_sent.get_or_create_owned(&plain),
             directory_drops: self.directory_drops.get_or_create_owned(&plain),
@@ -286,6 +290,7 @@ impl Counters {
             | Event::Started
             | Event::NotBuried { .. }
             | Event::Stopping
+            | Event::Accepted { .. }
             | Event::Administered { .. } => {}
             Event::Reloaded => bump(&self.reloads),
             Event::ReloadRefused { .. } => bump(&self.reloads_refused),
@@ -305,6 +310,7 @@ impl Counters {
             | Event::NotSecured { server, .. }
             | Event::Received { server, .. }
             | Event::NotTaken { server, .. }
+            | Event::GateStopped { server, .. }
             | Event::HopConnected { server, .. }
             | Event::HopRefused { server, .. }
             | Event::HopDisconnected { server, .. }
@@ -345,6 +351,7 @@ impl OfServer {
                 self.recipients_relayed.inc_by(recipients.saturating_sub(submitted) as u64);
             }
             Event::NotTaken { .. } => bump(&self.not_taken),
+            Event::GateStopped { .. } => bump(&self.gate_stopped),
             Event::HopConnected { .. } => {
                 bump(&self.hops);
                 self.hops_current.inc();

@@ -161,6 +161,19 @@ pub(crate) enum Event<'a> {
     },
     /// A message could not be taken although policy had nothing against it.
     NotTaken { server: &'a str, client: IpAddr, why: &'a str },
+    /// The gate has stopped a message that the rules had accepted: it would have broken an invariant. One of the two
+    /// has a mistake in it, and somebody must look.
+    GateStopped {
+        server: &'a str,
+        client: IpAddr,
+        account: Option<&'a str>,
+        invariant: &'a str,
+        id: MessageId,
+        sender: &'a ReversePath,
+        recipients: &'a [String],
+    },
+    /// Somebody insists on settings although of them this is found.
+    Accepted { finding: &'a str },
     /// A connection to a next hop was opened.
     HopConnected { server: &'a str, hop: &'a str },
     /// A next hop could not be reached, or would not have us.
@@ -244,6 +257,8 @@ impl Event<'_> {
             Event::Forwarded { .. } => "forwarded",
             Event::Received { .. } => "received",
             Event::NotTaken { .. } => "not-taken",
+            Event::GateStopped { .. } => "gate-stopped",
+            Event::Accepted { .. } => "accepted",
             Event::HopConnected { .. } => "hop-connected",
             Event::HopRefused { .. } => "hop-refused",
             Event::HopPostponed { .. } => "hop-postponed",
@@ -404,6 +419,17 @@ impl Event<'_> {
                 to.number("submitted", submitted as u64);
                 to.number("bytes", bytes);
             }
+            Event::GateStopped { server, client, account, invariant, id, sender, recipients } => {
+                session(to, server, client);
+                if let Some(account) = account {
+                    to.text("account", account);
+                }
+                to.text("invariant", invariant);
+                to.field("id", &id);
+                to.field("from", sender);
+                to.list("to", recipients);
+            }
+            Event::Accepted { finding } => to.text("finding", finding),
             Event::HopConnected { server, hop } | Event::HopDisconnected { server, hop } => {
                 to.text("server", server);
                 to.text("hop", hop);

@@ -21,6 +21,7 @@ mod exceptions;
 pub mod explain;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod gate;
 mod guessing;
 mod inbox;
 mod keeper;
@@ -96,6 +97,8 @@ pub struct Server<W: World> {
     pub config: config::Server,
     /// Its certificates, if it has any.
     pub certificates: Option<Arc<W::Certificates>>,
+    /// What must never happen here, asked once more of each message.
+    gate: invariant::Gate,
 }
 
 /// What all tasks of a running gateway share.

@@ -1,10 +1,11 @@
-//! A message's way from its first octet to its receipt: draft, glance, judge, stamp, commit.
+//! A message's way from its first octet to its receipt: draft, glance, judge, stamp, gate, commit.
 //!
 //! No step calls the next; [`receive`] calls them in order. That is the whole function, and it
 //! stays that way.
 
 use crate::answer::{self, not_taken, refuse};
 use crate::event::Event;
+use crate::gate;
 use crate::keeper::NotCommitted;
 use crate::lookups::decide;
 use crate::marks;
@@ -127,6 +128,10 @@ pub(crate) async fn receive<W: World>(
         return Answer::Refuse(reply);
     }
     let envelope = Arc::new(stamp(context, hello, transaction, id, &glance));
+    if let Some(reply) = gate::stops(context, &envelope) {
+        gateway.bodies.discard(&body);
+        return Answer::Refuse(reply);
+    }
     match gateway.keeper.commit(envelope.clone(), body).await {
         Ok((receipt, admission)) => {
             context.entering = Some(admission);

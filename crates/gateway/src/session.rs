@@ -63,6 +63,8 @@ pub(crate) struct Context<W: World> {
     pub ledger: Ledger,
     /// Who the client has proved to be.
     pub identity: Identity,
+    /// How that is known.
+    pub known: invariant::Known,
     /// The link is secured by TLS.
     pub secured: bool,
     /// What TLS says about the link.
@@ -147,6 +149,7 @@ pub(crate) async fn run<W: World>(
         admission: Admission::Admitted,
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
+        known: invariant::Known::NotByAuth,
         secured: false,
         link: None,
         trying: None,

@@ -194,6 +194,11 @@ impl<W: World> Handle<W> {
         self.gateway.recorder.record(&Event::ReloadRefused { why });
     }
 
+    /// Says to the log that somebody insists on settings although this is found of them.
+    pub fn accepted(&self, finding: &str) {
+        self.gateway.recorder.record(&Event::Accepted { finding });
+    }
+
     /// Stops accepting at one virtual server; sessions inside go on, the others notice nothing.
     pub fn close_server(&mut self, name: &str) -> bool {
         let closed = self.doors.remove(name).is_some();
@@ -333,7 +338,8 @@ fn read_law<W: World>(world: &W, notices: &Notices, config: Config) -> Result<La
         let certificates = server.tls.as_ref().map(|tls| world.certificates(tls)).transpose();
         let failed = |source| StartError::Certificate { server: server.name.clone(), source };
         let certificates = certificates.map_err(failed)?.map(Arc::new);
-        servers.push(Arc::new(Server { config: server.clone(), certificates }));
+        let gate = crate::gate::of(server, &config);
+        servers.push(Arc::new(Server { config: server.clone(), certificates, gate }));
     }
     let directories =
         Arc::new(world.directories(&config.directories, &notices.hear()).map_err(StartError::Directories)?);

@@ -65,6 +65,13 @@ impl RuleBook {
         RuleId(id)
     }
 
+    /// The first rule with this key.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<RuleId> {
+        let at = self.0.iter().position(|(known, _)| **known == *key)?;
+        u32::try_from(at).ok().map(RuleId)
+    }
+
     /// Where `rule` stands. A number that is not of this book (it was reloaded meanwhile) has the
     /// key `(unknown rule)`: a trace must be readable, whatever happened since.
     #[must_use]

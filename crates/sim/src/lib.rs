@@ -8,6 +8,7 @@
 //! and judges what was seen.
 
 mod accounts;
+pub mod bug;
 mod client;
 pub mod clock;
 pub mod dice;

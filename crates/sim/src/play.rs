@@ -3,18 +3,23 @@
 //! The player is a client and an observer. It never waits for real time: the runtime's clock moves
 //! only when nobody has anything to do, so "nothing came back" is known after a simulated minute.
 
+use crate::bug::Bug;
 use crate::client::{Session, within};
 use crate::pattern::{line_matches, lines_match, rewritten, show};
-use crate::running::Running;
+use crate::running::{Running, checked, lines};
 use crate::script::{Change, Expect, Script, Step, Target, What, socket};
 use crate::shown::{shown_lines, summary_of};
 use crate::world::SimWorld;
+use config::Config;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
+
+/// Settings with their warnings, or all mistakes of a file.
+type Read = Result<(Config, Vec<String>), Vec<String>>;
 
 /// How long whatever is going on is given to come to rest. The clock moves by this much only when
 /// nobody has anything left to do.
@@ -67,6 +72,8 @@ struct Player<'a> {
     go_on: bool,
     world: Arc<SimWorld>,
     file: String,
+    /// What is wrong with the rules, behind the settings.
+    bug: Option<Bug>,
     running: Option<Running>,
     mistakes: Vec<String>,
     answer: Vec<String>,
@@ -89,6 +96,7 @@ impl<'a> Player<'a> {
             go_on,
             world: Arc::new(SimWorld::new()),
             file: String::new(),
+            bug: None,
             running: None,
             mistakes: Vec::new(),
             answer: Vec::new(),
@@ -199,6 +207,7 @@ impl<'a> Player<'a> {
             Change::Names(line) => return self.world.with_names(|names| names.enter(line)),
             Change::Account(line) => return self.world.with_accounts(|accounts| accounts.enter(line)),
             Change::Peer(at, mood) => self.world.peers().set(*at, mood.parse()?),
+            Change::Bug(bug) => self.bug = Some(*bug),
             Change::Missing(directory) => self.world.set_missing(Path::new(directory), true),
             Change::There(directory) => self.world.set_missing(Path::new(directory), false),
             Change::Clock { span, back } => {
@@ -210,13 +219,35 @@ impl<'a> Player<'a> {
     }
 
     async fn start(&mut self) -> Shown {
-        let text = (self.settings)(&self.file)?;
-        match Running::start(Arc::clone(&self.world), &self.file, &text).await {
-            Ok((running, warnings)) => (self.running, self.answer) = (Some(running), warnings),
+        match self.law(&self.file)? {
+            Ok((config, warnings)) => match Running::begin(Arc::clone(&self.world), config).await {
+                Ok(running) => (self.running, self.answer) = (Some(running), warnings),
+                Err(mistakes) => self.mistakes = mistakes,
+            },
             Err(mistakes) => self.mistakes = mistakes,
         }
         sleep(MOMENT).await;
         Ok(())
+    }
+
+    /// The settings of a file, with the invariants it names and the bug that is planted; or its mistakes.
+    /// Whether the invariants hold is not asked: that is what the gate is for.
+    fn law(&self, file: &str) -> Result<Read, String> {
+        let (mut config, warnings) = match checked(file, &(self.settings)(file)?) {
+            Ok(read) => read,
+            Err(mistakes) => return Ok(Err(mistakes)),
+        };
+        if let Some(path) = config.invariants_file.clone() {
+            let name = path.to_str().ok_or("a name that is text")?;
+            config = match config.with_invariants(name, &(self.settings)(name)?) {
+                Ok(config) => config,
+                Err(mistakes) => return Ok(Err(lines(&mistakes.render(false)))),
+            };
+        }
+        if let Some(bug) = self.bug {
+            bug.plant(&mut config);
+        }
+        Ok(Ok((config, warnings)))
     }
 
     fn running(&mut self) -> Result<&mut Running, String> {
@@ -224,10 +255,12 @@ impl<'a> Player<'a> {
     }
 
     async fn reload(&mut self, file: &str) -> Shown {
-        let text = (self.settings)(file)?;
         file.clone_into(&mut self.file);
-        match self.running()?.reload(file, &text).await {
-            Ok(warnings) => self.answer = warnings,
+        match self.law(file)? {
+            Ok((config, warnings)) => match self.running()?.take(config).await {
+                Ok(()) => self.answer = warnings,
+                Err(mistakes) => self.mistakes = mistakes,
+            },
             Err(mistakes) => self.mistakes = mistakes,
         }
         sleep(MOMENT).await;

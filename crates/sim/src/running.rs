@@ -20,12 +20,20 @@ impl Running {
     /// # Errors
     /// The mistakes, as lines for a person.
     pub async fn start(world: Arc<SimWorld>, file: &str, text: &str) -> Result<(Running, Vec<String>), Vec<String>> {
-        let (mut config, warnings) = checked(file, text)?;
+        let (config, warnings) = checked(file, text)?;
+        Ok((Running::begin(world, config).await?, warnings))
+    }
+
+    /// As [`Running::start`], by settings that have been read.
+    ///
+    /// # Errors
+    /// Why it did not start, as lines for a person.
+    pub(crate) async fn begin(world: Arc<SimWorld>, mut config: Config) -> Result<Running, Vec<String>> {
         config.queue.spool.segment_bytes = world.spool_shape().segment_bytes;
         config.queue.spool.body_file_over_bytes = world.spool_shape().body_file_over_bytes;
         let started = Box::pin(Handle::start(world, config, SALT)).await;
         let handle = started.map_err(|error| vec![error.to_string()])?;
-        Ok((Running { handle }, warnings))
+        Ok(Running { handle })
     }
 
     /// Gives the running gateway other settings.
@@ -34,8 +42,16 @@ impl Running {
     /// The mistakes, as lines for a person.
     pub async fn reload(&mut self, file: &str, text: &str) -> Result<Vec<String>, Vec<String>> {
         let (config, warnings) = checked(file, text)?;
-        Box::pin(self.handle.reload(config)).await.map_err(|error| vec![error.to_string()])?;
+        self.take(config).await?;
         Ok(warnings)
+    }
+
+    /// As [`Running::reload`], by settings that have been read.
+    ///
+    /// # Errors
+    /// Why they were not taken, as lines for a person.
+    pub(crate) async fn take(&mut self, config: Config) -> Result<(), Vec<String>> {
+        Box::pin(self.handle.reload(config)).await.map_err(|error| vec![error.to_string()])
     }
 
     /// Stops the gateway.
@@ -105,14 +121,14 @@ pub(crate) async fn perform(control: &Control<SimWorld>, text: &str) -> Result<V
 }
 
 /// Settings, with the warnings about them.
-fn checked(file: &str, text: &str) -> Result<(Config, Vec<String>), Vec<String>> {
+pub(crate) fn checked(file: &str, text: &str) -> Result<(Config, Vec<String>), Vec<String>> {
     match Config::from_text(file, text) {
         Ok((config, warnings)) => Ok((config, lines(&config::render(file, text, &warnings, false)))),
         Err(mistakes) => Err(lines(&mistakes.render(false))),
     }
 }
 
-fn lines(text: &str) -> Vec<String> {
+pub(crate) fn lines(text: &str) -> Vec<String> {
     text.trim_end().lines().map(str::to_owned).collect()
 }
 

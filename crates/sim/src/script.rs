@@ -4,6 +4,7 @@
 //! A file is a header, an empty line, and steps. Each step remembers its lines, so that a failure
 //! names the place and a deliberate change can rewrite what is expected.
 
+use crate::bug::Bug;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
@@ -110,6 +111,8 @@ pub enum Change {
     Peer(SocketAddr, String),
     /// A line for the directories of accounts.
     Account(String),
+    /// A bug is planted into the rules of settings that are read from now on.
+    Bug(Bug),
     /// A directory that does not exist.
     Missing(String),
     /// A directory that exists again.
@@ -290,6 +293,7 @@ fn world_or_settings(key: &str, value: &str) -> Result<What, String> {
         "host" => What::World(Change::Host(address(value)?)),
         "account" => What::World(Change::Account(value.to_owned())),
         "names" => What::World(Change::Names(value.to_owned())),
+        "bug" => What::World(Change::Bug(value.parse()?)),
         "missing" => What::World(Change::Missing(value.to_owned())),
         "there" => What::World(Change::There(value.to_owned())),
         "clock" => {

@@ -16,6 +16,7 @@ mod full;
 mod hops;
 mod integrated;
 mod interoperation;
+mod invariants;
 mod life;
 mod limits;
 mod peers;

@@ -1,10 +1,13 @@
 //! `bridgehead serve`: start, tell where, wait for signals, stop.
 
+mod reload;
+
 use crate::cli;
-use crate::control::Socket;
+use crate::control::{Reload, Socket};
+use crate::objections::{self, Accepted, Against, Judged};
 use crate::self_signed;
 use crate::settings::{self, Loaded};
-use crate::world::{Machine, threads};
+use crate::world::{Machine, threads, wall_clock};
 use anyhow::{Context, Result, bail};
 use config::Config;
 use directory::Kerberos;
@@ -27,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -35,20 +39,37 @@ use zeroize::Zeroizing;
 /// # Errors
 /// One clear message why it did not start; nothing is listening then and no mail was taken.
 pub(super) fn run(serve: &cli::Serve) -> Result<ExitCode> {
-    let loaded = settings::load(&serve.settings)?;
-    with_keytab(&loaded.config)?;
-    make_directories(&loaded.config)?;
+    let Loaded { config, name, .. } = settings::load_with_invariants(&serve.settings)?;
+    let against = Against {
+        running: None,
+        insisted: serve.accept.clone(),
+        surroundings: super::audit::surroundings(),
+        now: wall_clock(),
+    };
+    let judged = match objections::judge(config, &name, &against)? {
+        Ok(judged) => judged,
+        Err(objections) => bail!(
+            "the settings break what must never be\n{}{}",
+            super::reload::said(&objections),
+            super::reload::insist(&objections, "serve", serve.settings.config.as_deref()).trim_end()
+        ),
+    };
+    with_keytab(&judged.config)?;
+    make_directories(&judged.config)?;
     if serve.settings.config.is_none() {
-        self_signed::ensure(&loaded.config)?;
-        first_account(&loaded.config)?;
+        self_signed::ensure(&judged.config)?;
+        first_account(&judged.config)?;
     }
     raise_descriptor_limit();
     let runtime = threads::for_sessions().context("cannot start")?;
-    let ended = runtime.block_on(gateway(serve, loaded));
+    let ended = runtime.block_on(gateway(serve, judged, &name));
     // A disk call that hangs must not keep the process: nobody waits for its result any more.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended.map(|()| ExitCode::SUCCESS)
 }
+
+/// Commands to load settings that may wait for one another.
+const RELOADS: usize = 8;
 
 /// The account that a server without settings begins with.
 const FIRST_ACCOUNT: &str = "you";
@@ -83,8 +104,8 @@ fn with_keytab(config: &Config) -> Result<()> {
     Err(error).context("cannot begin again with the keytab")
 }
 
-async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
-    let Loaded { config, name, text: _ } = loaded;
+async fn gateway(serve: &cli::Serve, judged: Judged, name: &str) -> Result<()> {
+    let Judged { mut config, accepted, .. } = judged;
     let mut reloads = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let mut stops = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupts = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
@@ -93,17 +114,21 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
     let metrics = bind_metrics(&config).await?;
     let world = Arc::new(Machine::new().context("cannot start")?);
     let mut handle = Handle::start(world, config.clone(), salt()).await?;
+    // Whoever reads the log of this start sees what is not as it should be.
+    accepted.ids().for_each(|id| handle.accepted(id));
+    record(&accepted, &config.state_dir);
     let socket = Socket::open(&config.control_socket)?;
+    let (wanted, mut commands) = mpsc::channel(RELOADS);
 
     let stop = CancellationToken::new();
     let pages: Vec<SocketAddr> = metrics.iter().map(|(address, _)| *address).collect();
     let where_ = addresses(&handle, &pages);
-    tokio::spawn(socket.serve(handle.control(), stop.clone()));
+    tokio::spawn(socket.serve(handle.control(), wanted, stop.clone()));
     for (_, listener) in metrics {
         tokio::spawn(console::serve(listener, handle.control(), stop.clone()));
     }
     tell_listeners(&config, &where_);
-    say(&mut std::io::stdout(), &greeting(&config, &name, &where_));
+    say(&mut std::io::stdout(), &greeting(&config, name, &where_));
     tell_systemd(&[NotifyState::Ready]);
     let watchdog = watchdog();
     let lost = loop {
@@ -113,8 +138,14 @@ async fn gateway(serve: &cli::Serve, loaded: Loaded) -> Result<()> {
             _ = interrupts.recv() => break false,
             () = handle.owner_lost() => break true,
             _ = reloads.recv() => {
-                reload(serve, &mut handle, &config).await;
+                let _ = reload::reload(serve, &mut handle, &mut config, Vec::new()).await;
                 tell_listeners(&config, &addresses(&handle, &pages));
+            }
+            Some(Reload { insisted, answer }) = commands.recv() => {
+                let reloaded = reload::reload(serve, &mut handle, &mut config, insisted).await;
+                tell_listeners(&config, &addresses(&handle, &pages));
+                // Whoever has gone meanwhile finds it in the log.
+                let _ = answer.send(reloaded);
             }
             () = pulse(watchdog) => tell_systemd(&[NotifyState::Watchdog]),
         }
@@ -232,32 +263,12 @@ fn greeting(config: &Config, name: &str, where_: &[(String, SocketAddr)]) -> Str
     text
 }
 
-async fn reload(serve: &cli::Serve, handle: &mut Handle<Machine>, running: &Config) {
-    if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell_systemd(&[NotifyState::Reloading, now]);
+/// Writes down what is accepted. That there is no room for it must not keep mail from being taken; but then
+/// the next start does not know of it.
+fn record(accepted: &Accepted, state_dir: &Path) {
+    if let Err(error) = accepted.write(state_dir) {
+        say(&mut std::io::stderr(), &format!("bridgehead: {error:#}\n"));
     }
-    match settings::load(&serve.settings) {
-        Err(error) => handle.reload_refused(&format!("{error:#}")),
-        Ok(loaded) if needs_restart(running, &loaded.config) => {
-            handle.reload_refused("state_dir, metrics, control.socket and log.format change only with a restart");
-        }
-        // A refusal is an event already.
-        Ok(loaded) => {
-            let taken = make_directories(&loaded.config);
-            match taken {
-                Ok(()) => _ = handle.reload(loaded.config).await,
-                Err(error) => handle.reload_refused(&format!("{error:#}")),
-            }
-        }
-    }
-    tell_systemd(&[NotifyState::Ready]);
-}
-
-fn needs_restart(running: &Config, new: &Config) -> bool {
-    running.state_dir != new.state_dir
-        || running.metrics != new.metrics
-        || running.control_socket != new.control_socket
-        || running.log_format != new.log_format
 }
 
 /// Half of the time systemd waits for a sign of life, if it does.

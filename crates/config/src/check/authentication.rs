@@ -56,6 +56,10 @@ impl Check<'_> {
         let failure_delay = self.duration(&below(key, "failure_delay"), &table.failure_delay, Duration::ZERO..=MINUTE);
         let (directories, failure_delay) = (directories?, failure_delay?);
         let mechanisms: Vec<Mechanism> = table.mechanisms.iter().map(|&name| mechanism(name)).collect();
+        // No decision rests on these; what is said about them leads to their lines.
+        for key in [&list_key, &word_key] {
+            self.rule(key);
+        }
         let mut complete = !self.is_broken(&list_key);
         for (index, &mechanism) in mechanisms.iter().enumerate() {
             let key = entry(&list_key, index);

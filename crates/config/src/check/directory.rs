@@ -285,6 +285,7 @@ impl Check<'_> {
 
     fn peer(&mut self, name: &str, table: &file::Peer) -> Option<Peer> {
         let key = below("peer", name);
+        self.rule(&key);
         let certificates = self.all(&table.certificates, &below(&key, "certificates"), Self::certificate_name);
         let addresses = self.networks(&below(&key, "addresses"), &table.addresses);
         if table.accounts.is_empty() && table.principals.is_empty() && table.certificates.is_empty() {

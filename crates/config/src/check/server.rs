@@ -52,6 +52,10 @@ impl Check<'_> {
     ) -> Option<Server> {
         let key = below("virtual_server", name);
         let named = self.server_name(&key, name);
+        // No decision rests on these; what is said about them leads to their lines.
+        for name in ["listen", "listen_tls", "role", "tls.mode"] {
+            self.rule(&below(&key, name));
+        }
         let listen = self.listen(&key, server);
         let proxies = self.all(&server.proxies, &below(&key, "proxies"), Self::proxy);
         let own = match &server.hostname {

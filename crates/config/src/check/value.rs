@@ -164,7 +164,7 @@ impl Check<'_> {
     }
 
     /// An address or a network; the inner `None`: the text is something else.
-    fn network(&mut self, key: &str, text: &str) -> Option<Option<Net>> {
+    pub(super) fn network(&mut self, key: &str, text: &str) -> Option<Option<Net>> {
         match text.parse::<Net>() {
             Ok(_) if text.to_ascii_lowercase().starts_with("::ffff:") && text.contains('/') => {
                 self.bad(key, "never matches", "expected IPv4 networks as such, without ::ffff:", None);

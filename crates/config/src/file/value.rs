@@ -87,6 +87,16 @@ text!(
     "mail address or @domain"
 );
 text!(
+    /// Of whom an invariant speaks.
+    WhoText,
+    "client, account, group or peer"
+);
+text!(
+    /// A domain, or `*.` and a domain for every name below it.
+    PatternText,
+    "domain or *.domain"
+);
+text!(
     /// A length of time.
     DurationText,
     "duration"

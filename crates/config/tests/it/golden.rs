@@ -27,7 +27,7 @@ pub(crate) fn files(name: &str) -> Vec<(String, String)> {
 }
 
 /// Compares what came out with the file beside, all files first.
-fn compare(directory_name: &str, outcomes: Vec<(String, String)>) {
+pub(crate) fn compare(directory_name: &str, outcomes: Vec<(String, String)>) {
     let mut wrong = String::new();
     for (name, got) in outcomes {
         let path = directory(directory_name).join(Path::new(&name).with_extension("txt"));
@@ -86,7 +86,7 @@ fn good_files_give_these_settings() {
 
 #[test]
 fn every_expected_text_has_its_file() {
-    for name in ["good", "bad"] {
+    for name in ["good", "bad", "invariants"] {
         for entry in fs::read_dir(directory(name)).expect("the directory") {
             let path = entry.expect("an entry").path();
             assert!(path.with_extension("toml").exists(), "{} is about nothing", path.display());

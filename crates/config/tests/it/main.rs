@@ -7,6 +7,7 @@ mod edits;
 mod embedded;
 mod exceptions;
 mod golden;
+mod invariants;
 mod properties;
 mod reference;
 mod templates;

@@ -31,6 +31,11 @@ fn the_schema_is_fresh() {
 }
 
 #[test]
+fn the_schema_of_invariants_is_fresh() {
+    is_fresh("invariants.schema.json", &reference::invariant_json_schema());
+}
+
+#[test]
 fn the_example_is_a_settings_file() {
     let (config, warnings) = Config::from_text("bridgehead.example.toml", &reference::example()).unwrap();
     assert_eq!(warnings, []);

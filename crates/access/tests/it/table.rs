@@ -1,24 +1,14 @@
-//! The table says what the functions say that the server runs.
+//! What the table says of settings that anybody can read.
 
+use crate::{NOW, config};
 use access::{Classes, Table, Verdict, Why};
-use config::Config;
-use mail::Timestamp;
 use policy::Grant;
-
-const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
-
-fn config(text: &str) -> Config {
-    let head = "hostname = \"mx.corp.example\"\nstate_dir = \"/var/lib/bridgehead\"\n";
-    match Config::from_text("test", &format!("{head}{text}")) {
-        Ok((config, _)) => config,
-        Err(mistakes) => panic!("{}", mistakes.render(false)),
-    }
-}
 
 #[test]
 fn a_device_may_relay_and_its_neighbour_may_not() {
     let config = config(
-        "[organization]\ndomains = [\"corp.example\"]\n\
+        "hostname = \"mx.corp.example\"\nstate_dir = \"/var/lib/bridgehead\"\n\
+         [organization]\ndomains = [\"corp.example\"]\n\
          [virtual_server.gateway]\nlisten = [\"10.0.0.1:25\"]\n\
          relay.mode = \"only\"\nrelay.list = [\"10.0.5.5\"]\n",
     );

@@ -1,0 +1,338 @@
+//! Cells put together to what a person reads: who, from where, over which link, as whom, to whom.
+//!
+//! A row is a box: every combination of its classes. Cells are merged along one axis after the other,
+//! only where everything else is equal, so the rows of some cells are these cells and no others.
+
+use crate::addresses::AddressSet;
+use crate::classes::ServerClasses;
+use crate::clients::{ClientClass, Names};
+use crate::identities::{IdentityClass, Member};
+use crate::recipients::{DomainPattern, RecipientForm};
+use crate::senders::SenderClass;
+use crate::table::{Cell, Link};
+use mail::Identity;
+use policy::{Addresses, Borrower, Who};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Prefixes, names and domains that are said one by one; behind them stands how many more there are.
+const SAID: usize = 6;
+
+/// The axes, in the order in which they are merged.
+const AXES: usize = 5;
+const RECIPIENT: usize = 0;
+const SENDER: usize = 1;
+const LINK: usize = 2;
+const CLIENT: usize = 3;
+const IDENTITY: usize = 4;
+
+/// A box of cells of one virtual server: places of its classes along each axis.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row([BTreeSet<usize>; AXES]);
+
+/// A row in words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Words {
+    /// Who.
+    pub who: String,
+    /// From where.
+    pub from: String,
+    /// Over which link; empty where it makes no difference.
+    pub link: String,
+    /// As whom.
+    pub sender: String,
+    /// To whom.
+    pub to: String,
+}
+
+impl Row {
+    /// The fewest rows found that are these cells.
+    pub(crate) fn of(cells: impl IntoIterator<Item = [usize; AXES]>) -> Vec<Row> {
+        let mut rows: Vec<[BTreeSet<usize>; AXES]> =
+            cells.into_iter().map(|cell| cell.map(|place| BTreeSet::from([place]))).collect();
+        for axis in 0..AXES {
+            let mut merged: BTreeMap<[BTreeSet<usize>; AXES], BTreeSet<usize>> = BTreeMap::new();
+            for mut row in rows {
+                let along = std::mem::take(&mut row[axis]);
+                merged.entry(row).or_default().extend(along);
+            }
+            let put_back = |(mut row, along): ([BTreeSet<usize>; AXES], BTreeSet<usize>)| {
+                row[axis] = along;
+                row
+            };
+            rows = merged.into_iter().map(put_back).collect();
+        }
+        let mut rows: Vec<Row> = rows.into_iter().map(Row).collect();
+        // Anonymous is the first identity: what strangers may do is read first.
+        rows.sort_by(Row::cmp_identity);
+        rows
+    }
+
+    /// As [`Row::place`], with what is marked apart from what is not, so that a row can have both.
+    pub(crate) fn place_with_mark(cell: &Cell<'_>) -> [usize; AXES] {
+        let mut place = Row::place(cell);
+        place[SENDER] += if cell.verdict.marked() { SenderClass::ALL.len() } else { 0 };
+        place
+    }
+
+    /// The place of a cell.
+    pub(crate) fn place(cell: &Cell<'_>) -> [usize; AXES] {
+        let [client, identity, sender, recipient] = cell.place;
+        let link = usize::from(cell.link == Link::Tls);
+        let mut place = [0; AXES];
+        for (axis, at) in
+            [(RECIPIENT, recipient), (SENDER, sender), (LINK, link), (CLIENT, client), (IDENTITY, identity)]
+        {
+            place[axis] = at;
+        }
+        place
+    }
+
+    /// Whether a cell is in it.
+    #[must_use]
+    pub fn contains(&self, cell: &Cell<'_>) -> bool {
+        let marked = Row::place(cell)[SENDER] + SenderClass::ALL.len();
+        let within = |(at, (axis, place)): (usize, (&BTreeSet<usize>, usize))| {
+            axis.contains(&place) || at == SENDER && axis.contains(&marked)
+        };
+        self.0.iter().zip(Row::place(cell)).enumerate().all(within)
+    }
+
+    /// Rows of strangers before those of accounts, and those before those of peers.
+    pub(crate) fn cmp_identity(&self, other: &Row) -> std::cmp::Ordering {
+        (&self.0[IDENTITY], &self.0[CLIENT], &self.0).cmp(&(&other.0[IDENTITY], &other.0[CLIENT], &other.0))
+    }
+
+    /// The identities.
+    pub(crate) fn identities<'c>(&self, classes: &'c ServerClasses) -> impl Iterator<Item = &'c IdentityClass> {
+        self.0[IDENTITY].iter().map(|at| &classes.identities[*at])
+    }
+
+    /// The clients.
+    pub(crate) fn clients<'c>(&self, classes: &'c ServerClasses) -> impl Iterator<Item = &'c ClientClass> {
+        self.0[CLIENT].iter().map(|at| &classes.clients[*at])
+    }
+
+    /// The addresses of the clients.
+    pub(crate) fn addresses(&self, classes: &ServerClasses) -> AddressSet {
+        self.clients(classes).fold(AddressSet::default(), |all, client| all.union(&client.addresses))
+    }
+
+    /// In words. `links` are those that the virtual server has; `marked`: what is not the sender's own is marked.
+    pub(crate) fn words(&self, classes: &ServerClasses, links: usize, marked: bool) -> Words {
+        let link = match (self.0[LINK].len() == links, self.0[LINK].contains(&1)) {
+            (true, _) => "",
+            (false, true) => "over TLS",
+            (false, false) => "in the clear",
+        };
+        Words {
+            who: who(classes, &self.0[IDENTITY]),
+            from: from(classes, &self.0[CLIENT]),
+            link: link.to_owned(),
+            sender: senders(&self.0[SENDER], marked),
+            to: to(classes, &self.0[RECIPIENT]),
+        }
+    }
+}
+
+/// A list as it is said: the first few, and how many more.
+pub(crate) fn said(items: &[String], last: &str) -> String {
+    if items.len() > SAID + 1 {
+        return format!("{} and {} more", items[..SAID].join(", "), items.len() - SAID);
+    }
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
+    }
+}
+
+fn who(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {
+    let is_account = |at: &usize| matches!(classes.identities[*at].identity, Identity::Account(_));
+    let all: Vec<usize> = (0..classes.identities.len()).collect();
+    let (accounts, others): (Vec<usize>, Vec<usize>) = places.iter().copied().partition(is_account);
+    let every: Vec<usize> = all.iter().copied().filter(is_account).collect();
+    if places.len() == all.len() {
+        return "anybody".to_owned();
+    }
+    let mut parts = Vec::new();
+    if others.contains(&0) {
+        parts.push("anybody without authenticating".to_owned());
+    }
+    if accounts.len() == every.len() && !every.is_empty() {
+        parts.push("every account".to_owned());
+    } else if !accounts.is_empty() {
+        parts.push(some_accounts(classes, &accounts, &every));
+    }
+    let peers: Vec<String> =
+        others.iter().filter(|at| **at != 0).filter_map(|at| peer(&classes.identities[*at])).collect();
+    if !peers.is_empty() {
+        let word = if peers.len() == 1 { "peer" } else { "peers" };
+        parts.push(format!("{word} {}", said(&peers, "and")));
+    }
+    said(&parts, "and")
+}
+
+fn peer(class: &IdentityClass) -> Option<String> {
+    match &class.identity {
+        Identity::Peer(name) => Some(name.to_string()),
+        Identity::Anonymous | Identity::Account(_) => None,
+    }
+}
+
+/// Some accounts, but not all: by whom they are, or by whom they are not.
+fn some_accounts(classes: &ServerClasses, places: &[usize], every: &[usize]) -> String {
+    let inside = |at: &&usize| classes.identities[**at].alike.contains(&Member::Unlisted);
+    if places.iter().any(|at| inside(&at)) {
+        let others: Vec<usize> = every.iter().copied().filter(|at| !places.contains(at)).collect();
+        return format!("every account except {}", members(classes, &others));
+    }
+    members(classes, places)
+}
+
+fn members(classes: &ServerClasses, places: &[usize]) -> String {
+    let (mut accounts, mut groups, mut several) = (Vec::new(), Vec::new(), Vec::new());
+    for class in places.iter().map(|at| &classes.identities[*at]) {
+        for member in &class.alike {
+            match member {
+                Member::Is(Who::Account(name)) => accounts.push(name.to_string()),
+                Member::Is(Who::Group(name)) => groups.push(name.to_string()),
+                Member::Unlisted => accounts.push("on no list".to_owned()),
+            }
+        }
+        if class.alike.is_empty() {
+            several.push(combination(class));
+        }
+    }
+    let mut parts = Vec::new();
+    if !groups.is_empty() {
+        let word = if groups.len() == 1 { "group" } else { "groups" };
+        parts.push(format!("members of {word} {}", said(&groups, "or")));
+    }
+    if !accounts.is_empty() {
+        let word = if accounts.len() == 1 { "account" } else { "accounts" };
+        parts.push(format!("{word} {}", said(&accounts, "and")));
+    }
+    // Who is in several groups is said only where no single one does the same.
+    if parts.is_empty() {
+        parts = several;
+    }
+    said(&parts, "and")
+}
+
+/// Accounts that it takes several groups to be.
+fn combination(class: &IdentityClass) -> String {
+    let Identity::Account(account) = &class.identity else { return String::new() };
+    let groups: Vec<String> = account.groups.iter().map(ToString::to_string).collect();
+    if account.groups.len() == 1 {
+        return format!("account {} in group {}", account.name, groups.join(""));
+    }
+    format!("who is in groups {}", said(&groups, "and also"))
+}
+
+fn from(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {
+    let mut plain = AddressSet::default();
+    let mut named: BTreeMap<String, AddressSet> = BTreeMap::new();
+    for class in places.iter().map(|at| &classes.clients[*at]) {
+        let alike = |at: &usize| classes.clients[*at].addresses == class.addresses;
+        let everything = (0..classes.clients.len()).filter(alike).all(|at| places.contains(&at));
+        if everything {
+            plain = plain.union(&class.addresses);
+        } else if let Some(words) = names(&class.names) {
+            let all = named.entry(words).or_default();
+            *all = all.union(&class.addresses);
+        }
+    }
+    let mut parts: Vec<String> = if plain.is_empty() { vec![] } else { vec![addresses(&plain)] };
+    for (words, set) in named {
+        let where_from =
+            if set.union(&plain).is_everywhere() { String::new() } else { format!(" at {}", addresses(&set)) };
+        parts.push(format!("{words}{where_from}"));
+    }
+    said(&parts, "and")
+}
+
+fn names(names: &Names) -> Option<String> {
+    Some(match names {
+        Names::Any => return None,
+        Names::Unlisted => "hosts without a listed name".to_owned(),
+        Names::Unavailable => "hosts whose names cannot be found out".to_owned(),
+        Names::Confirmed { alike, example } => {
+            let list: Vec<String> =
+                (if alike.is_empty() { example } else { alike }).iter().map(ToString::to_string).collect();
+            format!("hosts named {} or below", said(&list, if alike.is_empty() { "and also" } else { "or" }))
+        }
+    })
+}
+
+/// A set of addresses as it is said.
+pub(crate) fn addresses(set: &AddressSet) -> String {
+    if set.is_everywhere() || set.is_empty() {
+        return set.to_string();
+    }
+    let list = |set: &AddressSet| set.prefixes().iter().map(ToString::to_string).collect::<Vec<String>>();
+    let (inside, outside) = (list(set), list(&set.complement()));
+    if inside.len() <= outside.len() {
+        said(&inside, "and")
+    } else {
+        format!("anywhere except {}", said(&outside, "and"))
+    }
+}
+
+fn senders(places: &BTreeSet<usize>, marked: bool) -> String {
+    let all = SenderClass::ALL.len();
+    let (with_mark, places): (Vec<usize>, Vec<usize>) = places.iter().partition(|at| **at >= all);
+    let classes: Vec<SenderClass> = places.iter().map(|at| SenderClass::ALL[*at]).collect();
+    let wide = [SenderClass::Null, SenderClass::Inside, SenderClass::Outside];
+    if wide.iter().all(|class| classes.contains(class)) {
+        return "anybody".to_owned();
+    }
+    let words: Vec<String> = classes.iter().map(ToString::to_string).collect();
+    let mark = if marked { ", and the mail is marked" } else { "" };
+    // The null reverse-path, which is no address, is said last.
+    let (null, others): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| word.contains('<'));
+    let plain = format!("{}{mark}", said(&[others, null].concat(), "and"));
+    let marked: Vec<String> = with_mark.iter().map(|at| SenderClass::ALL[*at - all].to_string()).collect();
+    match (plain.is_empty(), marked.is_empty()) {
+        (_, true) => plain,
+        (true, false) => format!("{}, and the mail is marked", said(&marked, "and")),
+        (false, false) => format!("{plain}; as {} the mail is marked", said(&marked, "and")),
+    }
+}
+
+fn to(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {
+    let mut domains: Vec<DomainPattern> = Vec::new();
+    let mut other = false;
+    for class in places.iter().map(|at| &classes.recipients[*at]) {
+        other |= !matches!(class.form, RecipientForm::Postmaster);
+        domains.extend(class.domains.iter().cloned());
+    }
+    domains.sort_unstable();
+    domains.dedup();
+    let foreign = |at: &usize| classes.recipients[*at].form == RecipientForm::Foreign;
+    let every_foreign = (0..classes.recipients.len()).filter(foreign).all(|at| places.contains(&at));
+    if every_foreign && places.iter().all(foreign) && !places.is_empty() {
+        return "every domain outside".to_owned();
+    }
+    let list: Vec<String> = domains.iter().map(ToString::to_string).collect();
+    let list = said(&list, "and");
+    if other { list } else { format!("the postmaster of {list}") }
+}
+
+/// To whom something is lent.
+pub(crate) fn borrower(to: &Borrower) -> String {
+    match to {
+        Borrower::Holder(Who::Account(name)) => format!("account {}", name.to_lowercase()),
+        Borrower::Holder(Who::Group(name)) => format!("members of group {}", name.to_lowercase()),
+        Borrower::Peer(name) => format!("peer {name}"),
+        Borrower::Clients(net) => format!("anybody at {net}"),
+    }
+}
+
+/// What is lent.
+pub(crate) fn lent(addresses: &Addresses) -> String {
+    match addresses {
+        Addresses::One(mailbox) => mailbox.to_string(),
+        Addresses::AllAt(host) => format!("anybody at {host}"),
+    }
+}
