@@ -48,8 +48,8 @@ mod reader;
 use mail::{Account, Authors, Day, Host, Identity, Ledger, Mailbox, Path, ReversePath, Timestamp};
 use policy::{
     Acceptance, Admission, AppliesTo, ConnectionFacts, Decision, Entry, Holder, Limits, MessageFacts, Missing, Mode,
-    Question, RecipientFacts, Route, Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, SmartHosts, Target, Verdict,
-    render,
+    Question, RecipientFacts, Route, Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, SmartHosts, Target,
+    Verdict, render,
 };
 use reader::Reader;
 use std::collections::BTreeMap;

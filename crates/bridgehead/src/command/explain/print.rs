@@ -13,8 +13,14 @@ pub(super) fn explained(question: &str, explained: &Explained) -> String {
     let Explained { answer, refused, steps, edits } = explained;
     let unknown = *refused && steps.is_empty();
     let word = if *refused && !unknown { "refused, " } else { "" };
-    // Not wrapped: a reply is searched for as it stands.
-    line(&mut out, &format!("{question}: {word}{answer}"));
+    // A reply is not broken: it is searched for as it stands.
+    let together = format!("{question}: {word}{answer}");
+    if together.chars().count() <= COLUMNS {
+        line(&mut out, &together);
+    } else {
+        line(&mut out, format!("{question}: {word}").trim_end());
+        line(&mut out, &format!("    {answer}"));
+    }
     for step in steps {
         line(&mut out, &format!("    {}", rule(step)));
         step.tested.iter().for_each(|tested| wrapped(&mut out, 8, tested));
@@ -169,8 +175,9 @@ RCPT TO:<bob@ext.example>: refused, 550 5.7.1 Unable to relay for bob@ext.exampl
     fn what_cannot_be_mended_is_said_and_what_a_client_said_is_harmless() {
         let mut told = refusal();
         told.edits.clear();
-        told.answer = "550 \u{1b}[2J".to_owned();
+        told.answer = format!("550 \u{1b}[2J {}", "x".repeat(COLUMNS - 20));
         let text = explained("RCPT TO:<\u{7}>", &told);
+        assert!(text.starts_with("RCPT TO:<?>: refused,\n    550 ?[2J x"), "{text}");
         assert!(text.ends_with("    no single edit of the settings would let it through\n"), "{text}");
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
