@@ -4,7 +4,7 @@ use crate::exposure::{self, Exposure};
 use crate::findings::{self, Finding, Severity};
 use crate::rows::{self, Row, Words};
 use crate::table::{Cell, Link, ServerTable, Table, Verdict};
-use crate::{Classes, IdentityClass, Member};
+use crate::{Classes, DomainPattern, IdentityClass, Member};
 use config::{Config, Role, Server};
 use mail::{Identity, Timestamp};
 use policy::{Allowed, Grant, Holders, Match, RuleBook, RuleId, Who};
@@ -92,7 +92,7 @@ pub struct Loan {
     pub who: String,
     /// Which.
     pub addresses: Vec<String>,
-    /// The first moment at which they are lent no longer.
+    /// The last day on which they are lent, in UTC.
     pub until: Option<String>,
     /// Where it is said.
     pub rule: Place,
@@ -199,7 +199,7 @@ fn loans(config: &Config, now: Timestamp) -> Vec<Loan> {
     live.map(|loan| Loan {
         who: rows::borrower(&loan.to),
         addresses: loan.addresses.iter().map(rows::lent).collect(),
-        until: loan.term.expires.map(|end| end.to_string()),
+        until: loan.term.expires.map(config::exceptions::last_day),
         rule: Place::of(&config.book, loan.rule),
     })
     .collect()
@@ -240,7 +240,15 @@ fn rules_of(server: &Server, table: &ServerTable<'_>, row: &Row, by: Option<Gran
                 vec![rules.relay.mode_rule]
             };
         }
-        Some(Grant::RemoteDomain | Grant::Authenticated | Grant::Peer) => None,
+        Some(Grant::RemoteDomain) => {
+            let remote = row.domains(table.classes).filter_map(|domain| match domain {
+                DomainPattern::Is(domain) => rules.domains.remote.get(domain),
+                DomainPattern::Below(suffix) => rules.domains.remote_below.get(suffix),
+                DomainPattern::Elsewhere => None,
+            });
+            return remote.map(|remote| remote.allow_relay_rule).collect();
+        }
+        Some(Grant::Authenticated | Grant::Peer) => None,
     };
     if let Some(Allowed::Only(holders)) = rights.map(|rights| &rights.allow)
         && row.identities(table.classes).all(|class| matches!(class.identity, Identity::Account(_)))

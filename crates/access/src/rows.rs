@@ -113,6 +113,11 @@ impl Row {
         self.0[CLIENT].iter().map(|at| &classes.clients[*at])
     }
 
+    /// The domains of the recipients.
+    pub(crate) fn domains<'c>(&self, classes: &'c ServerClasses) -> impl Iterator<Item = &'c DomainPattern> {
+        self.0[RECIPIENT].iter().flat_map(|at| &classes.recipients[*at].domains)
+    }
+
     /// The addresses of the clients.
     pub(crate) fn addresses(&self, classes: &ServerClasses) -> AddressSet {
         self.clients(classes).fold(AddressSet::default(), |all, client| all.union(&client.addresses))
@@ -281,23 +286,19 @@ pub(crate) fn addresses(set: &AddressSet) -> String {
 
 fn senders(places: &BTreeSet<usize>, marked: bool) -> String {
     let all = SenderClass::ALL.len();
-    let (with_mark, places): (Vec<usize>, Vec<usize>) = places.iter().partition(|at| **at >= all);
-    let classes: Vec<SenderClass> = places.iter().map(|at| SenderClass::ALL[*at]).collect();
+    let plain: Vec<SenderClass> = places.iter().filter(|at| **at < all).map(|at| SenderClass::ALL[*at]).collect();
     let wide = [SenderClass::Null, SenderClass::Inside, SenderClass::Outside];
-    if wide.iter().all(|class| classes.contains(class)) {
+    if !marked && wide.iter().all(|class| plain.contains(class)) {
         return "anybody".to_owned();
     }
-    let words: Vec<String> = classes.iter().map(ToString::to_string).collect();
-    let mark = if marked { ", and the mail is marked" } else { "" };
+    let with_mark = |class: &SenderClass| format!("{class} (marked)");
+    let mut words: Vec<String> =
+        plain.iter().map(|class| if marked { with_mark(class) } else { class.to_string() }).collect();
+    words.extend(places.iter().filter(|at| **at >= all).map(|at| with_mark(&SenderClass::ALL[*at - all])));
     // The null reverse-path, which is no address, is said last.
-    let (null, others): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| word.contains('<'));
-    let plain = format!("{}{mark}", said(&[others, null].concat(), "and"));
-    let marked: Vec<String> = with_mark.iter().map(|at| SenderClass::ALL[*at - all].to_string()).collect();
-    match (plain.is_empty(), marked.is_empty()) {
-        (_, true) => plain,
-        (true, false) => format!("{}, and the mail is marked", said(&marked, "and")),
-        (false, false) => format!("{plain}; as {} the mail is marked", said(&marked, "and")),
-    }
+    let (null, mut others): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| word.contains('<'));
+    others.extend(null);
+    said(&others, "and")
 }
 
 fn to(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {

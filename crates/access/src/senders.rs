@@ -32,7 +32,7 @@ impl fmt::Display for SenderClass {
             SenderClass::Null => "nobody (<>)",
             SenderClass::Own => "itself",
             SenderClass::Lent => "addresses lent to it",
-            SenderClass::Inside => "others inside",
+            SenderClass::Inside => "other addresses inside",
             SenderClass::Outside => "addresses outside",
         })
     }

@@ -233,6 +233,8 @@ fn shell_words(text: &str) -> Vec<String> {
 
 /// Text in lines of no more than the columns there are, the first indented and the others hung.
 fn wrapped(text: &str, indent: usize, hang: usize) -> String {
+    // A line and its number stay together.
+    let text = text.replace("(line ", "(line\u{a0}");
     let mut out = String::new();
     let mut line = " ".repeat(indent);
     let mut columns = indent;
@@ -253,5 +255,5 @@ fn wrapped(text: &str, indent: usize, hang: usize) -> String {
         is_empty &= word.is_empty();
     }
     let _ = writeln!(out, "{}", line.trim_end());
-    out
+    out.replace('\u{a0}', " ")
 }

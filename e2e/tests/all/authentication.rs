@@ -16,9 +16,9 @@ use e2e::{Client, Gateway, Peer, Reply, Script, command_with_input};
 use crate::HOP;
 
 /// The password of alice.
-const PASSWORD: &str = "Corr3ct-H0rse.Battery";
+pub(crate) const PASSWORD: &str = "Corr3ct-H0rse.Battery";
 /// The password of the server ex1.
-const SERVER: &str = "st4ple-Of-A-Server";
+pub(crate) const SERVER: &str = "st4ple-Of-A-Server";
 
 /// Everything a login needs: accounts, an issuer, an authority, and the gateway itself, whose mail goes to a
 /// scripted next hop.
@@ -61,7 +61,7 @@ impl House {
     }
 }
 
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     format!("{:?}", path.display().to_string())
 }
 
@@ -110,7 +110,7 @@ fn settings(
     .concat()
 }
 
-fn add_account(directory: &Path, name: &str, password: &str, more: &[&str]) {
+pub(crate) fn add_account(directory: &Path, name: &str, password: &str, more: &[&str]) {
     let file = directory.join("accounts").display().to_string();
     let arguments = [&["account", "--file", &file, "add", name], more].concat();
     let _ = command_with_input(&arguments, format!("{password}\n").as_bytes()).success();
@@ -123,7 +123,7 @@ pub(crate) fn plain(name: &str, password: &str) -> String {
 }
 
 /// Authenticates by PLAIN.
-fn log_in(client: &mut Client, name: &str, password: &str) -> Reply {
+pub(crate) fn log_in(client: &mut Client, name: &str, password: &str) -> Reply {
     client.line(&plain(name, password));
     client.reply()
 }

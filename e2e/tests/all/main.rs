@@ -4,6 +4,7 @@
 
 mod abuse;
 mod access;
+mod audit;
 mod authentication;
 mod clock;
 mod commands;
@@ -22,6 +23,7 @@ mod limits;
 mod peers;
 mod published;
 mod queue;
+mod rights;
 mod scarce;
 mod split;
 mod table;

@@ -2,8 +2,8 @@
 
 use super::{Finding, Severity};
 use crate::audit::{Auditor, Place};
-use config::Server;
-use policy::{Allowed, Borrower, Holders, RuleId, Term};
+use config::{Config, Server};
+use policy::{Allowed, Borrower, Mode, RuleId, Term};
 use std::collections::BTreeSet;
 
 /// Findings about every list and every loan.
@@ -21,43 +21,33 @@ pub(super) fn of(auditor: &Auditor<'_>) -> Vec<Finding> {
 /// A list of exceptions, by its key.
 struct Exceptions<'a> {
     key: String,
-    /// Whether an entry opens something: one that shuts somebody out needs nobody to answer for it.
-    opens: bool,
     entries: Vec<(RuleId, &'a Term)>,
 }
 
-fn lists<'a>(auditor: &'a Auditor<'_>) -> Vec<Exceptions<'a>> {
-    let mut lists = Vec::new();
-    let mut loans = None;
-    for server in &auditor.config.servers {
-        let (rules, key) = (&server.rules, |key: &str| format!("virtual_server.{}.{key}", server.name));
-        for (name, list, opens) in [
-            ("connection_control.list", &rules.connection.list, false),
-            ("relay.list", &rules.relay.list, rules.relay.mode == policy::Mode::Only),
-        ] {
-            let entries = list.entries().iter().map(|entry| (entry.rule, &entry.term)).collect();
-            lists.push(Exceptions { key: key(name), opens, entries });
-        }
-        for (name, rights, opens) in [("submit", &rules.submit, false), ("relay", &rules.relay.rights, true)] {
-            lists.push(Exceptions {
-                key: key(&format!("{name}.deny")),
-                opens: false,
-                entries: of_holders(&rights.deny),
-            });
-            if let Allowed::Only(holders) = &rights.allow {
-                lists.push(Exceptions { key: key(&format!("{name}.allow")), opens, entries: of_holders(holders) });
-            }
-        }
-        // Loans are the same for all virtual servers.
-        loans.get_or_insert(&rules.send_as.grants);
+impl Exceptions<'_> {
+    /// Whether an entry lets somebody do what is not for everybody: that somebody should answer for.
+    fn opens(&self, config: &Config) -> bool {
+        let relays = |server: &Server| {
+            let list = format!("virtual_server.{}.relay.list", server.name);
+            let allow = format!("virtual_server.{}.relay.allow", server.name);
+            self.key == allow || (self.key == list && server.rules.relay.mode == Mode::Only)
+        };
+        self.key == "organization.send_as" || config.servers.iter().any(relays)
     }
-    let entries = loans.iter().flat_map(|loans| loans.iter()).map(|loan| (loan.rule, &loan.term)).collect();
-    lists.push(Exceptions { key: "organization.send_as".to_owned(), opens: true, entries });
-    lists
 }
 
-fn of_holders(holders: &Holders) -> Vec<(RuleId, &Term)> {
-    holders.entries().iter().map(|entry| (entry.rule, &entry.term)).collect()
+fn lists<'a>(auditor: &'a Auditor<'_>) -> Vec<Exceptions<'a>> {
+    let mut lists: Vec<Exceptions<'_>> = Vec::new();
+    for exception in auditor.config.exceptions() {
+        let place = auditor.config.book.place(exception.rule).key;
+        let key = place.rsplit_once('[').map_or(place, |(list, _)| list);
+        let entry = (exception.rule, exception.term);
+        match lists.iter_mut().find(|list| list.key == key) {
+            Some(list) => list.entries.push(entry),
+            None => lists.push(Exceptions { key: key.to_owned(), entries: vec![entry] }),
+        }
+    }
+    lists
 }
 
 fn over(auditor: &Auditor<'_>, list: &Exceptions<'_>) -> Option<Finding> {
@@ -78,7 +68,7 @@ fn over(auditor: &Auditor<'_>, list: &Exceptions<'_>) -> Option<Finding> {
 fn unowned(auditor: &Auditor<'_>, list: &Exceptions<'_>) -> Option<Finding> {
     let unowned = list.entries.iter().filter(|(_, term)| term.owner.is_none());
     let unowned: Vec<RuleId> = unowned.map(|(rule, _)| *rule).collect();
-    let first = unowned.first().filter(|_| list.opens)?;
+    let first = unowned.first().filter(|_| list.opens(auditor.config))?;
     let is = if unowned.len() == 1 { "entry has" } else { "entries have" };
     Some(Finding {
         id: format!("unowned:{}", list.key),

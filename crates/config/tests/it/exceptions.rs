@@ -2,7 +2,6 @@
 
 use crate::golden::directory;
 use config::{Config, Severity};
-use mail::Timestamp;
 use std::{env, fs};
 
 const NAME: &str = "exceptions.toml";
@@ -45,7 +44,7 @@ fn strict_wants_to_know_who_why_and_until_when() {
 fn what_has_ended_and_what_is_about_to_is_said() {
     let (text, config) = settings();
     let day = |day: &str| day.parse::<mail::Day>().expect("a day").ends();
-    let said = |now: Timestamp| config::render(NAME, &text, &config.ending(&text, now), false);
+    let said = |now: mail::Timestamp| config::render(NAME, &text, &config.ending(&text, now), false);
     compare("exceptions-ending.txt", &said(day("2026-12-15")));
     assert_eq!(config.ending(&text, day("2026-11-14")), [], "31 days before the first end nothing is said");
     assert_eq!(config.ending(&text, day("2026-11-15")).len(), 1, "30 days before it is");

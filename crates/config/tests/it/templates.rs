@@ -12,7 +12,7 @@ fn options(realm: Option<&str>) -> Options {
         hostname: None,
         domain: "corp.example".parse().expect("a domain"),
         more_domains: vec!["corp2.example".parse().expect("a domain")],
-        realm: realm.map(|realm| realm.parse().expect("as it is written here")),
+        realm: realm.map(|realm| realm.parse().expect("a realm")),
     }
 }
 
@@ -40,7 +40,7 @@ fn every_template_is_complete_and_without_a_mistake() {
         let (text, config) = (text(template, realm), settings(template, realm));
         assert!(!text.contains("{{") && !text.contains("}}") && text.ends_with("]\n"), "{}\n{text}", template.name());
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{}\n{text}", template.name());
-        assert_eq!(config.hostname, "mx1.corp.example".parse().expect("as it is written here"));
+        assert_eq!(config.hostname, "mx1.corp.example".parse().unwrap());
         // Nothing that nobody has asked for has to be answered for.
         assert_eq!(config.strict(&text), []);
         assert_eq!(template.name().parse(), Ok(template));
@@ -101,15 +101,14 @@ fn h22_the_table_of_roles_cell_by_cell() {
 
 /// What a client who has authenticated, or not, hears at MAIL and at RCPT.
 fn answers(server: &Server, identity: &Identity, recipient: &str) -> Result<Acceptance, Refusal> {
-    let (client, now) =
-        ("10.0.0.10".parse().expect("as it is written here"), Timestamp::from_millis(1_800_000_000_000));
-    let reverse_path = &"u1@corp.example".parse().map(mail::ReversePath::Mailbox).expect("as it is written here");
+    let (client, now) = ("10.0.0.10".parse().expect("an address"), Timestamp::from_millis(1_800_000_000_000));
+    let reverse_path = &"u1@corp.example".parse().map(mail::ReversePath::Mailbox).expect("a mailbox");
     let admission = Admission::Admitted;
     let facts = SenderFacts { client, now, admission, identity, secured: true, reverse_path };
-    policy::sender(&server.rules, &facts, &Ledger::new()).expect("as it is written here").verdict?;
-    let recipient = &recipient.parse().expect("as it is written here");
+    policy::sender(&server.rules, &facts, &Ledger::new()).expect("nothing is looked up").verdict?;
+    let recipient = &recipient.parse().expect("a mailbox");
     let facts = RecipientFacts { client, now, identity, recipient };
-    policy::recipient(&server.rules, &facts, &Ledger::new()).expect("as it is written here").verdict
+    policy::recipient(&server.rules, &facts, &Ledger::new()).expect("nothing is looked up").verdict
 }
 
 /// H01 to H19 for every row: what the table is for.
@@ -117,7 +116,7 @@ fn answers(server: &Server, identity: &Identity, recipient: &str) -> Result<Acce
 fn what_the_table_is_for() {
     for (template, _, name, anonymous) in TABLE {
         let config = settings(template, None);
-        let server = config.server(name).expect("as it is written here");
+        let server = config.server(name).unwrap();
         assert_eq!(probe(server, "192.0.2.66", "alice@corp.example"), anonymous, "{name}");
         assert!(!probe(server, "192.0.2.66", "bob@ext.example"), "{name}");
         for recipient in ["alice@corp2.example", "bob@ext.example"] {
@@ -135,17 +134,13 @@ fn what_the_table_is_for() {
 fn the_corporate_relay_relays_for_whoever_authenticates() {
     for realm in REALMS {
         let config = settings(Template::CorporateRelay, realm);
-        let server = config.server("corporate").expect("as it is written here");
+        let server = config.server("corporate").unwrap();
         assert!(!probe(server, "192.0.2.66", "alice@corp.example") && !probe(server, "192.0.2.66", "bob@ext.example"));
-        let u1 = mail::Account {
-            addresses: ["u1@corp.example".parse().expect("as it is written here")].into(),
-            ..mail::Account::named("u1")
-        };
+        let u1 = mail::Account { addresses: ["u1@corp.example".parse().unwrap()].into(), ..mail::Account::named("u1") };
         let u1 = Identity::Account(u1.into());
         for recipient in ["alice@corp.example", "bob@ext.example"] {
             assert_eq!(answers(server, &u1, recipient), Ok(Acceptance::Relayed { by: Grant::Authenticated }));
-            let route =
-                policy::route(&config.routing, "corporate", &recipient.parse().expect("as it is written here")).verdict;
+            let route = policy::route(&config.routing, "corporate", &recipient.parse().unwrap()).verdict;
             assert!(matches!(route, Ok(Route::SmartHosts(_))), "{route:?}");
         }
         assert_eq!(answers(server, &u1, "x@bogus1"), Err(Refusal::UserUnknown));
@@ -157,7 +152,7 @@ fn the_corporate_relay_relays_for_whoever_authenticates() {
 #[test]
 fn the_internet_relay_relays_to_the_organization_alone() {
     let config = settings(Template::InternetRelay, None);
-    let server = config.server("internet").expect("as it is written here");
+    let server = config.server("internet").unwrap();
     assert!(server.authentication.mechanisms.is_empty());
     for (recipient, may) in [("alice@corp.example", true), ("alice@corp2.example", true), ("bob@ext.example", false)] {
         assert_eq!(probe(server, "192.0.2.66", recipient), may, "{recipient}");
@@ -169,8 +164,7 @@ fn the_internet_relay_relays_to_the_organization_alone() {
 fn the_two_server_gateway_shows_nothing_outside_and_takes_nothing_anonymous_inside() {
     for realm in REALMS {
         let config = settings(Template::TwoServerGateway, realm);
-        let [inbound, outbound] =
-            ["inbound", "outbound"].map(|name| config.server(name).expect("as it is written here"));
+        let [inbound, outbound] = ["inbound", "outbound"].map(|name| config.server(name).unwrap());
         assert!(inbound.authentication.mechanisms.is_empty() && !outbound.authentication.mechanisms.is_empty());
         assert!(probe(inbound, "192.0.2.66", "alice@corp.example") && !probe(inbound, "192.0.2.66", "bob@ext.example"));
         for recipient in ["alice@corp.example", "bob@ext.example"] {
@@ -178,7 +172,7 @@ fn the_two_server_gateway_shows_nothing_outside_and_takes_nothing_anonymous_insi
             assert_eq!(answers(outbound, &Identity::account("u1"), recipient), Err(Refusal::MayNotSubmit));
             assert!(answers(outbound, &Identity::Peer("ex1".into()), recipient).is_ok());
         }
-        let bob = "bob@ext.example".parse().expect("as it is written here");
+        let bob = "bob@ext.example".parse().unwrap();
         let route = |server| policy::route(&config.routing, server, &bob).verdict;
         assert!(matches!(route("outbound"), Ok(Route::SmartHosts(_))) && route("inbound") == Ok(Route::None));
     }
