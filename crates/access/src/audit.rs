@@ -3,7 +3,8 @@
 use crate::exposure::{self, Exposure};
 use crate::findings::{self, Finding, Severity};
 use crate::rows::{self, Row, Words};
-use crate::table::{Cell, Link, ServerTable, Table, Verdict};
+use crate::table::{Cell, Link, ServerTable, Table};
+use crate::verdict::Verdict;
 use crate::{Classes, DomainPattern, IdentityClass, Member};
 use config::{Config, Role, Server};
 use mail::{Identity, Timestamp};

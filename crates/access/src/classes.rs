@@ -17,7 +17,7 @@ use std::net::IpAddr;
 pub struct Cuts {
     /// Prefixes: each class of clients lies in one of them, or outside.
     pub nets: Vec<Net>,
-    /// Accounts and groups: each class of accounts is one of them, or is not. A few.
+    /// Accounts and groups: each class of accounts is one of them, or is not. At most six: each doubles the classes.
     pub holders: Vec<Who>,
     /// Domains: each class of recipients lies in one of them, or outside.
     pub domains: Vec<DomainPattern>,
@@ -56,6 +56,9 @@ impl Classes {
     }
 
     /// The classes that these configurations and some cuts tell apart.
+    ///
+    /// # Panics
+    /// With more than three configurations, or more holders than [`Cuts`] may have.
     #[must_use]
     pub fn with(configs: &[&Config], cuts: &Cuts, now: Timestamp) -> Classes {
         let outside = outside(configs, &cuts.domains);

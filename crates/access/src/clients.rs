@@ -8,7 +8,7 @@
 
 use crate::addresses::{AddressSet, Span, intervals};
 use crate::classes::Cuts;
-use crate::table::Why;
+use crate::verdict::Why;
 use config::Config;
 use mail::{Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath, Timestamp, canonical};
 use policy::{

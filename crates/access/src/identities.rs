@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-/// Classes of accounts of one virtual server. Real settings have a few; this bounds what a file can cost.
-const CLASSES: usize = 1024;
+/// Lists that tell accounts apart: five of each configuration, and one for each holder that a cut names. There can be
+/// two classes to the power of this.
+const LISTS: usize = 16;
 
 /// Identities that no answer tells apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ enum IdentityKey {
 }
 
 /// On which lists an account is, a bit for each.
-type Lists = u128;
+type Lists = u32;
 
 /// What decides which class an identity belongs to, at one virtual server.
 pub(crate) struct Identities<'a> {
@@ -55,6 +56,8 @@ pub(crate) struct Identities<'a> {
 
 impl<'a> Identities<'a> {
     pub(crate) fn new(name: &str, configs: &[&'a Config], cuts: &'a Cuts, now: Timestamp) -> Identities<'a> {
+        let lists = 5 * configs.len() + cuts.holders.len();
+        assert!(lists <= LISTS, "invariant: two configurations, or one and a few cuts, are looked at together");
         let servers = configs.iter().filter_map(|config| config.server(name));
         Identities { configs: configs.to_vec(), rules: servers.map(|server| &*server.rules).collect(), cuts, now }
     }
@@ -199,7 +202,7 @@ type Found = BTreeMap<Lists, (Box<str>, Vec<Box<str>>)>;
 /// Adds what an account can be on that is on these lists and belongs to more groups.
 fn close(lists: Lists, kinds: &BTreeMap<Lists, Box<str>>, found: &mut Found) {
     let mut waiting = vec![lists];
-    while let Some(lists) = waiting.pop().filter(|_| found.len() < CLASSES) {
+    while let Some(lists) = waiting.pop() {
         let (name, inside) = found[&lists].clone();
         for (more, group) in kinds {
             if let Entry::Vacant(vacant) = found.entry(lists | more) {

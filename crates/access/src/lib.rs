@@ -25,6 +25,7 @@ mod rows;
 mod senders;
 mod table;
 pub mod text;
+mod verdict;
 mod witness;
 
 pub use addresses::AddressSet;
@@ -39,5 +40,6 @@ pub use proof::{Broken, Outcome, Proof, prove};
 pub use recipients::{DomainPattern, RecipientClass, RecipientForm};
 pub use rows::{Row, Words};
 pub use senders::SenderClass;
-pub use table::{Asked, Cell, HeaderCell, Judged, Link, ServerTable, Table, Verdict, Why};
+pub use table::{Cell, HeaderCell, Judged, Link, ServerTable, Table};
+pub use verdict::{Asked, Verdict, Why};
 pub use witness::Witness;

@@ -5,7 +5,8 @@
 
 use crate::audit::{Place, links};
 use crate::rows::{self, Row, Words};
-use crate::table::{Cell, HeaderCell, Link, ServerTable, Table, Verdict};
+use crate::table::{Cell, HeaderCell, Link, ServerTable, Table};
+use crate::verdict::Verdict;
 use crate::{Classes, SenderClass};
 use config::{Config, Server};
 use mail::{Identity, Timestamp};

@@ -5,6 +5,7 @@
 //! denial that has one: only there does more become possible without anybody changing a line.
 
 use crate::addresses::AddressSet;
+use crate::audit::Place;
 use crate::classes::{Classes, Cuts};
 use crate::clients::ClientClass;
 use crate::recipients::DomainPattern;
@@ -13,7 +14,7 @@ use crate::witness::Witness;
 use config::{Config, Server};
 use invariant::{Client, Domains, Invariant, Never, Prefix, Ranges};
 use mail::{Identity, Net, Timestamp};
-use policy::{Mode, RuleId, Term, Who};
+use policy::{Mode, RuleBook, RuleId, Term, Who};
 use std::net::IpAddr;
 
 /// The moments that are looked at; each is a table of its own.
@@ -59,6 +60,15 @@ pub struct Broken {
     pub key: Option<String>,
     /// A session in which it happens.
     pub witness: Witness,
+}
+
+impl Broken {
+    /// The line of the settings that permits it.
+    #[must_use]
+    pub fn place(&self, book: &RuleBook) -> Option<Place> {
+        let rule = self.rule.map(|rule| Place::of(book, rule));
+        rule.or_else(|| self.key.as_ref().map(|key| Place::key(book, key)))
+    }
 }
 
 /// Asks of every invariant whether `config` can break it, now or later.

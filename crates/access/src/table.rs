@@ -10,12 +10,13 @@ use crate::clients::{ClientClass, arrival, granted};
 use crate::identities::IdentityClass;
 use crate::recipients::RecipientClass;
 use crate::senders::{self, SenderClass};
+use crate::verdict::{Asked, Verdict, Why};
 use crate::witness::Witness;
 use config::{Config, Server};
 use identity::{Mechanism, Peer};
 use mail::{Author, Authors, Found, Identity, Ledger, Query, ReversePath, Timestamp};
 use policy::{
-    AddressPlace, Admission, Decision, Finding, Grant, MessageFacts, Missing, RecipientFacts, Refusal, RuleId, Rules,
+    AddressPlace, Admission, Decision, Finding, Grant, MessageFacts, Missing, RecipientFacts, RuleId, Rules,
     SenderFacts, Step, Trace,
 };
 use std::fmt;
@@ -53,117 +54,6 @@ impl fmt::Display for Link {
             Link::Tls => "over TLS",
         })
     }
-}
-
-/// Why something is refused: a [`Refusal`] without whom it is about, and what is refused before policy is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Why {
-    /// The client is on the list of those that may not connect.
-    ConnectionListed,
-    /// The client is not on the list of those that may.
-    ConnectionNotListed,
-    /// There are too many sessions.
-    TooMany,
-    /// It must begin TLS first.
-    TlsRequired,
-    /// It would have to authenticate.
-    NotAuthenticated,
-    /// It may not submit.
-    MayNotSubmit,
-    /// The address is not its own.
-    NotOwner,
-    /// Nothing lets it relay.
-    RelayDenied,
-    /// The local part could be read as another address.
-    RoutedLocalPart,
-    /// The recipient is at an address literal.
-    AddressLiteral,
-    /// Nobody is called that.
-    UserUnknown,
-    /// The message goes in circles.
-    HopCount,
-    /// It could not be found out, later.
-    CouldNotFindOut,
-}
-
-impl Why {
-    /// The same without whom it is about.
-    #[must_use]
-    pub fn of(refusal: &Refusal) -> Why {
-        match refusal {
-            Refusal::ConnectionListed => Why::ConnectionListed,
-            Refusal::ConnectionNotListed => Why::ConnectionNotListed,
-            Refusal::TooManyConnections | Refusal::TooManyFromAddress | Refusal::TooManyFromNetwork => Why::TooMany,
-            Refusal::NotAuthenticated { .. } => Why::NotAuthenticated,
-            Refusal::MayNotSubmit => Why::MayNotSubmit,
-            Refusal::NotOwner => Why::NotOwner,
-            Refusal::RelayDenied { .. } => Why::RelayDenied,
-            Refusal::RoutedLocalPart { .. } => Why::RoutedLocalPart,
-            Refusal::AddressLiteral { .. } => Why::AddressLiteral,
-            Refusal::UserUnknown => Why::UserUnknown,
-            Refusal::HopCount => Why::HopCount,
-            Refusal::CouldNotFindOut => Why::CouldNotFindOut,
-        }
-    }
-}
-
-/// What a session comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verdict {
-    /// Refused, for good.
-    Refused(Why),
-    /// Refused for now: the same may be granted when more is known.
-    Later(Why),
-    /// The recipient is inside, and the mail is taken.
-    Submitted {
-        /// It is marked: the reverse-path is not its sender's own.
-        marked: bool,
-    },
-    /// The recipient is outside, and the mail is taken.
-    Relayed {
-        /// What allows it.
-        by: Grant,
-        /// As above.
-        marked: bool,
-    },
-}
-
-impl Verdict {
-    fn refused(refusal: &Refusal) -> Verdict {
-        let why = Why::of(refusal);
-        if refusal.is_later() { Verdict::Later(why) } else { Verdict::Refused(why) }
-    }
-
-    /// Whether the mail is taken.
-    #[must_use]
-    pub fn is_taken(self) -> bool {
-        matches!(self, Verdict::Submitted { .. } | Verdict::Relayed { .. })
-    }
-
-    /// Whether the mail is taken for a recipient outside.
-    #[must_use]
-    pub fn is_relayed(self) -> bool {
-        matches!(self, Verdict::Relayed { .. })
-    }
-
-    /// The same, without what tells more than whether mail is taken.
-    #[must_use]
-    pub fn marked(self) -> bool {
-        matches!(self, Verdict::Submitted { marked: true } | Verdict::Relayed { marked: true, .. })
-    }
-}
-
-/// The step of a session that decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Asked {
-    /// Connecting.
-    Connection,
-    /// STARTTLS, which the virtual server insists on.
-    Link,
-    /// MAIL.
-    Sender,
-    /// RCPT.
-    Recipient,
 }
 
 /// An answer to one question.
@@ -463,12 +353,17 @@ impl<'c> Asking<'_, 'c> {
         let known = !self.server.authentication.directories.is_empty();
         match identity {
             Identity::Anonymous => true,
-            Identity::Account(_) => known && !offered.is_empty(),
+            Identity::Account(_) => (known && !offered.is_empty()) || self.is_spoken_for(offered, known),
             Identity::Peer(name) => {
                 let mut peers = self.config.peers.iter().filter(|peer| peer.name == *name);
                 peers.any(|peer| comes_from(peer, address) && provable(peer, offered, known))
             }
         }
+    }
+
+    /// Whether a peer can say here that its client is an account, wherever that comes from (XCLIENT).
+    fn is_spoken_for(&self, offered: &[Box<str>], known: bool) -> bool {
+        self.config.peers.iter().any(|peer| peer.trust.xclient && provable(peer, offered, known))
     }
 
     fn connection(&self, client: &ClientClass) -> (Judged<bool>, Option<Admission>) {

@@ -4,7 +4,9 @@ use crate::audit::{Audit, Loan, Permission, ServerAudit};
 use crate::exposure::Exposure;
 use crate::findings::{Finding, Severity};
 use crate::plan::{Direction, Line, Plan};
+use crate::proof::{Broken, Outcome, Proof};
 use crate::rows::{self, Words};
+use config::Config;
 use std::fmt::Write;
 
 /// The columns of a line.
@@ -179,6 +181,46 @@ fn line(line: &Line) -> String {
 /// A sentence: who may what; of a mark, whose mail.
 fn subject(who: &str, what: &str) -> String {
     if what.starts_with("is ") { format!("mail of {who} {what}") } else { format!("{who} {what}") }
+}
+
+/// What became of the invariants of the settings that are called `file`.
+#[must_use]
+pub fn invariants(file: &str, config: &Config, proofs: &[Proof]) -> String {
+    let mut out = String::new();
+    for proof in proofs {
+        let invariant = &config.invariants[proof.invariant];
+        let name = &invariant.name;
+        let broken = match &proof.outcome {
+            Outcome::Holds { classes } => {
+                out.push_str(&wrapped(&format!("{name} holds, proved over {classes} classes of session"), 2, 4));
+                continue;
+            }
+            Outcome::Unproved(why) => {
+                out.push_str(&wrapped(&format!("{name} COULD NOT BE PROVED: {why}"), 2, 4));
+                continue;
+            }
+            Outcome::Broken(all) => all,
+        };
+        for one in broken {
+            out.push_str(&wrapped(&format!("{name} IS BROKEN at {}", one.server), 2, 4));
+            out.push_str(&wrapped(&invariant.to_string(), 4, 6));
+            out.push_str(&self::broken(file, config, one));
+        }
+    }
+    out
+}
+
+fn broken(file: &str, config: &Config, broken: &Broken) -> String {
+    let mut out = labelled(4, "but", &broken.what);
+    out.push_str(&labelled(4, "from", &broken.addresses.to_string()));
+    if let Some(place) = broken.place(&config.book) {
+        out.push_str(&labelled(4, "by", &place.to_string()));
+    }
+    if let Some(since) = broken.since {
+        out.push_str(&labelled(4, "since", &since.to_string()));
+    }
+    out.push_str(&command(4, "see", &broken.witness.command(file)));
+    out
 }
 
 /// A label and its text, hung behind it.

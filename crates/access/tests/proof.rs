@@ -92,6 +92,21 @@ fn submitting_depends_on_who_it_is() {
 }
 
 #[test]
+fn a_peer_that_speaks_for_others_can_make_an_account_of_them() {
+    let peer = |xclient: bool| {
+        format!(
+            "[peer.front]\ncertificates = [\"front.corp.example\"]\nxclient = {xclient}\n\
+             [virtual_server.outbound.tls]\nclient_certificates = \"asked\"\nclient_authorities = \"ca.pem\"\n\
+             certificates = [{{ certificate = \"mx.pem\", key = \"mx.key\" }}]\n\
+             [virtual_server.outbound.authentication]\nmechanisms = [\"EXTERNAL\"]\n"
+        )
+    };
+    let never = "never = \"submit\"\nwho = \"accounts\"";
+    assert_eq!(told(&peer(false), never), Vec::<String>::new());
+    assert_eq!(told(&peer(true), never).len(), 1);
+}
+
+#[test]
 fn authentication_is_offered_where_a_client_is_let_in() {
     let never = "never = \"auth-in-clear\"";
     assert_eq!(told("", never), Vec::<String>::new());
@@ -130,6 +145,28 @@ fn a_denial_that_ends_is_looked_at_behind_its_end() {
 fn an_invariant_that_leaves_nobody_to_look_at_is_not_called_proved() {
     let tops = ["example", "test", "invalid", "net", "org", "com"].map(|top| format!("\"*.{top}\"")).join(", ");
     assert!(told("", &format!("never = \"relay\"\nexcept_to = [{tops}]"))[0].contains("no domain"));
+}
+
+#[test]
+fn what_is_said_fits_a_terminal_and_can_be_pasted() {
+    let relay = "[virtual_server.inbound.relay]\nmode = \"only\"\nlist = [\"10.0.0.0/8\"]\n";
+    let config = settings(
+        relay,
+        "[[invariant]]\nname = \"one\"\nnever = \"relay\"\nat = \"outbound\"\n\
+         [[invariant]]\nname = \"two\"\nnever = \"relay\"\n",
+    );
+    let text = access::text::invariants("/etc/bridgehead/bridgehead.toml", &config, &prove(&config, NOW));
+    let (held, broken) = text.split_once('\n').unwrap();
+    assert!(held.starts_with("  one holds, proved over ") && held.ends_with(" classes of session"), "{held}");
+    assert_eq!(
+        broken,
+        "  two IS BROKEN at inbound\n    never: relay\n\
+         \x20   but   10.0.0.1, who has not authenticated, relays to somebody@elsewhere.example\n\
+         \x20   from  10.0.0.0/8\n\
+         \x20   by    virtual_server.inbound.relay.list[0] (line 13)\n\
+         \x20   see   bridgehead explain --config /etc/bridgehead/bridgehead.toml --server inbound \\\n\
+         \x20          --client 10.0.0.1 --rcpt somebody@elsewhere.example\n"
+    );
 }
 
 /// What the gate thinks of every class of session in which mail is taken, against the proof.

@@ -365,7 +365,7 @@ pub(crate) struct Account {
     pub action: AccountAction,
 }
 
-/// What to do with the account file.
+/// What to do with the account file, or with accounts of the running gateway.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountAction {
     /// All accounts; ends with 1 if the file has mistakes
@@ -404,10 +404,16 @@ pub(crate) enum AccountAction {
         /// The account
         name: String,
     },
-    /// May log in again
+    /// May log in and send again; of a running gateway also an address that may relay again
     Resume {
-        /// The account
+        /// The account, or the address
         name: String,
+    },
+    /// How much accounts and devices of the running gateway have sent, those that are near their limits first
+    Limits {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// May log in up to a last day, in UTC
     Expire {

@@ -4,7 +4,7 @@
 use crate::objections::Objection;
 use crate::world::Machine;
 use anyhow::{Context, Result, bail};
-use gateway::{BanView, Control, QueueCommand};
+use gateway::{BanView, Control, QueueCommand, StandingView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Bans(BansCommand),
     /// Of what has been refused.
     Decisions(DecisionsCommand),
+    /// Of what senders have sent.
+    Limits(LimitsCommand),
     /// Of the program itself.
     Serve(ServeCommand),
     /// Of the queue.
@@ -103,6 +105,26 @@ pub(crate) enum BansAnswer {
     Lifted(bool),
 }
 
+/// What can be asked or commanded about what senders have sent.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LimitsCommand {
+    /// Where does everybody stand?
+    ListLimits,
+    /// Let this account or address send again.
+    ResumeSender(String),
+}
+
+/// What is answered to it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LimitsAnswer {
+    /// Where everybody stands.
+    Limits(Vec<StandingView>),
+    /// Whether anything was in its way.
+    Resumed(bool),
+}
+
 /// The open socket; its file goes when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -166,6 +188,10 @@ async fn answer(stream: UnixStream, control: Control<Machine>, reloads: mpsc::Se
         Command::Serve(ServeCommand::Reload { accept }) => json(reload(&reloads, accept).await)?,
         Command::Queue(command) => json(control.queue(command).await)?,
         Command::Decisions(DecisionsCommand::ExplainDecision(id)) => json(control.decision(&id).await)?,
+        Command::Limits(LimitsCommand::ListLimits) => json(control.standings().await.map(LimitsAnswer::Limits))?,
+        Command::Limits(LimitsCommand::ResumeSender(meant)) => {
+            json(control.resume(&meant).await.map(LimitsAnswer::Resumed))?
+        }
         Command::Bans(BansCommand::ListBans) => json(control.bans().await.map(BansAnswer::Bans))?,
         Command::Bans(BansCommand::LiftBan(meant)) => json(control.lift(&meant).await.map(BansAnswer::Lifted))?,
     };

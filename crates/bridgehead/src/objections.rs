@@ -4,7 +4,6 @@
 //! insists by that identifier; what was insisted on stands in the file `accepted` of the state directory,
 //! with the time, for as long as it is still objected to.
 
-use access::audit::Place;
 use access::{Audit, Broken, Outcome, Plan, Proof, Severity, Surroundings, text};
 use anyhow::{Context, Result, bail};
 use config::Config;
@@ -71,21 +70,15 @@ fn of_proof(config: &Config, name: &str, proof: &Proof) -> Vec<Objection> {
 }
 
 /// Who does what, since when, and by which line.
-pub(crate) fn sentence(config: &Config, broken: &Broken) -> String {
+fn sentence(config: &Config, broken: &Broken) -> String {
     let mut text = broken.what.clone();
-    let _ = write!(text, ", permitted by {}", permitted_by(config, broken));
+    if let Some(place) = broken.place(&config.book) {
+        let _ = write!(text, ", permitted by {place}");
+    }
     if let Some(since) = broken.since {
         let _ = write!(text, ", from {since} on");
     }
     text
-}
-
-fn permitted_by(config: &Config, broken: &Broken) -> String {
-    match (broken.rule, &broken.key) {
-        (Some(rule), _) => Place::of(&config.book, rule).to_string(),
-        (None, Some(key)) => Place::key(&config.book, key).to_string(),
-        (None, None) => "no rule".to_owned(),
-    }
 }
 
 /// What the audit calls critical.

@@ -10,6 +10,7 @@ mod resources;
 mod stream;
 pub(crate) mod threads;
 mod tls;
+mod webhook;
 
 use directory::Directories;
 use disk::RealDisk;
@@ -37,6 +38,7 @@ pub(crate) struct Machine {
     clients: tls::Clients,
     log: log::Log,
     reserve: Reserve,
+    webhooks: webhook::Webhooks,
 }
 
 impl Machine {
@@ -50,6 +52,7 @@ impl Machine {
             clients: tls::Clients::new(),
             log: log::Log::start()?,
             reserve: Reserve::new(),
+            webhooks: webhook::Webhooks::default(),
         })
     }
 }
@@ -130,6 +133,10 @@ impl World for Machine {
 
     async fn inquire(&self, directories: &Directories, names: &[Box<str>], inquiry: Inquiry) -> Finding {
         directories.inquire(names, inquiry).await
+    }
+
+    async fn post(&self, url: &str, body: Vec<u8>) -> io::Result<()> {
+        self.webhooks.post(&self.clients.for_verify(Verify::Name), url, body).await
     }
 
     fn entropy(&self) -> [u8; 32] {

@@ -5,6 +5,7 @@
 //! place needs an invented value.
 
 mod authentication;
+mod bounds;
 mod directory;
 mod domains;
 mod hosts;
@@ -102,6 +103,7 @@ impl Check<'_> {
             self.directories_named("organization.recipients_in", &file.organization.recipients_in, known);
         let peers = self.peers(file);
         let guessing = self.guessing(&file.guessing);
+        let bounds = self.bounds(&file.bounds);
         let names = self.domains(file);
         let organization = self.organization(file, names.as_ref(), hostname.as_ref());
         let loans = self.loans(&file.organization.send_as);
@@ -132,6 +134,7 @@ impl Check<'_> {
             recipients_in: recipients_in?,
             peers: peers?,
             guessing: guessing?,
+            bounds: bounds?,
             servers: servers?,
             routing: Arc::new(routing?),
             memory_bytes: memory?,

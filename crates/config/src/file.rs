@@ -5,6 +5,7 @@
 //! judged here; a value that has the right shape and makes no sense is a matter for `check`.
 
 mod authentication;
+mod bounds;
 mod invariant;
 mod server;
 mod value;
@@ -13,6 +14,7 @@ pub use authentication::{
     AccountFile, Authentication, Directories, ExtendedProtection, Guessing, Kerberos, Ldap, MechanismName, Pam, Peer,
     Schema, Tokens, Winbind,
 };
+pub use bounds::{AccountBounds, Bounds, SendingBounds};
 pub use invariant::{Invariant, InvariantFile, Never};
 pub use server::{
     AppliesTo, BareNewline, CertificateFiles, ClientCertificates, ConnectionControl, EarlyTalk, Limits as ServerLimits,
@@ -59,6 +61,8 @@ pub struct File {
     pub peer: BTreeMap<String, Peer>,
     /// How guessers are kept out, at all virtual servers together.
     pub guessing: Guessing,
+    /// How much those may send who may send, at all virtual servers together.
+    pub bounds: Bounds,
     /// How much of everything, for all virtual servers together.
     pub limits: Limits,
     /// Outgoing connections of all virtual servers together.

@@ -50,6 +50,8 @@ pub struct Config {
     pub peers: Vec<Peer>,
     /// How guessers are kept out.
     pub guessing: Guessing,
+    /// How much the trusted may send.
+    pub bounds: Bounds,
     /// The virtual servers, by name; never none.
     pub servers: Vec<Server>,
     /// Where mail goes: the routes of all virtual servers, for `policy::route`.
@@ -169,6 +171,15 @@ pub struct Guessing {
     pub refuse: Duration,
     /// Who is never refused.
     pub exempt: Vec<Net>,
+}
+
+/// How much the trusted may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// What is counted, and what follows.
+    pub settings: bounds::Settings,
+    /// The URL that is told of it.
+    pub webhook: Option<Box<str>>,
 }
 
 /// TLS towards the clients of one virtual server. Whether it is required is in its session settings.

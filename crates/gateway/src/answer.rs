@@ -4,23 +4,28 @@
 //! code, enhanced status and text; the texts an administrator may see changed are that table,
 //! nothing else.
 
+use crate::bounding;
 use crate::decisions::asked;
+use crate::door::Passage;
 use crate::event::{Asked, Event};
 use crate::lookups::decide;
 use crate::session::{Accepted, Context};
 use crate::world::World;
 use crate::{Gateway, Server};
+use bounds::{Cause, Subject};
 use identity::guess::Gate;
 use identity::{Finding, Inquiry, No};
 use mail::{Identity, Ledger, Mailbox, Reply, ReversePath};
-use policy::{Acceptance, AddressPlace, Decision, Question, RecipientFacts, Refusal, SenderFacts, render};
+use policy::{
+    Acceptance, AddressPlace, Admission, Decision, Grant, Question, RecipientFacts, Refusal, SenderFacts, render,
+};
 use smtp::claims::{Claim, Claims};
 use smtp::server::{Answer, Recipient, Sender};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The names of all refusals, as they stand in the log and in counters.
-pub(crate) const REASONS: [&str; 18] = [
+pub(crate) const REASONS: [&str; 19] = [
     "connection-listed",
     "connection-not-listed",
     "too-many-connections",
@@ -38,6 +43,7 @@ pub(crate) const REASONS: [&str; 18] = [
     GUESSING,
     "may-not-submit",
     "not-owner",
+    SUSPENDED,
     ACCOUNT_REFUSED,
 ];
 
@@ -49,6 +55,9 @@ const ACCOUNT_REFUSED: &str = "account-refused";
 
 /// The client, or its network, has guessed too often.
 const GUESSING: &str = "guessing";
+
+/// The sender is suspended for how much it has sent, or its address for what is behind it.
+const SUSPENDED: &str = "suspended";
 
 /// Memory is short.
 const NO_MEMORY: &str = "no-memory";
@@ -98,12 +107,32 @@ pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
     })
     .await;
     match decision.verdict {
-        Ok(_) if is_refused_for_guessing(gateway, server, context.client).await => Answer::Dismiss(guessing(context)),
+        Ok(_) if is_refused_for_guessing(gateway, server, context.client).await => {
+            context.passes(Passage::TurnedAway);
+            Answer::Dismiss(guessing(context))
+        }
         Ok(admission) => {
             context.admission = admission;
+            let_in(context)
+        }
+        Err(_) => {
+            context.passes(Passage::TurnedAway);
+            Answer::Dismiss(refuse(context, &Question::Connection(facts), &decision, None))
+        }
+    }
+}
+
+/// A client that is here by connection control, or only to authenticate.
+fn let_in<W: World>(context: &mut Context<W>) -> Answer {
+    match context.admission {
+        Admission::Admitted => {
+            context.passes(Passage::Listed);
             Answer::Proceed
         }
-        Err(_) => Answer::Dismiss(refuse(context, &Question::Connection(facts), &decision, None)),
+        Admission::MustAuthenticate => {
+            context.waits();
+            Answer::MustAuthenticate
+        }
     }
 }
 
@@ -117,7 +146,7 @@ async fn is_refused_for_guessing<W: World>(gateway: Arc<Gateway<W>>, server: Arc
 /// Says to the log that a client is sent away because of guessing, and makes the reply.
 pub(crate) fn guessing<W: World>(context: &Context<W>) -> Reply {
     let reply = Reply::later(21, 7, 0, "Too many failed authentications, try again later");
-    say_refused(context, Asked::Credentials, GUESSING, &reply, None);
+    say_refused(context, Asked::Credentials, GUESSING, &reply, (None, None), &[]);
     reply
 }
 
@@ -148,7 +177,10 @@ pub(crate) async fn claims<W: World>(context: &mut Context<W>, claims: &Claims) 
         },
     };
     match connection(context).await {
-        Answer::Proceed if login.is_some() => Answer::Known(context.identity.clone()),
+        Answer::Proceed | Answer::MustAuthenticate if login.is_some() => {
+            context.passed(Passage::Authenticated);
+            Answer::Known(context.identity.clone())
+        }
         answer => answer,
     }
 }
@@ -168,7 +200,7 @@ async fn vouched<W: World>(context: &mut Context<W>, name: &str) -> Result<Ident
         Finding::No(_) => (Reply::never(50, 7, 1, "The account may not be used here"), ACCOUNT_REFUSED),
         _ => (Reply::later(21, 7, 0, "The account could not be looked up, try again later"), REASONS[10]),
     };
-    say_refused(context, Asked::Credentials, reason, &reply, None);
+    say_refused(context, Asked::Credentials, reason, &reply, (None, None), &[]);
     Err(reply)
 }
 
@@ -196,8 +228,9 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
         Ok(_) if !gateway.keeper.has_room() => Answer::Refuse(no_room(context)),
         Ok(_) if gateway.memory.is_tight() => Answer::Refuse(no_memory(context)),
         Ok(submission) => {
+            context.passed(Passage::Listed);
             context.marks.extend(submission.marked.then_some(AddressPlace::Envelope));
-            Answer::Proceed
+            bounding::gate(context, &sender.reverse_path).await
         }
         Err(Refusal::NotAuthenticated { close: true }) => {
             Answer::Dismiss(refuse(context, &Question::Sender(facts), &decision, Some(&sender.reverse_path)))
@@ -220,14 +253,24 @@ pub(crate) async fn recipient<W: World>(context: &mut Context<W>, recipient: &Re
     })
     .await;
     match decision.verdict {
+        Ok(Acceptance::Relayed { by: Grant::List }) if gateway.bounding.suspends(context.client) => {
+            Answer::Refuse(suspended_relay(context, &recipient.forward_path))
+        }
         Ok(acceptance) => {
+            context.relays_by_list |= matches!(acceptance, Acceptance::Relayed { by: Grant::List });
             context.accepted.push(match acceptance {
                 Acceptance::Submitted { to } => Accepted { to, submitted: true },
                 Acceptance::Relayed { .. } => Accepted { to: recipient.forward_path.clone(), submitted: false },
             });
             Answer::Proceed
         }
-        Err(_) => Answer::Refuse(refuse(context, &Question::Recipient(facts), &decision, None)),
+        Err(ref refusal) => {
+            let reply = refuse(context, &Question::Recipient(facts), &decision, None);
+            if !refusal.is_later() {
+                bounding::missed(context, &recipient.forward_path).await;
+            }
+            Answer::Refuse(reply)
+        }
     }
 }
 
@@ -263,7 +306,7 @@ pub(crate) fn refuse<W: World, V>(
 /// conformance row 26).
 pub(crate) fn utf8_header<W: World>(context: &Context<W>, sender: &ReversePath) -> Reply {
     let reply = Reply::never(50, 6, 7, "The header has characters that need SMTPUTF8");
-    say_refused(context, Asked::Message, UTF8_HEADER, &reply, Some(sender));
+    say_refused(context, Asked::Message, UTF8_HEADER, &reply, (Some(sender), None), &[]);
     reply
 }
 
@@ -273,7 +316,8 @@ fn say_refused<W: World>(
     asked: Asked,
     reason: &'static str,
     reply: &Reply,
-    sender: Option<&ReversePath>,
+    (sender, recipient): (Option<&ReversePath>, Option<&Mailbox>),
+    why: &[String],
 ) {
     context.gateway.recorder.record(&Event::Refused {
         server: &context.server.config.name,
@@ -283,9 +327,35 @@ fn say_refused<W: World>(
         reply,
         decision: None,
         sender,
-        recipient: None,
-        why: &[],
+        recipient,
+        why,
     });
+}
+
+/// A sender has sent far too much, and nothing is taken of it until somebody resumes it. What the log is told, the
+/// client is not: it may be a stranger with a stolen password.
+pub(crate) fn suspended<W: World>(
+    context: &Context<W>,
+    subject: &Subject,
+    cause: &Cause,
+    sender: &ReversePath,
+) -> Reply {
+    let reply = match subject {
+        // RFC 3463 as extended by RFC 5248: the account is disabled, for evidence of a break-in, say (X.7.13).
+        Subject::Account(_) => Reply::never(50, 7, 13, "Sending is suspended for this account, ask your postmaster"),
+        Subject::Device(_) => Reply::never(50, 7, 1, "Sending is suspended for this client, ask your postmaster"),
+    };
+    let why = [format!("{subject} is suspended: {cause}")];
+    say_refused(context, Asked::Sender, SUSPENDED, &reply, (Some(sender), None), &why);
+    reply
+}
+
+/// The list would let the client relay, and its address is suspended: as if it were not listed.
+fn suspended_relay<W: World>(context: &Context<W>, recipient: &Mailbox) -> Reply {
+    let reply = Reply::never(50, 7, 1, format!("Unable to relay for {recipient}"));
+    let why = [format!("{} may not relay by a list until it is resumed", context.client)];
+    say_refused(context, Asked::Recipient, SUSPENDED, &reply, (None, Some(recipient)), &why);
+    reply
 }
 
 /// The disk has no room for new mail; what is queued goes on being delivered.

@@ -3,6 +3,7 @@
 //! What the client hears of a failure is the same whatever the reason; the log is told which it was.
 
 use crate::answer::guessing;
+use crate::door::Passage;
 use crate::event::Event;
 use crate::guessing::Trying;
 use crate::session::Context;
@@ -105,6 +106,7 @@ async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof:
         let (name, trust) = (peer.name.clone(), trust(peer));
         succeeded(context.trying.take(), proof.credential.account().unwrap_or_default()).await;
         context.identity = Identity::Peer(name.clone());
+        context.passed(Passage::Authenticated);
         context.known = by_auth(context);
         say(context, mechanism, Some(&name), OUTCOMES[0], "peer");
         return Answer::Peer(name, trust);
@@ -117,6 +119,7 @@ async fn proved<W: World>(context: &mut Context<W>, mechanism: Mechanism, proof:
     };
     succeeded(context.trying.take(), &account.name).await;
     context.identity = Identity::Account(account.clone());
+    context.passed(Passage::Authenticated);
     context.known = by_auth(context);
     say(context, mechanism, Some(&account.name), OUTCOMES[0], "account");
     Answer::Known(Identity::Account(account))
@@ -150,6 +153,7 @@ pub(crate) fn recognise<W: World>(context: &mut Context<W>) -> Option<(Box<str>,
     let law = context.law.clone();
     let peer = peer(&law.config.peers, &Credential::Certificate(certificate), context.client)?;
     context.identity = Identity::Peer(peer.name.clone());
+    context.passed(Passage::Authenticated);
     say(context, Mechanism::External, Some(&peer.name), OUTCOMES[0], "certificate");
     Some((peer.name.clone(), trust(peer)))
 }

@@ -116,7 +116,7 @@ pub(crate) async fn tell<W: World>(
     if envelope.reverse_path == ReversePath::Null {
         return Ok(());
     }
-    let settings = settings(gateway);
+    let settings = report_settings(gateway);
     let now = gateway.world.now();
     let cases: Vec<Case<'_>> =
         cases.iter().map(|(recipient, diagnosis)| Case { recipient: *recipient, diagnosis, attempted }).collect();
@@ -154,7 +154,8 @@ fn kind(event: report::Event) -> Reported {
     }
 }
 
-fn settings<W: World>(gateway: &Gateway<W>) -> ReportSettings {
+/// What holds for all that we write ourselves.
+pub(crate) fn report_settings<W: World>(gateway: &Gateway<W>) -> ReportSettings {
     let law = gateway.law.load();
     let config = &law.config;
     let mut settings = ReportSettings::new(config.hostname.clone(), config.organization.postmaster.clone());

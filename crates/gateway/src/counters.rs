@@ -25,11 +25,18 @@ struct ServerReason {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerOutcome {
+    server: String,
+    outcome: &'static str,
+}
+
 /// The counters of one virtual server.
 #[derive(Debug)]
 struct OfServer {
     connections_current: Gauge,
     connections: Counter,
+    door: BTreeMap<&'static str, Counter>,
     refused: BTreeMap<&'static str, Counter>,
     noted: BTreeMap<&'static str, Counter>,
     secured: Counter,
@@ -42,6 +49,9 @@ struct OfServer {
     recipients_submitted: Counter,
     recipients_relayed: Counter,
     not_taken: Counter,
+    held: Counter,
+    sending_limits: BTreeMap<&'static str, Counter>,
+    grant_alarms: Counter,
     gate_stopped: Counter,
     messages_sent: Counter,
     message_bytes_sent: Counter,
@@ -62,6 +72,7 @@ pub(crate) struct Counters {
     servers: ArcSwap<BTreeMap<Box<str>, Arc<OfServer>>>,
     reloads: Counter,
     reloads_refused: Counter,
+    alerts_failed: Counter,
     spool_failures: Counter,
     spool_damages: Counter,
     faults: Counter,
@@ -81,6 +92,7 @@ const REPORTS: [Reported; 4] = [Reported::Failed, Reported::Delayed, Reported::D
 struct Families {
     connections_current: Family<Server, Gauge>,
     connections: Family<Server, Counter>,
+    door: Family<ServerOutcome, Counter>,
     refused: Family<ServerReason, Counter>,
     noted: Family<ServerReason, Counter>,
     secured: Family<Server, Counter>,
@@ -94,6 +106,9 @@ struct Families {
     recipients_submitted: Family<Server, Counter>,
     recipients_relayed: Family<Server, Counter>,
     not_taken: Family<Server, Counter>,
+    held: Family<Server, Counter>,
+    sending_limits: Family<ServerReason, Counter>,
+    grant_alarms: Family<Server, Counter>,
     gate_stopped: Family<Server, Counter>,
     messages_sent: Family<Server, Counter>,
     message_bytes_sent: Family<Server, Counter>,
@@ -121,6 +136,7 @@ impl Families {
         Families {
             connections_current: add(r, "inbound_connections_current", "Open sessions"),
             connections: add(r, "inbound_connections", "Sessions since the start"),
+            door: add(r, "door", "Clients let in by the list, by authentication, or turned away"),
             refused: add(r, "refused", "Questions answered with no, by reason"),
             noted: add(r, "noted", "Breaches of the protocol and limits, by kind"),
             secured: add(r, "tls_sessions", "Sessions secured by TLS"),
@@ -134,6 +150,9 @@ impl Families {
             recipients_submitted: add(r, "recipients_submitted", "Recipients inside the organization"),
             recipients_relayed: add(r, "recipients_relayed", "Recipients outside the organization"),
             not_taken: add(r, "messages_not_taken", "Messages put off because the queue could not take them"),
+            held: add(r, "messages_held", "Messages held because of how much their sender has sent"),
+            sending_limits: add(r, "sending_limits", "Senders that came to a stage of the bounds"),
+            grant_alarms: add(r, "grant_alarms", "Addresses that relay by a list and are not what they seem"),
             gate_stopped: add(r, "gate_stopped", "Messages that would have broken an invariant; stays 0"),
             messages_sent: add(r, "messages_sent", "Messages handed to a next hop"),
             message_bytes_sent: add(r, "message_bytes_sent", "Octets of messages handed to a next hop"),
@@ -156,6 +175,13 @@ impl Families {
         OfServer {
             connections_current: self.connections_current.get_or_create_owned(&plain),
             connections: self.connections.get_or_create_owned(&plain),
+            door: crate::door::OUTCOMES
+                .iter()
+                .map(|outcome| {
+                    let of = ServerOutcome { server: name.to_owned(), outcome };
+                    (*outcome, self.door.get_or_create_owned(&of))
+                })
+                .collect(),
             refused: each(&self.refused, &mut crate::answer::REASONS.iter().copied()),
             noted: each(&self.noted, &mut crate::note::NAMES.iter().copied()),
             secured: self.secured.get_or_create_owned(&plain),
@@ -168,6 +194,9 @@ impl Families {
             recipients_submitted: self.recipients_submitted.get_or_create_owned(&plain),
             recipients_relayed: self.recipients_relayed.get_or_create_owned(&plain),
             not_taken: self.not_taken.get_or_create_owned(&plain),
+            held: self.held.get_or_create_owned(&plain),
+            sending_limits: each(&self.sending_limits, &mut bounds::Stage::REACHED.iter().map(|stage| stage.name())),
+            grant_alarms: self.grant_alarms.get_or_create_owned(&plain),
             gate_stopped: self.gate_stopped.get_or_create_owned(&plain),
             messages_sent: self.messages_sent.get_or_create_owned(&plain),
             message_bytes_sent: self.message_bytes_sent.get_or_create_owned(&plain),
@@ -193,6 +222,7 @@ impl Counters {
             families,
             reloads: Counter::default(),
             reloads_refused: Counter::default(),
+            alerts_failed: Counter::default(),
             spool_failures: Counter::default(),
             spool_damages: Counter::default(),
             faults: Counter::default(),
@@ -221,6 +251,7 @@ impl Counters {
         let r = &mut self.registry;
         r.register("reloads", "Settings loaded while running", self.reloads.clone());
         r.register("reloads_refused", "Settings refused while running", self.reloads_refused.clone());
+        r.register("alerts_failed", "Alerts that could not be mailed or posted", self.alerts_failed.clone());
         r.register("spool_failures", "Writes or flushes of the spool that failed", self.spool_failures.clone());
         r.register("spool_damages", "Places where the disk had not kept the spool", self.spool_damages.clone());
         r.register("faults", "Programming errors that ended a task", self.faults.clone());
@@ -294,6 +325,8 @@ impl Counters {
             | Event::Administered { .. } => {}
             Event::Reloaded => bump(&self.reloads),
             Event::ReloadRefused { .. } => bump(&self.reloads_refused),
+            Event::NotAlerted { .. } => bump(&self.alerts_failed),
+            Event::Alerted { .. } => {}
             Event::SpoolFailed { .. } => bump(&self.spool_failures),
             Event::Damaged { .. } => bump(&self.spool_damages),
             Event::Fault { .. } => bump(&self.faults),
@@ -304,12 +337,16 @@ impl Counters {
             | Event::Forwarded { server, .. }
             | Event::Connected { server, .. }
             | Event::Disconnected { server, .. }
+            | Event::Passed { server, .. }
             | Event::Refused { server, .. }
             | Event::Noted { server, .. }
             | Event::Secured { server, .. }
             | Event::NotSecured { server, .. }
             | Event::Received { server, .. }
             | Event::NotTaken { server, .. }
+            | Event::Held { server, .. }
+            | Event::SendingLimit { server, .. }
+            | Event::GrantAlarm { server, .. }
             | Event::GateStopped { server, .. }
             | Event::HopConnected { server, .. }
             | Event::HopRefused { server, .. }
@@ -337,6 +374,7 @@ impl OfServer {
             Event::Disconnected { .. } => {
                 self.connections_current.dec();
             }
+            Event::Passed { passage, .. } => bump_named(&self.door, passage.name()),
             Event::Refused { reason, .. } => bump_named(&self.refused, reason),
             Event::Noted { note, .. } => bump_named(&self.noted, note),
             Event::Secured { .. } => bump(&self.secured),
@@ -351,6 +389,9 @@ impl OfServer {
                 self.recipients_relayed.inc_by(recipients.saturating_sub(submitted) as u64);
             }
             Event::NotTaken { .. } => bump(&self.not_taken),
+            Event::Held { .. } => bump(&self.held),
+            Event::SendingLimit { stage, .. } => bump_named(&self.sending_limits, stage),
+            Event::GrantAlarm { .. } => bump(&self.grant_alarms),
             Event::GateStopped { .. } => bump(&self.gate_stopped),
             Event::HopConnected { .. } => {
                 bump(&self.hops);

@@ -7,6 +7,7 @@
 mod line;
 
 use crate::decisions::DecisionId;
+use crate::door::Passage;
 use mail::{Address, Mailbox, Reply, ReversePath};
 use queue::{Ending, MessageId};
 use smtp::claims::{Claim, Claims};
@@ -102,6 +103,8 @@ pub(crate) enum Event<'a> {
     Connected { server: &'a str, client: IpAddr },
     /// A session ended.
     Disconnected { server: &'a str, client: IpAddr, messages: u32, lasted: Duration },
+    /// It is known what became of a client at the door.
+    Passed { server: &'a str, passage: Passage },
     /// A question was answered with no.
     Refused {
         server: &'a str,
@@ -159,6 +162,16 @@ pub(crate) enum Event<'a> {
         submitted: usize,
         bytes: u64,
     },
+    /// A message is ours, and held because of how much its sender has sent.
+    Held { server: &'a str, id: MessageId, subject: &'a str, why: &'a str },
+    /// A sender has reached a stage of the bounds.
+    SendingLimit { server: &'a str, subject: &'a str, stage: &'static str, why: &'a str },
+    /// An address that relays because of a list is not what it seems.
+    GrantAlarm { server: &'a str, client: IpAddr, suspended: bool, why: &'a str },
+    /// The postmaster was written to about a sender.
+    Alerted { server: &'a str, id: MessageId, about: &'a str },
+    /// Somebody could not be told.
+    NotAlerted { way: &'static str, why: &'a str },
     /// A message could not be taken although policy had nothing against it.
     NotTaken { server: &'a str, client: IpAddr, why: &'a str },
     /// The gate has stopped a message that the rules had accepted: it would have broken an invariant. One of the two
@@ -243,6 +256,7 @@ impl Event<'_> {
             Event::ProxyRefused { .. } => "proxy-refused",
             Event::Connected { .. } => "connected",
             Event::Disconnected { .. } => "disconnected",
+            Event::Passed { .. } => "passed",
             Event::Refused { .. } => "refused",
             Event::Suppressed { .. } => "suppressed",
             Event::Noted { .. } => "noted",
@@ -256,6 +270,11 @@ impl Event<'_> {
             Event::SpeaksFor { .. } => "speaks-for",
             Event::Forwarded { .. } => "forwarded",
             Event::Received { .. } => "received",
+            Event::Held { .. } => "held",
+            Event::SendingLimit { .. } => "sending-limit",
+            Event::GrantAlarm { .. } => "grant-alarm",
+            Event::Alerted { .. } => "alerted",
+            Event::NotAlerted { .. } => "not-alerted",
             Event::NotTaken { .. } => "not-taken",
             Event::GateStopped { .. } => "gate-stopped",
             Event::Accepted { .. } => "accepted",
@@ -288,6 +307,7 @@ impl Event<'_> {
             self,
             Event::Connected { .. }
                 | Event::Disconnected { .. }
+                | Event::Passed { .. }
                 | Event::HopConnected { .. }
                 | Event::HopDisconnected { .. }
                 | Event::Sent { .. }
@@ -342,6 +362,10 @@ impl Event<'_> {
                 session(to, server, client);
                 to.number("messages", messages.into());
                 to.number("lasted_ms", millis(lasted));
+            }
+            Event::Passed { server, passage } => {
+                to.text("server", server);
+                to.text("passage", passage.name());
             }
             Event::Refused { server, client, asked, reason, reply, decision, sender, recipient, why } => {
                 session(to, server, client);
@@ -418,6 +442,32 @@ impl Event<'_> {
                 to.number("recipients", recipients as u64);
                 to.number("submitted", submitted as u64);
                 to.number("bytes", bytes);
+            }
+            Event::Held { server, id, subject, why } => {
+                to.text("server", server);
+                to.field("id", &id);
+                to.text("sender", subject);
+                to.text("why", why);
+            }
+            Event::SendingLimit { server, subject, stage, why } => {
+                to.text("server", server);
+                to.text("sender", subject);
+                to.text("stage", stage);
+                to.text("why", why);
+            }
+            Event::GrantAlarm { server, client, suspended, why } => {
+                session(to, server, client);
+                to.text("suspended", if suspended { "yes" } else { "no" });
+                to.text("why", why);
+            }
+            Event::Alerted { server, id, about } => {
+                to.text("server", server);
+                to.field("id", &id);
+                to.text("about", about);
+            }
+            Event::NotAlerted { way, why } => {
+                to.text("way", way);
+                to.text("why", why);
             }
             Event::GateStopped { server, client, account, invariant, id, sender, recipients } => {
                 session(to, server, client);

@@ -9,6 +9,7 @@
 mod admission;
 mod answer;
 mod authenticate;
+mod bounding;
 mod certificates;
 mod conclude;
 mod counters;
@@ -16,6 +17,7 @@ mod crowd;
 mod decisions;
 mod deliver;
 mod dispatch;
+mod door;
 mod event;
 mod exceptions;
 pub mod explain;
@@ -46,6 +48,7 @@ mod translate;
 pub mod world;
 
 pub use answer::refusal;
+pub use bounding::StandingView;
 pub use decisions::{DecisionAnswer, DecisionId, DecisionView};
 pub use deliver::{NotSubmitted, Submission, submit};
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
@@ -56,6 +59,7 @@ pub use plan::host_name;
 pub use start::{Control, Handle, StartError};
 
 use arc_swap::ArcSwap;
+use bounding::Bounding;
 use config::Config;
 use decisions::Decisions;
 use guessing::Guessing;
@@ -123,6 +127,8 @@ pub struct Gateway<W: World> {
     guessing: Guessing,
     /// The way to the owner of what has been refused.
     decisions: Decisions,
+    /// The way to the owner of what was counted of senders.
+    bounding: Bounding,
     /// What everything together holds in memory.
     memory: Arc<Memory>,
     /// Open sessions of all virtual servers.

@@ -3,7 +3,7 @@
 use smtp::server::Note;
 
 /// All of them.
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 22] = [
     "too-big",
     "too-big-declared",
     "header-too-big",
@@ -24,6 +24,8 @@ pub(crate) const NAMES: [&str; 20] = [
     "expired",
     "too-slow",
     "too-many-failures",
+    "must-authenticate",
+    "too-many-commands",
 ];
 
 /// The name of one.
@@ -50,6 +52,8 @@ pub(crate) fn name(note: Note) -> &'static str {
         Note::Expired => 17,
         Note::TooSlow => 18,
         Note::TooManyFailures => 19,
+        Note::MustAuthenticate => 20,
+        Note::TooManyCommands => 21,
     };
     NAMES[at]
 }

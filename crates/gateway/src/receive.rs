@@ -4,6 +4,7 @@
 //! stays that way.
 
 use crate::answer::{self, not_taken, refuse};
+use crate::bounding;
 use crate::event::Event;
 use crate::gate;
 use crate::keeper::NotCommitted;
@@ -12,10 +13,10 @@ use crate::marks;
 use crate::memory::{ARRIVING_OCTETS, Held};
 use crate::session::Context;
 use crate::world::World;
-use mail::{Authors, Hop, Protocol, Reply};
+use mail::{Authors, Class, EnhancedStatus, Hop, Protocol, Reply};
 use policy::{MessageFacts, Question};
 use queue::spool::Receipt;
-use queue::{Body, BodyFile, Draft, Glance};
+use queue::{Body, BodyFile, Diagnosis, Draft, Glance};
 use queue::{Envelope, Kind, MessageId, State};
 use smtp::server::{Answer, Hello, Transaction};
 use std::io;
@@ -127,6 +128,8 @@ pub(crate) async fn receive<W: World>(
         gateway.bodies.discard(&body);
         return Answer::Refuse(reply);
     }
+    bounding::relay(context, hello, &transaction).await;
+    context.held = bounding::message(context).await;
     let envelope = Arc::new(stamp(context, hello, transaction, id, &glance));
     if let Some(reply) = gate::stops(context, &envelope) {
         gateway.bodies.discard(&body);
@@ -203,6 +206,7 @@ fn stamp<W: World>(
     });
     marks::write(&mut trace, context.identity.is_authenticated(), &context.marks);
     context.submitted = accepted.iter().filter(|accepted| accepted.submitted).count();
+    let held = context.held.map(|_| held_back());
     let binary = transaction.sender.body == smtp::server::Body::Binary;
     Envelope {
         id,
@@ -227,12 +231,18 @@ fn stamp<W: World>(
                 notify: said.notify.map(crate::translate::notify),
                 state: State::Pending,
                 attempts: 0,
-                last: None,
+                last: held.clone(),
             })
             .collect(),
         warned: false,
-        held: false,
+        held: held.is_some(),
     }
+}
+
+/// The words for a message that is held because of how much its sender has sent. Its sender may come to read them.
+fn held_back() -> Diagnosis {
+    let status = EnhancedStatus::new(Class::Transient, 7, 1);
+    Diagnosis { status, text: "held: its sender has sent more than is allowed".into(), host: None }
 }
 
 /// The only place where a client is told that its message is ours. It takes the receipt by value: a
@@ -251,6 +261,14 @@ fn taken<W: World>(context: &mut Context<W>, envelope: &Envelope, receipt: Recei
         submitted: context.submitted,
         bytes: envelope.content.size_bytes,
     });
+    if let Some(why) = context.held.take() {
+        context.gateway.recorder.record(&Event::Held {
+            server: &envelope.server,
+            id: receipt.id(),
+            subject: context.identity.name().unwrap_or(&context.client.to_string()),
+            why: &why.to_string(),
+        });
+    }
     Answer::Taken(receipt.id().to_string().into())
 }
 

@@ -5,6 +5,7 @@
 
 use crate::answer;
 use crate::authenticate;
+use crate::door::Passage;
 use crate::event::Event;
 use crate::guessing::Trying;
 use crate::inbox::Inbox;
@@ -60,6 +61,8 @@ pub(crate) struct Context<W: World> {
     /// Who was inside when the client came.
     pub arrival: ConnectionFacts,
     pub admission: Admission,
+    /// What becomes of the client at the door is not known yet.
+    pub waiting: bool,
     pub ledger: Ledger,
     /// Who the client has proved to be.
     pub identity: Identity,
@@ -77,6 +80,14 @@ pub(crate) struct Context<W: World> {
     pub submitter: Option<Box<str>>,
     /// Where addresses stand in this message that are not its sender's own.
     pub marks: Vec<policy::AddressPlace>,
+    /// How much later this transaction is answered.
+    pub delay: Duration,
+    /// The client may submit because it is on a list.
+    pub is_listed: bool,
+    /// It relays because it is on a list, in this transaction.
+    pub relays_by_list: bool,
+    /// Why this message is held, if it is.
+    pub held: Option<bounds::Cause>,
     /// The recipients accepted so far in this transaction.
     pub accepted: Vec<Accepted>,
     /// The message that is arriving.
@@ -147,6 +158,7 @@ pub(crate) async fn run<W: World>(
         client,
         arrival,
         admission: Admission::Admitted,
+        waiting: false,
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
         known: invariant::Known::NotByAuth,
@@ -156,6 +168,10 @@ pub(crate) async fn run<W: World>(
         exchange: None,
         submitter: None,
         marks: Vec::new(),
+        delay: Duration::ZERO,
+        is_listed: false,
+        relays_by_list: false,
+        held: None,
         accepted: Vec::new(),
         incoming: None,
         submitted: 0,
@@ -169,13 +185,14 @@ pub(crate) async fn run<W: World>(
         out: Vec::new(),
         soft_stop: gateway.stop.soft.ear(),
         hard_stop: gateway.stop.hard.ear(),
-        patience: Patience::new(context.server.config.session_limit),
+        patience: Patience::new(context.server.config.session_limit, context.server.config.session.door.time),
         pace: Pace::default(),
         held: gateway.memory.hold(SESSION_OCTETS),
         context,
     };
     // A peer that breaks the connection is everyday life, and the session's end either way.
     let conversed = caught(pin!(driver.begin(greeting))).await;
+    driver.context.passed(Passage::TurnedAway);
     if conversed.is_some() {
         presence.end(driver.context.messages);
         return;
@@ -338,7 +355,8 @@ impl<W: World> Driver<W> {
         self.inbox.clear();
         // Boxed: most sessions that idle have theirs behind them or none before them.
         let handshake = Box::pin(gateway.world.secure_server(stream, certificates));
-        let limit = server.config.session.line_limit;
+        // Whoever is at the door has the time of the door for it, not more.
+        let limit = server.config.session.line_limit.min(self.patience.left(&self.protocol));
         let done = tokio::select! {
             biased;
             // Nothing is under way that could be lost.
@@ -423,8 +441,16 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
             // Boxed: directories are asked in many ways, and seldom.
             Next::Answer(Box::pin(authenticate::credentials(context, exchange)).await)
         }
-        Output::Ask(Question::Sender(sender)) => Next::Answer(answer::sender(context, sender).await),
-        Output::Ask(Question::Recipient(recipient)) => Next::Answer(answer::recipient(context, recipient).await),
+        Output::Ask(Question::Sender(sender)) => {
+            let answer = answer::sender(context, sender).await;
+            linger(context).await;
+            Next::Answer(answer)
+        }
+        Output::Ask(Question::Recipient(recipient)) => {
+            let answer = answer::recipient(context, recipient).await;
+            linger(context).await;
+            Next::Answer(answer)
+        }
         Output::Ask(Question::Message(transaction)) => Next::Receive(transaction),
         Output::Ask(Question::Claims(claims)) => Next::Answer(answer::claims(context, claims).await),
         Output::Forwarded(claims) => {
@@ -441,6 +467,17 @@ async fn perform<W: World>(output: Output<'_>, out: &mut Vec<u8>, context: &mut 
     }
 }
 
+/// Lets the answer wait for a sender that is near its limits; not when everything must end.
+async fn linger<W: World>(context: &mut Context<W>) {
+    if !context.delay.is_zero() {
+        tokio::select! {
+            biased;
+            () = context.gateway.stop.hard.given() => {}
+            () = tokio::time::sleep(context.delay) => {}
+        }
+    }
+}
+
 /// When a session is first looked at, unless something is due before: most have ended by then, and
 /// their timer was never touched.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
@@ -453,13 +490,15 @@ struct Patience {
     /// Replies were taken since then; the clock is read when somebody waits.
     restarted: bool,
     end: Instant,
+    /// How long a client may be at the door, and when one that is there came.
+    door: (Duration, Option<Instant>),
 }
 
 impl Patience {
-    fn new(session_time: Duration) -> Patience {
+    fn new(session_time: Duration, door_time: Duration) -> Patience {
         let now = now();
         let timer = Timer::new(now + session_time.min(FIRST_LOOK));
-        Patience { timer, since: (now, 0), restarted: false, end: now + session_time }
+        Patience { timer, since: (now, 0), restarted: false, end: now + session_time, door: (door_time, None) }
     }
 
     /// Replies were taken.
@@ -473,7 +512,22 @@ impl Patience {
         if std::mem::take(&mut self.restarted) || self.since.1 != progress {
             self.since = (now(), progress);
         }
-        (self.since.0 + protocol.patience()).min(self.end)
+        (self.since.0 + protocol.patience()).min(self.end(protocol))
+    }
+
+    /// When the session ends, whatever the client does.
+    fn end(&mut self, protocol: &Protocol) -> Instant {
+        let (time, came) = &mut self.door;
+        if !protocol.at_door() {
+            *came = None;
+            return self.end;
+        }
+        (*came.get_or_insert_with(now) + *time).min(self.end)
+    }
+
+    /// How long the session may last from now on.
+    fn left(&mut self, protocol: &Protocol) -> Duration {
+        self.end(protocol).saturating_duration_since(now())
     }
 
     /// Returns at `deadline`.

@@ -3,6 +3,7 @@
 //! Bad settings never start half: sockets, certificates and the spool are all there before the
 //! first byte is read, and a reload that cannot have all it needs changes nothing.
 
+use crate::bounding::{self, Bounding};
 use crate::counters::Counters;
 use crate::decisions::{self, DecisionAnswer, Decisions};
 use crate::dispatch::{Dispatcher, ORDERS, Order};
@@ -14,8 +15,9 @@ use crate::memory::Memory;
 use crate::notices::{self, Notices};
 use crate::recorder::{LogForm, Recorder};
 use crate::world::{Resources, World};
-use crate::{BanView, Gateway, Law, QueueAnswer, QueueCommand, Server, Stop};
+use crate::{BanView, Gateway, Law, QueueAnswer, QueueCommand, Server, StandingView, Stop};
 use arc_swap::ArcSwap;
+use bounds::Subject;
 use config::{Config, LogFormat};
 use identity::Secret;
 use identity::guess::Banned;
@@ -119,13 +121,17 @@ impl<W: World> Handle<W> {
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let known = guessing::saved(&*world, &law)
             .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let counted = bounding::saved(&*world, &law)
+            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
         let (guessing, guesses) = Guessing::new();
+        let (bounding, sendings) = Bounding::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
         let (decisions, refusals) = Decisions::new(world.entropy());
-        let parts = (memory, decoy, guessing, notices, decisions);
+        let parts = (memory, decoy, (guessing, bounding, decisions), notices);
         let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, parts);
         notices::start(&gateway, noticed);
         guessing::start(&gateway, &law, guesses, known);
+        bounding::start(&gateway, &law, sendings, counted);
         decisions::start(&gateway, refusals);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
@@ -173,6 +179,7 @@ impl<W: World> Handle<W> {
         let law = read_law(&*gateway.world, &gateway.notices, config).map_err(refused)?;
         let sockets = listen(&*gateway.world, &law.config, &self.doors).await.map_err(refused)?;
         gateway.guessing.reload(&law.config.guessing).await;
+        gateway.bounding.reload(&law.config.bounds.settings).await;
         let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
         gateway.recorder.counters().know(&names);
         gateway.memory.set_limit(memory_limit(&law.config, &resources));
@@ -273,6 +280,16 @@ impl<W: World> Control<W> {
     /// stopping.
     pub async fn decision(&self, id: &str) -> Option<DecisionAnswer> {
         decisions::explain(&self.0, id).await
+    }
+
+    /// Where senders stand; `None` when the gateway is stopping.
+    pub async fn standings(&self) -> Option<Vec<StandingView>> {
+        Some(self.0.bounding.standings().await?.iter().map(StandingView::new).collect())
+    }
+
+    /// Lets an account send again, or an address; whether anything was in its way.
+    pub async fn resume(&self, meant: &str) -> Option<bool> {
+        self.0.bounding.resume(Subject::meant(meant)).await
     }
 
     /// All counters in Prometheus text form.
@@ -389,7 +406,12 @@ fn assemble<W: World>(
     world: &Arc<W>,
     law: Arc<Law<W>>,
     spool: Spool<W::Disk>,
-    (memory, decoy, guessing, notices, decisions): (Memory, Secret, Guessing, Notices, Decisions),
+    (memory, decoy, (guessing, bounding, decisions), notices): (
+        Memory,
+        Secret,
+        (Guessing, Bounding, Decisions),
+        Notices,
+    ),
 ) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
@@ -421,6 +443,7 @@ fn assemble<W: World>(
         memory: Arc::new(memory),
         decoy,
         guessing,
+        bounding,
         notices,
         decisions,
         sessions: AtomicU32::new(0),

@@ -178,6 +178,12 @@ pub trait World: Send + Sync + 'static {
         inquiry: Inquiry,
     ) -> impl Future<Output = Finding> + Send;
 
+    /// Posts a JSON object to a URL.
+    ///
+    /// # Errors
+    /// Nobody answers there, or not with 2xx. There is no time limit here, the caller sets one.
+    fn post(&self, url: &str, body: Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
+
     /// Octets that nobody can guess.
     fn entropy(&self) -> [u8; 32];
 

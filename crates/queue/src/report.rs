@@ -7,6 +7,7 @@
 pub mod badmail;
 mod compose;
 mod mime;
+pub mod notice;
 mod should;
 mod words;
 

@@ -418,6 +418,10 @@ impl<'a> Player<'a> {
             }
             Expect::Connections => self.connections(step).await,
             Expect::Log => self.logged(step),
+            Expect::Posted => {
+                let posted = or("none", self.world.take_posted());
+                self.compare(step, &posted)
+            }
             Expect::Answer => {
                 let answer = self.answer.clone();
                 self.compare(step, &answer)

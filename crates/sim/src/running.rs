@@ -2,7 +2,7 @@
 
 use crate::world::SimWorld;
 use config::Config;
-use gateway::{Control, Filter, Handle, MessageView, QueueAnswer, QueueCommand};
+use gateway::{Control, Filter, Handle, MessageView, QueueAnswer, QueueCommand, StandingView};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -111,6 +111,15 @@ impl Running {
 
 /// Performs a command, and gives the answer in words.
 pub(crate) async fn perform(control: &Control<SimWorld>, text: &str) -> Result<Vec<String>, String> {
+    if text == "limits" {
+        let standings = control.standings().await.unwrap_or_default();
+        let line = |one: &StandingView| format!("{} {}: {}", one.sender, one.stage, one.why.as_deref().unwrap_or("-"));
+        return Ok(standings.iter().map(line).collect());
+    }
+    if let Some(name) = text.strip_prefix("resume ") {
+        let resumed = control.resume(name).await.unwrap_or_default();
+        return Ok(vec![if resumed { "resumed" } else { "was not suspended" }.to_owned()]);
+    }
     let command = command(text).ok_or_else(|| format!("no such command: {text}"))?;
     Ok(match control.queue(command).await {
         Some(QueueAnswer::Done(touched)) => vec![format!("{touched} done")],
@@ -136,7 +145,12 @@ pub(crate) fn lines(text: &str) -> Vec<String> {
 fn message_line(message: &MessageView) -> String {
     let each = message.recipients.iter().map(|to| format!("<{}> {}, attempts {}", to.to, to.state, to.attempts));
     let recipients = each.collect::<Vec<_>>().join("; ");
-    let held = if message.held { " held" } else { "" };
+    let why = message.recipients.iter().find_map(|to| to.last.as_deref()).filter(|_| message.held);
+    let held = match why {
+        Some(why) => format!(" {why}"),
+        None if message.held => " held".to_owned(),
+        None => String::new(),
+    };
     format!("{} from <{}> to {recipients}{held}", message.id, message.from)
 }
 

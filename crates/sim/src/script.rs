@@ -129,6 +129,8 @@ pub enum Change {
 /// What can be expected, other than replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
+    /// What was posted to webhooks since the last time.
+    Posted,
     /// The trace of the last decision.
     Why,
     /// The next deliveries at a place, so many alike; or none anywhere.
@@ -364,6 +366,7 @@ fn expectation(line: &str) -> Result<What, String> {
         "N" => What::Expect(Expect::Asked),
         "P" => What::Expect(Expect::Connections),
         "L" => What::Expect(Expect::Log),
+        "H" => What::Expect(Expect::Posted),
         "A" => What::Expect(Expect::Answer),
         "X" => What::Expect(Expect::Mistakes),
         _ => return world_or_settings(key, value),

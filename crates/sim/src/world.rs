@@ -77,6 +77,8 @@ struct State {
     files: BTreeMap<(PathBuf, String), Vec<u8>>,
     /// Small files of the state directory.
     kept: BTreeMap<PathBuf, Vec<u8>>,
+    /// What was posted to webhooks, and has not been asked for.
+    posted: Vec<String>,
     /// Files in the order in which they were placed, and how many of them have been asked for.
     placed: Vec<PlacedFile>,
     read: usize,
@@ -307,6 +309,11 @@ impl SimWorld {
         self.state().log.clone()
     }
 
+    /// What was posted to webhooks since the last time, each behind its URL.
+    pub(crate) fn take_posted(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().posted)
+    }
+
     /// The disk of a state directory, as the spool sees it.
     #[must_use]
     pub fn disk(&self, state_dir: &Path) -> MemoryDisk {
@@ -386,6 +393,16 @@ impl World for SimWorld {
 
     async fn inquire(&self, (): &(), _names: &[Box<str>], inquiry: Inquiry) -> Finding {
         self.with_accounts(|accounts| accounts.answer(&inquiry))
+    }
+
+    /// Nobody answers at a host called `down.test`.
+    async fn post(&self, url: &str, body: Vec<u8>) -> io::Result<()> {
+        if url.contains("//down.test") {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let posted = format!("{url} {}", String::from_utf8_lossy(&body));
+        self.state().posted.push(posted);
+        Ok(())
     }
 
     fn entropy(&self) -> [u8; 32] {

@@ -13,6 +13,7 @@
 mod auth;
 mod body;
 mod commands;
+mod door;
 mod question;
 mod say;
 mod settings;
@@ -21,6 +22,7 @@ mod transaction;
 
 pub use crate::envelope::{Body, Notify, Original, Recipient, Ret, Sender};
 pub use crate::extensions::Offers;
+pub use door::Door;
 pub use question::{Answer, Exchange, Framing, Hello, Note, Output, Question, TlsFacts, Transaction, Trust};
 pub use settings::{BareNewline, EarlyTalk, Settings};
 
@@ -39,6 +41,10 @@ pub struct Session {
     settings: Arc<Settings>,
     hello: Option<Hello>,
     identity: Identity,
+    /// Connection control has not let it in: it may only authenticate.
+    must_authenticate: bool,
+    /// Commands it has said at the door.
+    door_commands: u32,
     /// AUTH has succeeded; a certificate alone may have said who it is without it.
     authenticated: bool,
     /// What the client may claim about others.
@@ -73,6 +79,8 @@ impl Session {
             settings,
             hello: None,
             identity: Identity::Anonymous,
+            must_authenticate: false,
+            door_commands: 0,
             authenticated: false,
             trust: Trust::default(),
             failures: 0,
@@ -272,6 +280,11 @@ impl Session {
             (About::Connection | About::Claims(_), Answer::Refuse(reply)) => self.close(reply),
             (About::Connection | About::Claims(_), Answer::Known(identity)) => self.admitted(identity),
             (About::Connection | About::Claims(_), Answer::Proceed) => self.admitted(Identity::Anonymous),
+            (About::Connection | About::Claims(_), Answer::MustAuthenticate) => {
+                let state = self.admitted(Identity::Anonymous);
+                (self.must_authenticate, self.door_commands) = (true, 0);
+                state
+            }
             (About::Connection | About::Claims(_), Answer::Challenge(_) | Answer::Taken(_) | Answer::Peer(..)) => {
                 self.close(say::local_error())
             }
@@ -288,6 +301,7 @@ impl Session {
     /// that speaks, through a peer that hands on what it hears; so the peer's trust ends there.
     fn admitted(&mut self, identity: Identity) -> State {
         self.trust = Trust::default();
+        self.must_authenticate = false;
         self.authenticated = identity.is_authenticated();
         self.identity = identity;
         State::Greeting

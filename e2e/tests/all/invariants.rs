@@ -69,8 +69,9 @@ fn check_says_what_holds_and_what_is_broken() {
     assert_eq!(checked.code, 1, "{}", checked.text());
     assert!(checked.text().contains("no-anonymous-relay IS BROKEN"), "{}", checked.text());
     // The witness is a command line; typed as it stands, it shows the session.
-    let witness = checked.stdout.lines().find_map(|line| line.trim().strip_prefix("bridgehead ")).expect("a witness");
-    let words: Vec<&str> = witness.split(' ').collect();
+    let (_, witness) = checked.stdout.split_once("see   bridgehead ").expect("a witness");
+    // Broken lines end with a backslash.
+    let words: Vec<&str> = witness.split_whitespace().filter(|word| *word != "\\").collect();
     let explained = command(&words).text();
     assert!(explained.contains("virtual_server.inbound.relay.list[0]"), "{explained}");
 }

@@ -1,8 +1,9 @@
-//! `bridgehead account`: looks at the account file and changes it. It works on the file alone; a
-//! gateway that runs reads it again by itself.
+//! `bridgehead account`: looks at the account file and changes it; a gateway that runs reads it again by
+//! itself. What accounts have sent it asks the running gateway.
 
 mod ask;
 mod file;
+mod limits;
 
 use crate::{cli, settings};
 use anyhow::{Context, Result, anyhow, bail};
@@ -21,6 +22,16 @@ use std::str::FromStr;
 /// # Errors
 /// What kept it from being done; the file is then as it was.
 pub(super) fn run(account: &cli::Account) -> Result<ExitCode> {
+    match &account.action {
+        cli::AccountAction::Limits { json } => limits::list(account, *json)?,
+        cli::AccountAction::Resume { name } if account.file.is_none() => resume(account, name)?,
+        _ => return in_file(account),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is done with the account file alone.
+fn in_file(account: &cli::Account) -> Result<ExitCode> {
     let path = &match &account.file {
         Some(path) => path.clone(),
         None => of_settings(account)?,
@@ -43,6 +54,7 @@ pub(super) fn run(account: &cli::Account) -> Result<ExitCode> {
         }
         cli::AccountAction::Suspend { name } => change(path, name, &[Change::Suspend])?,
         cli::AccountAction::Resume { name } => change(path, name, &[Change::Resume])?,
+        cli::AccountAction::Limits { .. } => unreachable!("it is no matter of the file"),
         cli::AccountAction::Remove { name } => change(path, name, &[Change::Remove])?,
         cli::AccountAction::Expire { name, day } => {
             let day: Option<Day> = day.as_deref().map(parsed).transpose()?;
@@ -50,6 +62,21 @@ pub(super) fn run(account: &cli::Account) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets an account log in again by its file, and send again at the running gateway. One of both must know of it.
+fn resume(account: &cli::Account, name: &str) -> Result<()> {
+    let sends = limits::resume(account, name);
+    if let Ok(true) = sends {
+        println!("{name} may send again");
+    }
+    let logs_in = of_settings(account).and_then(|path| change(&path, name, &[Change::Resume]));
+    match sends {
+        // An address, or an account of another directory.
+        Ok(true) => Ok(()),
+        Ok(false) => logs_in.with_context(|| format!("{name} was not suspended at the running gateway")),
+        Err(_) => logs_in,
+    }
 }
 
 /// The account file that the settings name, if they name just one.

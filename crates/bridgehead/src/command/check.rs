@@ -1,14 +1,11 @@
 //! `bridgehead check FILE`
 
 use crate::cli::{Check, SettingsFrom};
-use crate::objections;
-use crate::settings::{self, Loaded};
+use crate::settings;
 use crate::world::wall_clock;
-use access::Outcome;
+use access::{Outcome, text};
 use anyhow::{Result, bail};
 use config::Severity;
-use invariant::Invariant;
-use std::fmt::Write;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -38,38 +35,10 @@ pub(super) fn run(check: Check) -> Result<ExitCode> {
         let addresses: Vec<String> = clear.chain(tls).collect();
         println!("  {} listens on {}", server.name, addresses.join(", "));
     }
-    let (text, hold) = invariants(&loaded);
-    print!("{text}");
+    let proofs = access::prove(&loaded.config, wall_clock());
+    if let Some(file) = &loaded.config.invariants_file {
+        print!("{}:\n{}", file.display(), text::invariants(&loaded.name, &loaded.config, &proofs));
+    }
+    let hold = proofs.iter().all(|proof| matches!(proof.outcome, Outcome::Holds { .. }));
     Ok(if hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// What became of each invariant, in words, and whether all hold.
-fn invariants(loaded: &Loaded) -> (String, bool) {
-    let (mut text, mut hold) = (String::new(), true);
-    let Some(file) = &loaded.config.invariants_file else { return (text, hold) };
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{}:", file.display());
-    for proof in access::prove(&loaded.config, wall_clock()) {
-        let invariant = &loaded.config.invariants[proof.invariant];
-        hold &= matches!(proof.outcome, Outcome::Holds { .. });
-        say(&mut text, loaded, invariant, &proof.outcome);
-    }
-    (text, hold)
-}
-
-fn say(text: &mut String, loaded: &Loaded, invariant: &Invariant, outcome: &Outcome) {
-    let name = &invariant.name;
-    let _ = match outcome {
-        Outcome::Holds { classes } => writeln!(text, "  {name} holds, proved over {classes} classes of session"),
-        Outcome::Unproved(why) => writeln!(text, "  {name} COULD NOT BE PROVED: {why}"),
-        Outcome::Broken(_) => writeln!(text, "  {name} IS BROKEN"),
-    };
-    let Outcome::Broken(all) = outcome else { return };
-    let _ = writeln!(text, "    {invariant}");
-    for broken in all {
-        let sentence = objections::sentence(&loaded.config, broken);
-        let _ = writeln!(text, "    at {}: {sentence}", broken.server);
-        let _ = writeln!(text, "      from {}", broken.addresses);
-        let _ = writeln!(text, "      {}", broken.witness.command(&loaded.name));
-    }
 }

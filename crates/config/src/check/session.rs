@@ -7,7 +7,7 @@ use crate::places::below;
 use crate::{Rate, units};
 use mail::Domain;
 use policy::Local;
-use smtp::server::{BareNewline, EarlyTalk, Offers, Settings};
+use smtp::server::{BareNewline, Door, EarlyTalk, Offers, Settings};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,9 +27,11 @@ impl Check<'_> {
         let offers = self.offers(&below(key, "protocol"), &server.protocol, tls != TlsMode::Off);
         let base = hostname.cloned().map(Settings::new);
         let limited = self.session_limits(&below(key, "limits"), &server.limits, base);
+        let limited = limited?;
         Some(Settings {
             default_domain: default_domain?.domain.clone(),
             offers: offers?,
+            door: Door { code: server.protocol.client_not_authenticated_code, ..limited.door },
             tls_required: tls == TlsMode::Required,
             bare_newline: match server.protocol.bare_newline {
                 file::BareNewline::Reject => BareNewline::Reject,
@@ -39,7 +41,7 @@ impl Check<'_> {
                 file::EarlyTalk::Count => EarlyTalk::Count,
                 file::EarlyTalk::Close => EarlyTalk::Close,
             },
-            ..limited?
+            ..limited
         })
     }
 
@@ -55,6 +57,7 @@ impl Check<'_> {
         let command = self.duration(&at("command_timeout"), &table.command_timeout, SECOND..=DAY);
         let line = self.duration(&at("command_time"), &table.command_time, SECOND..=DAY);
         let data = self.duration(&at("data_timeout"), &table.data_timeout, SECOND..=DAY);
+        let door = self.duration(&at("door_time"), &table.door_time, SECOND..=DAY);
         self.small_limits(key, table, message, session);
         let fits = |octets: u64| usize::try_from(octets).ok();
         Some(Settings {
@@ -65,6 +68,7 @@ impl Check<'_> {
             text_line_octets: fits(text_line?)?,
             header_size_bytes: fits(header?)?,
             errors_limit: table.errors,
+            door: Door { commands: table.door_commands, time: door?, ..Door::default() },
             idle_limit: idle?,
             command_limit: command?,
             line_limit: line?,

@@ -265,6 +265,12 @@ pub struct Limits {
     pub min_rate_after: DurationText,
     /// How long a session may last.
     pub session_time: DurationText,
+    /// How long a client may stay that is let in only to authenticate, until it has
+    /// (`connection_control.applies_to = "anonymous"`).
+    pub door_time: DurationText,
+    /// How many commands such a client may say until then.
+    #[schemars(range(min = 5, max = 1000000))]
+    pub door_commands: u32,
     /// Errors in one session before it is ended.
     #[schemars(range(min = 1, max = 1000000))]
     pub errors: u32,
@@ -293,6 +299,8 @@ impl Default for Limits {
             min_octets_per_s: 1000,
             min_rate_after: DurationText::new("30 s"),
             session_time: DurationText::new("30 min"),
+            door_time: DurationText::new("30 s"),
+            door_commands: 20,
             errors: 20,
             command_line: Size::new("2 KiB"),
             text_line: Size::new("1 MiB"),

@@ -61,6 +61,7 @@ fn dump_identities(o: &mut String, config: &Config) {
     if !config.directories.is_empty() {
         let _ = writeln!(o, "{:?}", config.guessing);
     }
+    let _ = writeln!(o, "{:?}", config.bounds);
 }
 
 fn dump_server(o: &mut String, server: &Server) {

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 type Numbers = BTreeMap<String, u64>;
 
 /// Counters of what is never written down, or not an event.
-const UNTOLD: [&str; 8] = [
+const UNTOLD: [&str; 9] = [
+    "bridgehead_door_",
     "bridgehead_inbound_connections",
     "bridgehead_outbound_connections_total",
     "bridgehead_outbound_connections_current",
@@ -113,6 +114,10 @@ fn tell(numbers: &mut Numbers, event: &Value) {
             add("recipients_relayed", None, number("recipients").saturating_sub(number("submitted")));
         }
         "not-taken" => add("messages_not_taken", None, 1),
+        "held" => add("messages_held", None, 1),
+        "sending-limit" => add("sending_limits", Some(text("stage")), 1),
+        "grant-alarm" => add("grant_alarms", None, 1),
+        "not-alerted" => add("alerts_failed", None, 1),
         ending @ ("delivered" | "relayed" | "deferred" | "failed") => add("recipient_outcomes", Some(ending), 1),
         "reported" => add("reports_generated", Some(text("kind")), 1),
         "bad-mail" => add("badmailed_messages", None, 1),

@@ -70,7 +70,9 @@ impl Session {
                 if reply.code() == 535 { self.failed(reply) } else { self.mistaken(State::Ready, reply) }
             }
             // Neither says who it is.
-            Answer::Proceed | Answer::Taken(_) => self.plainly(State::Ready, say::cannot_authenticate()),
+            Answer::Proceed | Answer::MustAuthenticate | Answer::Taken(_) => {
+                self.plainly(State::Ready, say::cannot_authenticate())
+            }
         }
     }
 

@@ -13,6 +13,7 @@ impl Session {
         let state = std::mem::replace(&mut self.state, State::Closed);
         self.state = match state {
             State::Challenged(progress) => self.response(progress, line, early),
+            state if self.wears_out_the_door() => self.turned_away(&state),
             state => match line::text(line) {
                 Ok(text) => match command::parse(text) {
                     Ok(command) => self.in_turn(state, command, early),
@@ -97,6 +98,7 @@ impl Session {
             (State::Ready, Command::StartTls) => self.start_tls(),
             (state, Command::StartTls) => self.disorder(state, "Not in a transaction"),
             (state, command) if self.settings.tls_required && self.tls.is_none() => self.needs_tls(state, command),
+            (state, Command::Vrfy | Command::Expn | Command::Etrn) if self.at_door() => self.not_at_the_door(state),
             (state, Command::Vrfy) => self.plainly(state, say::cannot_verify()),
             (state, Command::Expn) => self.refuse(state, Note::UnknownCommand, say::not_implemented()),
             (state, Command::Turn) => self.turn(state),

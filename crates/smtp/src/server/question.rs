@@ -54,6 +54,9 @@ pub enum Question<'a> {
 pub enum Answer {
     /// Yes: the session makes its standard reply.
     Proceed,
+    /// For Connection: proceed, but the client may do nothing but authenticate until it has, or until a Sender of
+    /// its is answered with [`Proceed`](Answer::Proceed).
+    MustAuthenticate,
     /// For Credentials: send this challenge.
     Challenge(Vec<u8>),
     /// For Credentials: this is who it is. For Connection: proceed, and it is known who this is.
@@ -72,6 +75,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Answer::Proceed => f.write_str("Proceed"),
+            Answer::MustAuthenticate => f.write_str("MustAuthenticate"),
             Answer::Challenge(_) => f.write_str("Challenge(…)"),
             Answer::Known(identity) => f.debug_tuple("Known").field(identity).finish(),
             Answer::Peer(name, trust) => f.debug_tuple("Peer").field(name).field(trust).finish(),
@@ -196,4 +200,8 @@ pub enum Note {
     Expired,
     /// The client was slower than the least rate.
     TooSlow,
+    /// A client that must authenticate asked for something else.
+    MustAuthenticate,
+    /// A client that must authenticate said too many other things.
+    TooManyCommands,
 }

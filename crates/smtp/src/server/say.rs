@@ -114,6 +114,17 @@ pub(super) fn too_many_errors() -> Reply {
     Reply::later(21, 7, 0, "Too many errors")
 }
 
+/// A client at the door has said too much that is not AUTH.
+pub(super) fn too_many_commands() -> Reply {
+    Reply::later(21, 7, 0, "Too many commands without authentication")
+}
+
+/// As to MAIL of such a client (reference 9.2, AUTHREQ); `code` is 530 or 454.
+pub(super) fn not_authenticated(code: u16) -> Reply {
+    let reply = Reply::never(30, 7, 3, "Client was not authenticated");
+    reply.clone().with_code(code).unwrap_or(reply)
+}
+
 pub(super) fn too_many_failures() -> Reply {
     Reply::later(21, 7, 0, "Too many failed authentications")
 }

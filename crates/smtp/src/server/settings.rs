@@ -1,5 +1,6 @@
 //! What one virtual server wants of its sessions. Every limit has its unit in its name.
 
+use super::door::Door;
 use crate::extensions::Offers;
 use mail::Domain;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub struct Settings {
     /// The failed attempt to authenticate that reaches this count is answered 421 4.7.0 and ends the
     /// session.
     pub failures_limit: u32,
+    /// What a client may have that must authenticate and has not.
+    pub door: Door,
     /// How long a refused AUTH waits for its reply; a delay against guessing.
     pub failed_auth_delay: Duration,
     /// How long to wait for a command when nothing is under way.
@@ -99,6 +102,7 @@ impl Settings {
             early_talk: EarlyTalk::Count,
             errors_limit: 20,
             failures_limit: 10,
+            door: Door::default(),
             failed_auth_delay: Duration::from_secs(2),
             idle_limit: Duration::from_secs(600),
             // RFC 5321 §4.5.3.2.7: a server waits at least five minutes for the next command.

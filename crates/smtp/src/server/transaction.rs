@@ -31,13 +31,17 @@ impl Session {
         match answer {
             Answer::Proceed => {
                 self.mail_refused = false;
+                // Connection control was asked again, and has let it in.
+                self.must_authenticate = false;
                 self.say(say::sender_ok(&transaction.sender.reverse_path));
                 State::Mail(transaction)
             }
             Answer::Refuse(reply) | Answer::Dismiss(reply) => self.plainly(State::Ready, reply),
-            Answer::Challenge(_) | Answer::Known(_) | Answer::Peer(..) | Answer::Taken(_) => {
-                self.plainly(State::Ready, say::local_error())
-            }
+            Answer::MustAuthenticate
+            | Answer::Challenge(_)
+            | Answer::Known(_)
+            | Answer::Peer(..)
+            | Answer::Taken(_) => self.plainly(State::Ready, say::local_error()),
         }
     }
 
@@ -65,7 +69,11 @@ impl Session {
                 reply
             }
             Answer::Refuse(reply) | Answer::Dismiss(reply) => reply,
-            Answer::Challenge(_) | Answer::Known(_) | Answer::Peer(..) | Answer::Taken(_) => say::local_error(),
+            Answer::MustAuthenticate
+            | Answer::Challenge(_)
+            | Answer::Known(_)
+            | Answer::Peer(..)
+            | Answer::Taken(_) => say::local_error(),
         };
         self.plainly(State::Mail(transaction), reply)
     }
@@ -75,7 +83,9 @@ impl Session {
             Answer::Taken(id) => say::taken(&id),
             Answer::Refuse(reply) | Answer::Dismiss(reply) => reply,
             // None of these says that the message is safe.
-            Answer::Proceed | Answer::Challenge(_) | Answer::Known(_) | Answer::Peer(..) => say::local_error(),
+            Answer::Proceed | Answer::MustAuthenticate | Answer::Challenge(_) | Answer::Known(_) | Answer::Peer(..) => {
+                say::local_error()
+            }
         };
         self.plainly(State::Ready, reply)
     }

@@ -110,6 +110,7 @@ fn choose(dice: &mut u64, question: &Question<'_>) -> Answer {
         (Question::Credentials(_), 0..8) => Answer::Challenge(vec![1, 2, 3]),
         (Question::Credentials(_), 8..12) => Answer::Known(Identity::account("u1")),
         (Question::Credentials(_), 12..14) => Answer::Peer("ex1".into(), Trust { xclient: true, xforward: true }),
+        (Question::Connection, 0..4) => Answer::MustAuthenticate,
         (Question::Connection, _) => Answer::Proceed,
         (_, 0) => Answer::Refuse(refusal()),
         (Question::Message(_), _) => Answer::Taken("Q".into()),

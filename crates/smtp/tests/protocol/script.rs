@@ -7,7 +7,7 @@
 //! ```text
 //! C: a line of the client, CR LF is added     C+ a further line in the same segment
 //! E: secured | expired | shut                 something that happens instead
-//! A: the answer to the next question: proceed, refuse 550 5.7.1 text, dismiss …, taken ID, known NAME,
+//! A: the answer to the next question: proceed, must-authenticate, refuse 550 5.7.1 text, dismiss …, taken ID, known NAME,
 //!    challenge TEXT. A question without one is answered by proceed, taken Q1, or refuse 535 5.7.8
 //! S: a reply line     N: a note     B: a line of a message, before it is asked about
 //! O: secure | pause 2s | abandon | close     Q: a question
@@ -219,6 +219,7 @@ fn answer_of(text: &str) -> Answer {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     match word {
         "proceed" => Answer::Proceed,
+        "must-authenticate" => Answer::MustAuthenticate,
         "refuse" => Answer::Refuse(reply(rest)),
         "dismiss" => Answer::Dismiss(reply(rest)),
         "taken" => Answer::Taken(rest.into()),
@@ -328,6 +329,8 @@ fn settings(words: &str) -> Settings {
             "command-line" => settings.command_line_octets = number(),
             "text-line" => settings.text_line_octets = number(),
             "header-size" => settings.header_size_bytes = number(),
+            "door-commands" => settings.door.commands = u32::try_from(number()).expect("a small number"),
+            "door-code" => settings.door.code = u16::try_from(number()).expect("a reply code"),
             "errors" => settings.errors_limit = u32::try_from(number()).expect("a small number"),
             "normalise" => settings.bare_newline = BareNewline::Normalise,
             "close-early-talk" => settings.early_talk = EarlyTalk::Close,
