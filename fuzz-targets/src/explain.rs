@@ -4,7 +4,10 @@
 use crate::input::{Input, has_control};
 use config::{Config, Server};
 use mail::{Found, Identity, Ledger, Mailbox, ReversePath};
-use policy::{ConnectionFacts, Decision, Missing, RecipientFacts, SenderFacts, render};
+use policy::{
+    Admission, ConnectionFacts, Decision, Missing, Question, RecipientFacts, SenderFacts, Verdict, edits, render,
+    tested,
+};
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -47,38 +50,53 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn session(&self, reverse_path: &ReversePath, recipients: Vec<Mailbox>) {
-        let (rules, client) = (&self.server.rules, self.client);
+        let client = self.client;
         let now = mail::Timestamp::default();
         let facts = ConnectionFacts { client, now, open: 0, open_from_client: 0, open_from_network: 0, open_in_all: 0 };
-        let decision = self.decide(|ledger| policy::connection(rules, &facts, ledger));
-        let Ok(admission) = decision.verdict else { return };
-        let facts = SenderFacts { client, now, admission, identity: &self.identity, secured: false, reverse_path };
-        if self.decide(|ledger| policy::sender(rules, &facts, ledger)).verdict.is_err() {
+        let Ok(Verdict::Admitted(admission)) = self.decide(&Question::Connection(facts)) else { return };
+        if !self.submits(admission, reverse_path) {
             return;
         }
         for recipient in recipients {
             let facts = RecipientFacts { client, now, identity: &self.identity, recipient: &recipient };
-            let decision = self.decide(|ledger| policy::recipient(rules, &facts, ledger));
-            if decision.verdict.is_ok() {
+            if self.decide(&Question::Recipient(facts)).is_ok() {
                 let route = policy::route(&self.config.routing, &self.server.name, &recipient);
                 self.is_explained(&route);
             }
         }
     }
 
+    fn submits(&self, admission: Admission, reverse_path: &ReversePath) -> bool {
+        let (client, identity) = (self.client, &self.identity);
+        let now = mail::Timestamp::default();
+        let facts = SenderFacts { client, now, admission, identity, secured: false, reverse_path };
+        self.decide(&Question::Sender(facts)).is_ok()
+    }
+
     /// Judges with as many look-ups as the rules need; they cannot need many.
-    fn decide<V>(&self, judge: impl Fn(&Ledger) -> Result<Decision<V>, Missing>) -> Decision<V> {
+    fn decide(&self, question: &Question<'_>) -> Result<Verdict, policy::Refusal> {
         let mut ledger = Ledger::new();
         for _ in 0..8 {
-            match judge(&ledger) {
+            match question.ask(&self.server.rules, &ledger) {
                 Ok(decision) => {
                     self.is_explained(&decision);
-                    return decision;
+                    self.is_mended(question, &ledger, &decision);
+                    return decision.verdict;
                 }
                 Err(Missing(query)) => ledger.enter(query, self.answer.clone()),
             }
         }
         panic!("a judgement that never ends");
+    }
+
+    /// Each step has its words or none, and every edit is text that a file can hold.
+    fn is_mended(&self, question: &Question<'_>, ledger: &Ledger, decision: &Decision<Verdict>) {
+        let rules = &self.server.rules;
+        let words = tested(rules, question, ledger, &decision.trace);
+        assert_eq!(words.len(), decision.trace.steps().len());
+        for edit in edits(rules, &self.config.book, question, ledger) {
+            assert!(!edit.settings.is_empty() && edit.toml.iter().all(|line| !has_control(line)), "{edit:?}");
+        }
     }
 
     fn is_explained<V>(&self, decision: &Decision<V>) {

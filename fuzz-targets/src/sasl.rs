@@ -126,7 +126,9 @@ fn check(inquiry: &Inquiry) {
             assert!(!token.expose().is_empty() && token.expose().iter().all(u8::is_ascii_graphic));
         }
         Inquiry::Converse { octets, .. } => assert!(octets.expose().len() <= CHALLENGE_OCTETS),
-        Inquiry::Recipient { .. } => panic!("a mechanism asks about a recipient"),
+        Inquiry::Recipient { .. } | Inquiry::Account { .. } => {
+            panic!("a mechanism asks about somebody without a proof")
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Have a running gateway load its settings again
     Reload(Reload),
     /// Say what would be answered to a client, and which line of the settings decides
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Submit one message, read from standard input
     Send(Send),
     /// Look at the queue of a running gateway, or change it
@@ -162,21 +162,36 @@ pub(crate) struct Plan {
 pub(crate) struct Explain {
     #[command(flatten)]
     pub settings: SettingsFrom,
+    /// A refusal of the running gateway, by the name in its reply and in the log, such as 7f3a21c9
+    #[arg(long, value_name = "ID", conflicts_with_all = ["server", "client", "account", "peer", "mail_from", "rcpt"])]
+    pub decision: Option<String>,
     /// The virtual server
-    #[arg(long, value_name = "NAME")]
-    pub server: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "decision")]
+    pub server: Option<String>,
     /// The client's address
-    #[arg(long, value_name = "ADDRESS")]
-    pub client: IpAddr,
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "decision")]
+    pub client: Option<IpAddr>,
     /// The forward-confirmed name of the client, where a rule asks for it; may be repeated
     #[arg(long, value_name = "NAME")]
     pub client_name: Vec<String>,
     /// The client has no forward-confirmed name
     #[arg(long, conflicts_with = "client_name")]
     pub no_client_name: bool,
-    /// The account the client has authenticated as
+    /// The link is secured by TLS
+    #[arg(long)]
+    pub tls: bool,
+    /// The mechanism that the client wants to authenticate by
+    #[arg(long, value_name = "MECHANISM")]
+    pub mechanism: Option<String>,
+    /// The account the client has authenticated as; the directories are asked for its groups and addresses
     #[arg(long, value_name = "ACCOUNT")]
     pub account: Option<String>,
+    /// A group of the account, instead of asking the directories; may be repeated
+    #[arg(long, value_name = "GROUP", requires = "account")]
+    pub group: Vec<String>,
+    /// An address of the account's own, instead of asking the directories; may be repeated
+    #[arg(long, value_name = "ADDRESS", requires = "account")]
+    pub address: Vec<String>,
     /// The client is this peer
     #[arg(long, value_name = "NAME", conflicts_with = "account")]
     pub peer: Option<String>,
@@ -186,6 +201,24 @@ pub(crate) struct Explain {
     /// A recipient; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub rcpt: Vec<String>,
+    /// What stands in From of the message; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub header_from: Vec<String>,
+    /// What stands in Sender
+    #[arg(long, value_name = "ADDRESS")]
+    pub header_sender: Vec<String>,
+    /// What stands in Resent-From
+    #[arg(long, value_name = "ADDRESS")]
+    pub header_resent_from: Vec<String>,
+    /// A file with the message
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["header_from", "header_sender", "header_resent_from"])]
+    pub message: Option<PathBuf>,
+    /// On which day, in UTC, such as 2027-01-31; without it, now
+    #[arg(long, value_name = "DAY")]
+    pub at: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `send`

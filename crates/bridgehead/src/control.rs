@@ -27,12 +27,22 @@ const TIME: Duration = Duration::from_secs(30);
 pub(crate) enum Command {
     /// Of the defence against guessing.
     Bans(BansCommand),
+    /// Of what has been refused.
+    Decisions(DecisionsCommand),
     /// Of what senders have sent.
     Limits(LimitsCommand),
     /// Of the program itself.
     Serve(ServeCommand),
     /// Of the queue.
     Queue(QueueCommand),
+}
+
+/// What can be asked of what has been refused.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DecisionsCommand {
+    /// Why was this refused?
+    ExplainDecision(String),
 }
 
 /// What can be commanded of the program itself.
@@ -177,6 +187,7 @@ async fn answer(stream: UnixStream, control: Control<Machine>, reloads: mpsc::Se
     let answer = match serde_json::from_str(&line)? {
         Command::Serve(ServeCommand::Reload { accept }) => json(reload(&reloads, accept).await)?,
         Command::Queue(command) => json(control.queue(command).await)?,
+        Command::Decisions(DecisionsCommand::ExplainDecision(id)) => json(control.decision(&id).await)?,
         Command::Limits(LimitsCommand::ListLimits) => json(control.standings().await.map(LimitsAnswer::Limits))?,
         Command::Limits(LimitsCommand::ResumeSender(meant)) => {
             json(control.resume(&meant).await.map(LimitsAnswer::Resumed))?

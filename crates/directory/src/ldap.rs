@@ -128,6 +128,7 @@ impl Ldap {
             Inquiry::Certificate { certificate, name } => {
                 self.certificate(certificate, name.as_deref(), deadline).await
             }
+            Inquiry::Account { name } => return self.account(name).await,
             Inquiry::Recipient { mailbox } => self
                 .recipient(mailbox, deadline)
                 .await

@@ -211,7 +211,12 @@ impl Open {
             Inquiry::Token { .. } => matches!(self, Open::Tokens(_)),
             Inquiry::Converse { .. } => false,
             Inquiry::Password { .. } => matches!(self, Open::File(_) | Open::Ldap(_) | Open::Pam(_)),
-            _ => matches!(self, Open::File(_) | Open::Ldap(_)),
+            // The others know an account only while it proves itself, and then nothing but its name.
+            Inquiry::Account { .. } => matches!(self, Open::File(_) | Open::Ldap(_)),
+            Inquiry::ScramKeys { .. }
+            | Inquiry::NtHash { .. }
+            | Inquiry::Certificate { .. }
+            | Inquiry::Recipient { .. } => matches!(self, Open::File(_) | Open::Ldap(_)),
         }
     }
 

@@ -5,6 +5,7 @@
 //! nothing else.
 
 use crate::bounding;
+use crate::decisions::asked;
 use crate::door::Passage;
 use crate::event::{Asked, Event};
 use crate::lookups::decide;
@@ -13,15 +14,18 @@ use crate::world::World;
 use crate::{Gateway, Server};
 use bounds::{Cause, Subject};
 use identity::guess::Gate;
+use identity::{Finding, Inquiry, No};
 use mail::{Identity, Ledger, Mailbox, Reply, ReversePath};
-use policy::{Acceptance, AddressPlace, Admission, Decision, Grant, RecipientFacts, Refusal, SenderFacts, render};
+use policy::{
+    Acceptance, AddressPlace, Admission, Decision, Grant, Question, RecipientFacts, Refusal, SenderFacts, render,
+};
 use smtp::claims::{Claim, Claims};
 use smtp::server::{Answer, Recipient, Sender};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The names of all refusals, as they stand in the log and in counters.
-pub(crate) const REASONS: [&str; 18] = [
+pub(crate) const REASONS: [&str; 19] = [
     "connection-listed",
     "connection-not-listed",
     "too-many-connections",
@@ -40,10 +44,14 @@ pub(crate) const REASONS: [&str; 18] = [
     "may-not-submit",
     "not-owner",
     SUSPENDED,
+    ACCOUNT_REFUSED,
 ];
 
 /// A header that needs SMTPUTF8 in a transaction without it.
 const UTF8_HEADER: &str = "utf8-header";
+
+/// A peer speaks for an account that may not log in here.
+const ACCOUNT_REFUSED: &str = "account-refused";
 
 /// The client, or its network, has guessed too often.
 const GUESSING: &str = "guessing";
@@ -109,7 +117,7 @@ pub(crate) async fn connection<W: World>(context: &mut Context<W>) -> Answer {
         }
         Err(_) => {
             context.passes(Passage::TurnedAway);
-            Answer::Dismiss(refuse(context, Asked::Connection, &decision, None, None))
+            Answer::Dismiss(refuse(context, &Question::Connection(facts), &decision, None))
         }
     }
 }
@@ -161,7 +169,13 @@ pub(crate) async fn claims<W: World>(context: &mut Context<W>, claims: &Claims) 
     // Who it is, the peer says.
     context.known = invariant::Known::NotByAuth;
     context.ledger = Ledger::new();
-    context.identity = login.map_or(Identity::Anonymous, |name| Identity::account(name));
+    context.identity = match login {
+        None => Identity::Anonymous,
+        Some(name) => match vouched(context, name).await {
+            Ok(identity) => identity,
+            Err(reply) => return Answer::Dismiss(reply),
+        },
+    };
     match connection(context).await {
         Answer::Proceed | Answer::MustAuthenticate if login.is_some() => {
             context.passed(Passage::Authenticated);
@@ -169,6 +183,25 @@ pub(crate) async fn claims<W: World>(context: &mut Context<W>, claims: &Claims) 
         }
         answer => answer,
     }
+}
+
+/// The account for which a peer vouches, with its groups and addresses: its rights hang on them. One that no
+/// directory here knows is a name alone, which has what every account has; one that is suspended is nobody.
+async fn vouched<W: World>(context: &mut Context<W>, name: &str) -> Result<Identity, Reply> {
+    let (gateway, law) = (context.gateway.clone(), context.law.clone());
+    let server = context.server.clone();
+    let names = &server.config.authentication.directories;
+    let inquiry = Inquiry::Account { name: name.into() };
+    // Boxed: what an inquiry takes would stand empty in every session.
+    let found = Box::pin(gateway.world.inquire(&law.directories, names, inquiry)).await;
+    let (reply, reason) = match found {
+        Finding::Account(account) => return Ok(Identity::Account(account)),
+        Finding::No(No::Unknown) => return Ok(Identity::account(name)),
+        Finding::No(_) => (Reply::never(50, 7, 1, "The account may not be used here"), ACCOUNT_REFUSED),
+        _ => (Reply::later(21, 7, 0, "The account could not be looked up, try again later"), REASONS[10]),
+    };
+    say_refused(context, Asked::Credentials, reason, &reply, (None, None), &[]);
+    Err(reply)
 }
 
 /// May this client submit, and does the queue have room?
@@ -200,9 +233,9 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
             bounding::gate(context, &sender.reverse_path).await
         }
         Err(Refusal::NotAuthenticated { close: true }) => {
-            Answer::Dismiss(refuse(context, Asked::Sender, &decision, Some(&sender.reverse_path), None))
+            Answer::Dismiss(refuse(context, &Question::Sender(facts), &decision, Some(&sender.reverse_path)))
         }
-        Err(_) => Answer::Refuse(refuse(context, Asked::Sender, &decision, Some(&sender.reverse_path), None)),
+        Err(_) => Answer::Refuse(refuse(context, &Question::Sender(facts), &decision, Some(&sender.reverse_path))),
     }
 }
 
@@ -232,34 +265,38 @@ pub(crate) async fn recipient<W: World>(context: &mut Context<W>, recipient: &Re
             Answer::Proceed
         }
         Err(ref refusal) => {
+            let reply = refuse(context, &Question::Recipient(facts), &decision, None);
             if !refusal.is_later() {
                 bounding::missed(context, &recipient.forward_path).await;
             }
-            Answer::Refuse(refuse(context, Asked::Recipient, &decision, None, Some(&recipient.forward_path)))
+            Answer::Refuse(reply)
         }
     }
 }
 
-/// Says the refusal to the log and makes its reply.
+/// Says the refusal to the log, keeps it for whoever asks why, and makes its reply.
 pub(crate) fn refuse<W: World, V>(
     context: &Context<W>,
-    asked: Asked,
+    question: &Question<'_>,
     decision: &Decision<V>,
     sender: Option<&ReversePath>,
-    recipient: Option<&Mailbox>,
 ) -> Reply {
     let config = &context.server.config;
     let Err(verdict) = &decision.verdict else { unreachable!("only refusals are refused") };
     let (reason, reply) = refusal(verdict, &config.session.hostname, config.not_authenticated_code);
-    let why = render::lines(&decision.trace, &context.law.config.book).collect::<Vec<_>>();
-    context.gateway.recorder.record(&Event::Refused {
+    let (gateway, book) = (&context.gateway, &context.law.config.book);
+    let why = render::lines(&decision.trace, book).collect::<Vec<_>>();
+    let made = (&decision.trace, reply);
+    let (id, reply) = gateway.decisions.keep(&gateway.memory, (&config.rules, book), question, &context.ledger, made);
+    gateway.recorder.record(&Event::Refused {
         server: &config.name,
         client: context.client,
-        asked,
+        asked: asked(question),
         reason,
         reply: &reply,
+        decision: Some(id),
         sender,
-        recipient,
+        recipient: if let Question::Recipient(facts) = question { Some(facts.recipient) } else { None },
         why: &why,
     });
     reply
@@ -288,6 +325,7 @@ fn say_refused<W: World>(
         asked,
         reason,
         reply,
+        decision: None,
         sender,
         recipient,
         why,

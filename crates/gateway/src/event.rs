@@ -6,6 +6,7 @@
 
 mod line;
 
+use crate::decisions::DecisionId;
 use crate::door::Passage;
 use mail::{Address, Mailbox, Reply, ReversePath};
 use queue::{Ending, MessageId};
@@ -111,6 +112,8 @@ pub(crate) enum Event<'a> {
         asked: Asked,
         reason: &'static str,
         reply: &'a Reply,
+        /// The name of the decision, by which it can be asked about.
+        decision: Option<DecisionId>,
         sender: Option<&'a ReversePath>,
         recipient: Option<&'a Mailbox>,
         why: &'a [String],
@@ -364,11 +367,14 @@ impl Event<'_> {
                 to.text("server", server);
                 to.text("passage", passage.name());
             }
-            Event::Refused { server, client, asked, reason, reply, sender, recipient, why } => {
+            Event::Refused { server, client, asked, reason, reply, decision, sender, recipient, why } => {
                 session(to, server, client);
                 to.field("asked", &asked.name());
                 to.field("reason", &reason);
                 to.field("reply", reply);
+                if let Some(decision) = decision {
+                    to.field("decision", &decision);
+                }
                 if let Some(sender) = sender {
                     to.field("from", sender);
                 }

@@ -24,6 +24,7 @@ pub fn log_lines(kind: usize, number: u64, texts: &[String; 3]) -> (Vec<u8>, Vec
     let event = match kind {
         0 => Event::ReloadRefused { why: b },
         1 => Event::Refused {
+            decision: None,
             server,
             client,
             asked: Asked::Recipient,

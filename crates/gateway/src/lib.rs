@@ -14,11 +14,13 @@ mod certificates;
 mod conclude;
 mod counters;
 mod crowd;
+mod decisions;
 mod deliver;
 mod dispatch;
 mod door;
 mod event;
 mod exceptions;
+pub mod explain;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;
@@ -47,6 +49,7 @@ pub mod world;
 
 pub use answer::refusal;
 pub use bounding::StandingView;
+pub use decisions::{DecisionAnswer, DecisionId, DecisionView};
 pub use deliver::{NotSubmitted, Submission, submit};
 pub use dispatch::{DestinationView, Filter, MessageView, QueueAnswer, QueueCommand, QueueView, RecipientView};
 pub use guessing::BanView;
@@ -58,6 +61,7 @@ pub use start::{Control, Handle, StartError};
 use arc_swap::ArcSwap;
 use bounding::Bounding;
 use config::Config;
+use decisions::Decisions;
 use guessing::Guessing;
 use identity::Secret;
 use keeper::KeeperHandle;
@@ -121,6 +125,8 @@ pub struct Gateway<W: World> {
     notices: Notices,
     /// The way to the owner of the defence against guessing.
     guessing: Guessing,
+    /// The way to the owner of what has been refused.
+    decisions: Decisions,
     /// The way to the owner of what was counted of senders.
     bounding: Bounding,
     /// What everything together holds in memory.

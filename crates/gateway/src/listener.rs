@@ -329,6 +329,7 @@ impl<W: World> Inside<W> {
             asked: Asked::Connection,
             reason,
             reply: &reply,
+            decision: None,
             sender: None,
             recipient: None,
             why: &why,

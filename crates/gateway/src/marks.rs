@@ -20,7 +20,7 @@ pub(crate) fn write(trace: &mut String, authenticated: bool, marks: &[AddressPla
 }
 
 /// What a place is called in the field.
-fn place(place: AddressPlace) -> &'static str {
+pub(crate) fn place(place: AddressPlace) -> &'static str {
     match place {
         AddressPlace::Envelope => "envelope",
         AddressPlace::From => "from",

@@ -5,7 +5,7 @@
 
 use crate::answer::{self, not_taken, refuse};
 use crate::bounding;
-use crate::event::{Asked, Event};
+use crate::event::Event;
 use crate::gate;
 use crate::keeper::NotCommitted;
 use crate::lookups::decide;
@@ -14,7 +14,7 @@ use crate::memory::{ARRIVING_OCTETS, Held};
 use crate::session::Context;
 use crate::world::World;
 use mail::{Authors, Class, EnhancedStatus, Hop, Protocol, Reply};
-use policy::MessageFacts;
+use policy::{MessageFacts, Question};
 use queue::spool::Receipt;
 use queue::{Body, BodyFile, Diagnosis, Draft, Glance};
 use queue::{Envelope, Kind, MessageId, State};
@@ -173,7 +173,7 @@ async fn judge<W: World>(
             context.marks.extend(taken.marks);
             Ok(())
         }
-        Err(_) => Err(refuse(context, Asked::Message, &decision, Some(&transaction.sender.reverse_path), None)),
+        Err(_) => Err(refuse(context, &Question::Message(facts), &decision, Some(&transaction.sender.reverse_path))),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::bounding::{self, Bounding};
 use crate::counters::Counters;
+use crate::decisions::{self, DecisionAnswer, Decisions};
 use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
 use crate::guessing::{self, Guessing};
@@ -125,11 +126,13 @@ impl<W: World> Handle<W> {
         let (guessing, guesses) = Guessing::new();
         let (bounding, sendings) = Bounding::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);
-        let (gateway, orders, keeper_ended) =
-            assemble(&world, law.clone(), spool, (memory, decoy, (guessing, bounding), notices));
+        let (decisions, refusals) = Decisions::new(world.entropy());
+        let parts = (memory, decoy, (guessing, bounding, decisions), notices);
+        let (gateway, orders, keeper_ended) = assemble(&world, law.clone(), spool, parts);
         notices::start(&gateway, noticed);
         guessing::start(&gateway, &law, guesses, known);
         bounding::start(&gateway, &law, sendings, counted);
+        decisions::start(&gateway, refusals);
         let doors = open_doors(&gateway, sockets, BTreeMap::new());
         gateway
             .recorder
@@ -273,6 +276,12 @@ impl<W: World> Control<W> {
         }
     }
 
+    /// What came of a question that was refused, by the name that stands in its reply; `None` when the gateway is
+    /// stopping.
+    pub async fn decision(&self, id: &str) -> Option<DecisionAnswer> {
+        decisions::explain(&self.0, id).await
+    }
+
     /// Where senders stand; `None` when the gateway is stopping.
     pub async fn standings(&self) -> Option<Vec<StandingView>> {
         Some(self.0.bounding.standings().await?.iter().map(StandingView::new).collect())
@@ -397,7 +406,12 @@ fn assemble<W: World>(
     world: &Arc<W>,
     law: Arc<Law<W>>,
     spool: Spool<W::Disk>,
-    (memory, decoy, (guessing, bounding), notices): (Memory, Secret, (Guessing, Bounding), Notices),
+    (memory, decoy, (guessing, bounding, decisions), notices): (
+        Memory,
+        Secret,
+        (Guessing, Bounding, Decisions),
+        Notices,
+    ),
 ) -> Assembled<W> {
     let names: Vec<Box<str>> = law.config.servers.iter().map(|server| server.name.clone()).collect();
     let form = match law.config.log_format {
@@ -431,6 +445,7 @@ fn assemble<W: World>(
         guessing,
         bounding,
         notices,
+        decisions,
         sessions: AtomicU32::new(0),
         listening: ArcSwap::default(),
         tasks: TaskTracker::new(),

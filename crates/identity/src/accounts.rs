@@ -77,6 +77,7 @@ impl Accounts {
                 entry.nt_hash.clone().map(|hash| Finding::NtHash(hash, Arc::clone(&entry.account)))
             }),
             Inquiry::Certificate { certificate, name } => self.holder(certificate, name.as_deref(), now),
+            Inquiry::Account { name } => self.account(name, now),
             Inquiry::Recipient { mailbox } => self.owner(mailbox),
             Inquiry::Token { .. } | Inquiry::Converse { .. } => Finding::No(No::NoSecret),
         }

@@ -58,6 +58,12 @@ pub enum Inquiry {
         /// Whether a client that gives no channel binding is refused.
         binding_required: bool,
     },
+    /// What is known of the account of this name? For whoever has it from somebody who is believed; nothing is
+    /// proved by it.
+    Account {
+        /// The account.
+        name: Box<str>,
+    },
     /// Whose is this mailbox? Asked about recipients.
     Recipient {
         /// The mailbox.
@@ -70,7 +76,10 @@ impl Inquiry {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
-            Inquiry::Password { name, .. } | Inquiry::ScramKeys { name } | Inquiry::NtHash { name, .. } => Some(name),
+            Inquiry::Password { name, .. }
+            | Inquiry::ScramKeys { name }
+            | Inquiry::NtHash { name, .. }
+            | Inquiry::Account { name } => Some(name),
             Inquiry::Certificate { name, .. } | Inquiry::Token { name, .. } => name.as_deref(),
             Inquiry::Converse { .. } | Inquiry::Recipient { .. } => None,
         }
@@ -99,7 +108,7 @@ impl fmt::Debug for Conversation {
 
 /// What the directories found.
 pub enum Finding {
-    /// The proof is good, or the mailbox exists: this is the account.
+    /// The proof is good, or what was asked about exists: this is the account.
     Account(Arc<Account>),
     /// The proof is good, and this is the Kerberos principal or domain account that gave it; with the
     /// account, if it is one and not a machine or service.

@@ -81,6 +81,12 @@ impl Net {
         let length = if address.is_ipv4() { length_v4.min(32) } else { length_v6.min(128) };
         Net(IpNet::new_assert(address, length).trunc())
     }
+
+    /// How many bits its addresses may differ in: 0 for a single address, 8 for a /24.
+    #[must_use]
+    pub fn free_bits(&self) -> u8 {
+        self.0.max_prefix_len() - self.0.prefix_len()
+    }
 }
 
 impl From<IpAddr> for Net {

@@ -75,6 +75,12 @@ impl Reply {
         Some(Reply { code, status, ..self })
     }
 
+    /// The same reply with another text, of one line.
+    #[must_use]
+    pub fn with_text(self, text: impl Into<Cow<'static, str>>) -> Reply {
+        Reply { text: Text::Line(text.into()), ..self }
+    }
+
     /// The three-digit code.
     #[must_use]
     pub fn code(&self) -> u16 {

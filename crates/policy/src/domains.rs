@@ -90,6 +90,33 @@ impl Recipients {
         self.rule
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.known.values().map(BTreeSet::len).sum()
+    }
+
+    /// Whether one of them is in this domain.
+    pub(crate) fn has_host(&self, domain: &Domain) -> bool {
+        self.known.iter().any(|(host, locals)| *host == Host::Domain(domain.clone()) && !locals.is_empty())
+    }
+
+    /// With one more, or one less.
+    pub(crate) fn with(mut self, address: &Mailbox, is_known: bool) -> Recipients {
+        let locals = self.known.entry(address.host.clone()).or_default();
+        let local = address.local.as_str().to_ascii_lowercase();
+        if is_known {
+            locals.insert(local.into())
+        } else {
+            locals.remove(&*local)
+        };
+        self
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = String> {
+        self.known.iter().flat_map(|(host, locals)| locals.iter().map(move |local| format!("{local}@{host}")))
+    }
+
     /// One address of the list in this domain, if there is any: the first, its local part in lower case.
     #[must_use]
     pub fn one_at(&self, domain: &Domain) -> Option<Mailbox> {

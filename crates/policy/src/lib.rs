@@ -18,10 +18,12 @@
 mod connection;
 mod decision;
 mod domains;
+mod edit;
 mod facts;
 mod limits;
 mod list;
 mod message;
+mod question;
 mod recipient;
 pub mod render;
 mod rights;
@@ -31,14 +33,17 @@ mod rules;
 mod send_as;
 mod sender;
 mod term;
+mod tested;
 
 pub use connection::{Admission, connection, room};
 pub use decision::{Decision, Finding, Missing, Refusal, Step, Trace};
 pub use domains::{Alias, Domains, Local, Recipients, Remote};
+pub use edit::{Edit, Width, edits};
 pub use facts::{ConnectionFacts, MessageFacts, RecipientFacts, SenderFacts};
 pub use limits::Limits;
 pub use list::{Entry, List, Match};
 pub use message::{Taken, asks_authors, message};
+pub use question::{Question, Verdict};
 pub use recipient::{Acceptance, Grant, recipient};
 pub use rights::{Allowed, Holder, Holders, Rights, Who};
 pub use route::{DropDirectory, Route, Routing, ServerRouting, SmartHost, SmartHosts, Target, route};
@@ -47,3 +52,4 @@ pub use rules::{AppliesTo, Authentication, ConnectionControl, Mode, PeerRights, 
 pub use send_as::{Action, Addresses, Borrower, Check, Grant as Loan, Loans, Place as AddressPlace, SendAs};
 pub use sender::{Submission, sender};
 pub use term::Term;
+pub use tested::{tested, tested_route};

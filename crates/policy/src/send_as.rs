@@ -222,7 +222,7 @@ impl SendAs {
         }
     }
 
-    fn check(&self, user: &User<'_>, place: Place) -> Check {
+    pub(crate) fn check(&self, user: &User<'_>, place: Place) -> Check {
         match (user.identity, place) {
             (Identity::Anonymous, _) => self.anonymous,
             (_, Place::Envelope) => self.envelope,
@@ -253,7 +253,7 @@ impl SendAs {
         false
     }
 
-    fn covers(&self, lent: &Addresses, address: &Mailbox, domains: &Domains) -> bool {
+    pub(crate) fn covers(&self, lent: &Addresses, address: &Mailbox, domains: &Domains) -> bool {
         match lent {
             Addresses::One(one) => self.is_same(one, address, domains),
             Addresses::AllAt(host) => *host == stamped(&address.host, domains),
@@ -325,7 +325,7 @@ fn stamped(host: &Host, domains: &Domains) -> Host {
 
 impl Action {
     /// The milder of two.
-    fn min(self, other: Action) -> Action {
+    pub(crate) fn min(self, other: Action) -> Action {
         match (self, other) {
             (Action::Off, _) | (_, Action::Off) => Action::Off,
             (Action::Mark, _) | (_, Action::Mark) => Action::Mark,

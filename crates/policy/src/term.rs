@@ -1,6 +1,7 @@
 //! An exception with an end: who answers for an entry of a list or a grant, why it is there, and when it ends.
 
-use mail::Timestamp;
+use mail::{Day, Timestamp};
+use std::time::Duration;
 
 /// What is said about an entry or a grant beside what it grants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,5 +19,18 @@ impl Term {
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|end| now >= end)
+    }
+    /// The last day on which it holds, such as `2027-01-31`, in UTC.
+    #[must_use]
+    pub fn last_day(&self) -> Option<String> {
+        let end = self.expires?.millis().checked_sub(1)?;
+        Timestamp::from_millis(end).to_string().get(..10).map(str::to_owned)
+    }
+
+    /// The same, but holding for `span` from `now` on, to the end of that day.
+    pub(crate) fn renewed(&self, now: Timestamp, span: Duration) -> Term {
+        let day = now.after(span).to_string();
+        let expires = day.get(..10).and_then(|day| day.parse::<Day>().ok()).map(Day::ends);
+        Term { expires, ..self.clone() }
     }
 }

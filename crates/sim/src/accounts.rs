@@ -66,6 +66,9 @@ impl Accounts {
                 let no = if found.is_some() { No::Wrong } else { No::Unknown };
                 (format!("password of {name}"), good.ok_or(no))
             }
+            Inquiry::Account { name } => {
+                (format!("account {name}"), self.known.get_key_value(&**name).ok_or(No::Unknown))
+            }
             Inquiry::Recipient { mailbox } => {
                 let mut all = self.known.iter();
                 let found = all.find(|(_, known)| known.addresses.contains(mailbox));

@@ -12,6 +12,7 @@ mod crash;
 mod delivery;
 mod directories;
 mod disk;
+mod explain;
 mod full;
 mod hops;
 mod integrated;

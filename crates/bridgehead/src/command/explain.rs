@@ -1,19 +1,28 @@
 //! `bridgehead explain`: the questions of a session, asked of the same functions that the server
-//! runs. A look-up of a name that a rule needs comes from the command line; whether a recipient exists, the
-//! directories are asked.
+//! runs, or one that the running gateway has answered with no. A look-up of a name that a rule needs comes
+//! from the command line; about recipients and accounts, the directories are asked.
+
+mod credentials;
+mod described;
+mod print;
 
 use crate::cli;
-use crate::settings;
+use crate::control::{self, DecisionsCommand};
+use crate::settings::{self, Loaded};
 use crate::world::Machine;
 use anyhow::{Context, Result, bail};
 use config::{Config, Server};
-use gateway::refusal;
+use described::Described;
+use gateway::explain::{Explained, granted, words};
 use gateway::world::World;
-use mail::{Found, Identity, Ledger, Mailbox, Query, ReversePath, Timestamp};
+use gateway::{DecisionAnswer, refusal};
+use identity::{Finding, Inquiry};
+use mail::{Found, Ledger, Mailbox, Query};
 use policy::{
-    Acceptance, Admission, ConnectionFacts, Decision, Missing, RecipientFacts, Refusal, Route, SenderFacts, Submission,
-    render,
+    Acceptance, Admission, ConnectionFacts, Decision, MessageFacts, Missing, Question, RecipientFacts, Route,
+    SenderFacts, Verdict,
 };
+use serde::Serialize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,185 +32,172 @@ use std::sync::Arc;
 /// The settings have mistakes, or the command line names what is not there.
 pub(super) fn run(explain: &cli::Explain) -> Result<ExitCode> {
     let loaded = settings::load(&explain.settings)?;
-    let server = loaded.config.server(&explain.server).with_context(|| {
-        let names: Vec<&str> = loaded.config.servers.iter().map(|server| &*server.name).collect();
-        format!("{} has no virtual server `{}`; it has {}", loaded.name, explain.server, names.join(", "))
-    })?;
-    let mut explainer = Explainer {
-        config: &loaded.config,
-        server,
-        ledger: ledger(explain)?,
-        now: crate::world::wall_clock(),
-        refused: false,
+    let refused = match (&explain.decision, &explain.server, explain.client) {
+        (Some(id), ..) => past(&loaded.config, id, explain.json)?,
+        (None, Some(server), Some(client)) => session(&loaded, explain, server, client)?,
+        (None, ..) => bail!("say which --server and which --client, or which --decision"),
     };
-    explainer.session(explain)?;
-    Ok(if explainer.refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What the command line says a look-up would find.
-fn ledger(explain: &cli::Explain) -> Result<Ledger> {
-    let mut ledger = Ledger::new();
-    if !explain.client_name.is_empty() {
-        let names: Result<Vec<mail::Domain>, _> = explain.client_name.iter().map(|name| name.parse()).collect();
-        let names = names.context("--client-name is not a domain name")?;
-        ledger.enter(Query::ConfirmedNames(mail::canonical(explain.client)), Found::Names(names));
+/// A question of a session that was described, explained.
+#[derive(Debug, Serialize)]
+struct Asked {
+    /// As it is put in a session.
+    question: String,
+    #[serde(flatten)]
+    explained: Explained,
+}
+
+/// Explains a session that the command line describes; whether something is refused.
+fn session(loaded: &Loaded, explain: &cli::Explain, server: &str, client: std::net::IpAddr) -> Result<bool> {
+    let server = loaded.config.server(server).with_context(|| {
+        let names: Vec<&str> = loaded.config.servers.iter().map(|server| &*server.name).collect();
+        format!("{} has no virtual server `{server}`; it has {}", loaded.name, names.join(", "))
+    })?;
+    let described = Described::read(explain, client, &loaded.config, server)?;
+    let mut explainer = Explainer { config: &loaded.config, server, ledger: described.ledger(), asked: Vec::new() };
+    explainer.session(&described);
+    let refused = explainer.asked.iter().any(|asked| asked.explained.refused);
+    if explain.json {
+        println!("{}", serde_json::to_string_pretty(&explainer.asked)?);
+    } else {
+        explainer.asked.iter().for_each(|asked| print!("{}", print::explained(&asked.question, &asked.explained)));
     }
-    if explain.no_client_name {
-        ledger.enter(Query::ConfirmedNames(mail::canonical(explain.client)), Found::Absent);
+    Ok(refused)
+}
+
+/// Explains a refusal of the running gateway; whether it would be one now.
+fn past(config: &Config, id: &str, json: bool) -> Result<bool> {
+    let command = DecisionsCommand::ExplainDecision(id.to_owned());
+    let answer: DecisionAnswer = super::runtime()?.block_on(control::ask(&config.control_socket, &command))?;
+    match answer {
+        DecisionAnswer::Forgotten(kept) => bail!("{}", print::forgotten(id, kept)),
+        DecisionAnswer::Known(view) => {
+            match json {
+                true => println!("{}", serde_json::to_string_pretty(&view)?),
+                false => print!("{}", print::past(&view)),
+            }
+            Ok(view.now.as_ref().map_or(view.is_there, |now| now.refused))
+        }
     }
-    Ok(ledger)
 }
 
 struct Explainer<'a> {
     config: &'a Config,
     server: &'a Server,
     ledger: Ledger,
-    now: Timestamp,
-    refused: bool,
+    asked: Vec<Asked>,
 }
 
 impl Explainer<'_> {
-    fn session(&mut self, explain: &cli::Explain) -> Result<()> {
-        let (client, rules) = (explain.client, &self.server.rules);
-        let identity = match (&explain.account, &explain.peer) {
-            (Some(name), _) => Identity::account(name),
-            (None, Some(name)) => self.peer(name)?,
-            (None, None) => Identity::Anonymous,
-        };
-        let now = self.now;
+    /// Asks one question after the other, as a session does, until one that ends it is refused.
+    fn session(&mut self, described: &Described) {
+        let (client, now, identity) = (described.client, described.now, &described.identity);
         let facts = ConnectionFacts { client, now, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
-        let decision = judge(&mut self.ledger, |ledger| policy::connection(rules, &facts, ledger));
-        let Some(admission) = self.say("connect", &decision, |admission| match admission {
-            Admission::Admitted => "admitted".to_owned(),
-            Admission::MustAuthenticate => "admitted, must authenticate before MAIL".to_owned(),
-        }) else {
-            return Ok(());
-        };
-        let reverse_path = reverse_path(&explain.mail_from)?;
-        let facts =
-            SenderFacts { client, now, admission, identity: &identity, secured: false, reverse_path: &reverse_path };
-        let decision = judge(&mut self.ledger, |ledger| policy::sender(rules, &facts, ledger));
-        let question = format!("MAIL FROM:<{reverse_path}>");
-        let marked = |submission: &Submission| match submission.marked {
-            true => "may submit, and the message is marked: the address is not its own".to_owned(),
-            false => "may submit".to_owned(),
-        };
-        if self.say(&question, &decision, marked).is_none() {
-            return Ok(());
+        let Some(Verdict::Admitted(admission)) = self.ask(&Question::Connection(facts)) else { return };
+        for (question, explained) in credentials::explained(self.server, described) {
+            let refused = explained.refused;
+            self.asked.push(Asked { question, explained });
+            if refused {
+                return;
+            }
         }
-        for recipient in &explain.rcpt {
-            let recipient = forward_path(recipient, self.server)?;
-            self.recipient(explain, &identity, &recipient);
+        if !self.sender(described, admission) {
+            return;
         }
-        Ok(())
-    }
-
-    fn peer(&self, name: &str) -> Result<Identity> {
-        match self.config.peers.iter().find(|peer| *peer.name == *name) {
-            Some(peer) => Ok(Identity::Peer(peer.name.clone())),
-            None => bail!("there is no peer {name}"),
+        for recipient in &described.recipients {
+            self.recipient(&RecipientFacts { client, now, identity, recipient });
+        }
+        if let Some((authors, hops)) = &described.message {
+            let _ = self.ask(&Question::Message(MessageFacts { client, now, identity, authors, hops: *hops }));
         }
     }
 
-    fn recipient(&mut self, explain: &cli::Explain, identity: &Identity, recipient: &Mailbox) {
-        let facts = RecipientFacts { client: explain.client, now: self.now, identity, recipient };
+    fn sender(&mut self, described: &Described, admission: Admission) -> bool {
+        let Described { client, now, identity, secured, reverse_path, .. } = described;
+        let (client, now, secured) = (*client, *now, *secured);
+        self.ask(&Question::Sender(SenderFacts { client, now, admission, identity, secured, reverse_path })).is_some()
+    }
+
+    fn recipient(&mut self, facts: &RecipientFacts<'_>) {
         let rules = &self.server.rules;
-        if let Err(Missing(query @ Query::Recipient(_))) = policy::recipient(rules, &facts, &self.ledger) {
+        if let Err(Missing(query @ Query::Recipient(_))) = policy::recipient(rules, facts, &self.ledger) {
             let found = recipient_exists(self.config, &query);
             self.ledger.enter(query, found);
         }
-        let decision = judge(&mut self.ledger, |ledger| policy::recipient(rules, &facts, ledger));
-        let question = format!("RCPT TO:<{recipient}>");
-        let accepted = self.say(&question, &decision, |acceptance| match acceptance {
-            Acceptance::Submitted { to } if to != recipient => format!("submitted, as <{to}>"),
-            Acceptance::Submitted { .. } => "submitted".to_owned(),
-            Acceptance::Relayed { .. } => "relayed".to_owned(),
-        });
-        let to = match accepted {
-            None => return,
-            Some(Acceptance::Submitted { to }) => to,
-            Some(Acceptance::Relayed { .. }) => recipient.clone(),
+        let to = match self.ask(&Question::Recipient(*facts)) {
+            Some(Verdict::Accepted(Acceptance::Submitted { to })) => to,
+            Some(Verdict::Accepted(Acceptance::Relayed { .. })) => facts.recipient.clone(),
+            _ => return,
         };
-        let route = policy::route(&self.config.routing, &self.server.name, &to);
-        self.say("route", &Some(route), |route| match route {
+        self.route(&to);
+    }
+
+    fn route(&mut self, to: &Mailbox) {
+        let (routing, book, server) = (&self.config.routing, &self.config.book, &self.server.name);
+        let Decision { verdict, trace } = policy::route(routing, server, to);
+        let answer = match verdict.unwrap_or(Route::None) {
             Route::Drop(drop) => format!("into the directory {}", drop.directory.display()),
             Route::SmartHosts(hosts) => {
                 let hosts: Vec<String> = hosts.hosts.iter().map(|host| gateway::host_name(&host.host)).collect();
                 format!("to {}", hosts.join(", "))
             }
             Route::None => "nowhere: the message would be reported as undeliverable (5.4.4)".to_owned(),
-        });
+        };
+        let explained = Explained::route(routing, book, server, to, &trace, answer);
+        self.asked.push(Asked { question: "route".to_owned(), explained });
     }
 
-    /// Prints a decision with every rule tried; gives the verdict back.
-    fn say<V: Clone>(
-        &mut self,
-        question: &str,
-        decision: &Option<Decision<V>>,
-        word: impl Fn(&V) -> String,
-    ) -> Option<V> {
-        let Some(decision) = decision else {
-            println!("{question}: depends on the name of the client; give --client-name or --no-client-name");
-            self.refused = true;
+    /// Asks a question and explains the answer; gives back what was granted.
+    fn ask(&mut self, question: &Question<'_>) -> Option<Verdict> {
+        let rules = &self.server.rules;
+        let Ok(decision) = question.ask(rules, &self.ledger) else {
+            let answer = "depends on the name of the client; give --client-name or --no-client-name".to_owned();
+            let explained = Explained { answer, refused: true, steps: Vec::new(), edits: Vec::new() };
+            self.asked.push(Asked { question: words(question), explained });
             return None;
         };
-        match &decision.verdict {
-            Ok(verdict) => println!("{question}: {}", word(verdict)),
-            Err(refusal) => println!("{question}: refused, {}", self.reply(refusal)),
-        }
-        for line in render::lines(&decision.trace, &self.config.book) {
-            println!("    {line}");
-        }
-        self.refused |= decision.verdict.is_err();
-        decision.verdict.as_ref().ok().cloned()
-    }
-
-    fn reply(&self, denied: &Refusal) -> String {
-        let code = self.server.not_authenticated_code;
-        refusal(denied, &self.server.session.hostname, code).1.to_string()
+        let answer = match &decision.verdict {
+            Ok(verdict) => granted(verdict, question),
+            Err(denied) => {
+                refusal(denied, &self.server.session.hostname, self.server.not_authenticated_code).1.to_string()
+            }
+        };
+        let said = (answer, decision.verdict.is_err());
+        let explained = Explained::new((rules, &self.config.book), question, &self.ledger, &decision.trace, said);
+        self.asked.push(Asked { question: words(question), explained });
+        decision.verdict.ok()
     }
 }
 
-/// What the directories say about a recipient; they are asked as the gateway asks them.
+/// What the directories say about a recipient.
 fn recipient_exists(config: &Config, query: &Query) -> Found {
     let Query::Recipient(mailbox) = query else { return Found::Unavailable };
+    let inquiry = Inquiry::Recipient { mailbox: mailbox.clone() };
+    gateway::recipient_found(&inquire(config, &config.recipients_in, inquiry))
+}
+
+/// Asks the directories as the gateway asks them.
+fn inquire(config: &Config, names: &[Box<str>], inquiry: Inquiry) -> Finding {
     let asked = super::runtime().and_then(|runtime| {
         let world = Machine::new()?;
         let hear: gateway::world::Hear = Arc::new(|directory, what| eprintln!("directory {directory}: {what}"));
         // Opening may begin to watch files, which needs the runtime.
         let _inside = runtime.enter();
-        let directories = world.directories(&config.directories, &hear)?;
-        let inquiry = identity::Inquiry::Recipient { mailbox: mailbox.clone() };
-        Ok(gateway::recipient_found(&runtime.block_on(world.inquire(&directories, &config.recipients_in, inquiry))))
+        // Those that are not asked need not be there.
+        let wanted: Vec<_> =
+            config.directories.iter().filter(|directory| names.contains(&directory.name)).cloned().collect();
+        let wanted = if wanted.iter().any(|directory| matches!(directory.kind, identity::settings::Kind::Tokens(_))) {
+            config.directories.clone()
+        } else {
+            wanted
+        };
+        let directories = world.directories(&wanted, &hear)?;
+        Ok(runtime.block_on(world.inquire(&directories, names, inquiry)))
     });
     asked.unwrap_or_else(|error| {
         eprintln!("the directories cannot be asked: {error:#}");
-        Found::Unavailable
+        Finding::Unavailable
     })
-}
-
-/// `None` when the ledger does not say what the rule needs.
-fn judge<V>(ledger: &mut Ledger, ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>) -> Option<Decision<V>> {
-    ask(ledger).ok()
-}
-
-fn reverse_path(text: &str) -> Result<ReversePath> {
-    let bare = text.trim_start_matches('<').trim_end_matches('>');
-    if bare.is_empty() {
-        return Ok(ReversePath::Null);
-    }
-    bare.parse().map(ReversePath::Mailbox).with_context(|| format!("--mail-from {text}"))
-}
-
-/// A recipient without a domain is one of the default domain, as in the session.
-fn forward_path(text: &str, server: &Server) -> Result<Mailbox> {
-    let bracketed = format!("<{text}>");
-    let (path, rest) = mail::Path::take(&bracketed).with_context(|| format!("--rcpt {text}"))?;
-    match path {
-        mail::Path::Mailbox(mailbox) if rest.is_empty() => Ok(mailbox),
-        mail::Path::Bare(local) if rest.is_empty() => {
-            Ok(Mailbox { local, host: mail::Host::Domain(server.session.default_domain.clone()) })
-        }
-        _ => bail!("--rcpt {text}: not a mail address"),
-    }
 }

@@ -3,6 +3,7 @@
 
 mod acceptance;
 mod dump;
+mod edits;
 mod embedded;
 mod exceptions;
 mod golden;

@@ -33,6 +33,9 @@ async fn accounts_of_a_file_that_changes() {
     assert_eq!(world.password("alice", "second").await, WRONG);
     assert_eq!(world.password("bob", "first").await, UNKNOWN);
     assert_eq!(&*world.recipient("alice@corp.example").await.account().name, "alice");
+    let alice = world.account("ALICE").await.account();
+    assert_eq!((&*alice.name, alice.addresses.len()), ("alice", 1));
+    assert_eq!(world.account("bob").await, UNKNOWN);
 
     write(place.path(), "second");
     a_second_later().await;

@@ -36,6 +36,12 @@ async fn people_are_found_and_then_bound_as() {
     // Groups in a circle are walked once; one that somebody made elsewhere is none of ours.
     assert_eq!(named(&alice), ("alice", vec!["everybody", "staff", "world"], addresses));
     assert_eq!(named(&world.password("ALICE", "alice-password").await.account()).0, "alice");
+    // Of whom a server of the organization vouches for, the same is known as of whoever logs in.
+    assert_eq!(world.account("alice").await.account(), alice);
+    assert_eq!(named(&world.account("carol").await.account()).1, ["operators"]);
+    assert_eq!(world.account("nobody").await, UNKNOWN);
+    assert_eq!(world.account("bob").await, SUSPENDED, "expired");
+    assert_eq!(world.account("twin").await, WRONG, "there are two");
     assert_eq!(named(&world.password("carol", "carol-password").await.account()).1, ["operators"]);
     assert_eq!(world.password("alice", "bob-password").await, WRONG);
     assert_eq!(world.password("nobody", "x").await, UNKNOWN);

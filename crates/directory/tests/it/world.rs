@@ -58,6 +58,10 @@ impl World {
         told(self.ask(Inquiry::Recipient { mailbox: mailbox.parse().unwrap() }).await)
     }
 
+    pub(crate) async fn account(&self, name: &str) -> Told {
+        told(self.ask(Inquiry::Account { name: name.into() }).await)
+    }
+
     /// What has been told since the last time.
     pub(crate) fn heard(&self) -> Vec<Happening> {
         std::mem::take(&mut *self.told.lock().unwrap())

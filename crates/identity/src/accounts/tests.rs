@@ -172,6 +172,10 @@ fn an_account_by_name_for_claims() {
     assert_eq!(named(&accounts.account("Alice", now())), Ok("alice"));
     assert_eq!(named(&accounts.account("bob", now())), Err(No::Suspended));
     assert_eq!(named(&accounts.account("carol", now())), Err(No::Unknown));
+    let asked = |name: &str| named(&accounts.answer(&Inquiry::Account { name: name.into() }, now())).map(str::to_owned);
+    assert_eq!(asked("ALICE").as_deref(), Ok("alice"), "however it is spelt");
+    assert_eq!(asked("bob"), Err(No::Suspended));
+    assert_eq!(asked("carol"), Err(No::Unknown));
     let token = Inquiry::Token { token: Secret::from("x"), name: Some("alice".into()) };
     assert_eq!(named(&accounts.answer(&token, now())), Err(No::NoSecret));
 }

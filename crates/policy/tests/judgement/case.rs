@@ -37,6 +37,9 @@
 //! ? inbound route alice@corp.example
 //! ```
 //!
+//! `? why inbound rcpt ...` also says what each step compared, behind `|`, and which changes of the settings would turn the
+//! answer round, behind `>`, the nearest first.
+//!
 //! `as u1 in staff,ops owning u1@corp.example at 2027-02-01` says more about an account, and when it is asked.
 //! A `mail` question is asked with what the connection of that client came to.
 
@@ -45,7 +48,8 @@ mod reader;
 use mail::{Account, Authors, Day, Host, Identity, Ledger, Mailbox, Path, ReversePath, Timestamp};
 use policy::{
     Acceptance, Admission, AppliesTo, ConnectionFacts, Decision, Entry, Holder, Limits, MessageFacts, Missing, Mode,
-    RecipientFacts, Route, Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, SmartHosts, Target, render,
+    Question, RecipientFacts, Route, Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, SmartHosts, Target,
+    Verdict, render,
 };
 use reader::Reader;
 use std::collections::BTreeMap;
@@ -157,6 +161,13 @@ impl World {
     }
 
     fn ask(&self, question: &str) -> String {
+        match question.strip_prefix("why ") {
+            Some(question) => self.answer(question, true),
+            None => self.answer(question, false),
+        }
+    }
+
+    fn answer(&self, question: &str, why: bool) -> String {
         let words: Vec<&str> = question.split(' ').collect();
         let rules = self.rules.get(words[0]).unwrap_or_else(|| panic!("{}: no server {}", self.name, words[0]));
         let after = |word: &str| words.iter().position(|w| *w == word).map(|at| words[at + 1]);
@@ -174,16 +185,10 @@ impl World {
                     open_from_network: number("from-network"),
                     ..alone(words[2])
                 };
-                self.show(policy::connection(rules, &facts, &self.ledger), |a| {
-                    match a {
-                        Admission::Admitted => "admitted",
-                        Admission::MustAuthenticate => "connected, must authenticate",
-                    }
-                    .to_owned()
-                })
+                self.show(rules, &Question::Connection(facts), why)
             }
-            "mail" => self.mail(rules, (words[2], now), &identity, after("from").unwrap()),
-            "rcpt" => self.rcpt(rules, (words[2], now), &identity, question.split_once(" to ").unwrap().1),
+            "mail" => self.mail(rules, (words[2], now), &identity, after("from").unwrap(), why),
+            "rcpt" => self.rcpt(rules, (words[2], now), &identity, question.split_once(" to ").unwrap().1, why),
             "message" => {
                 let header = question.split_once(" header ").map_or("", |(_, header)| header).replace('|', "\r\n");
                 let facts = MessageFacts {
@@ -193,20 +198,26 @@ impl World {
                     authors: &Authors::of(header.as_bytes()),
                     hops: number("hops"),
                 };
-                self.show(policy::message(rules, &facts, &self.ledger), |taken| match taken.marks[..] {
-                    [] => "taken".to_owned(),
-                    ref marks => format!("taken, marked: {marks:?}"),
-                })
+                self.show(rules, &Question::Message(facts), why)
             }
             "route" => {
-                let decision = policy::route(&self.routing, words[0], &words[2].parse().unwrap());
-                self.show(Ok(decision), describe_route)
+                let recipient: Mailbox = words[2].parse().unwrap();
+                let decision = policy::route(&self.routing, words[0], &recipient);
+                let tested = policy::tested_route(&self.routing, words[0], &recipient, &decision.trace);
+                self.lines(&decision.map(|route| describe_route(&route)), why.then_some(tested))
             }
             other => panic!("{}: unknown question {other}", self.name),
         }
     }
 
-    fn mail(&self, rules: &Rules, (client, now): (&str, Timestamp), identity: &Identity, from: &str) -> String {
+    fn mail(
+        &self,
+        rules: &Rules,
+        (client, now): (&str, Timestamp),
+        identity: &Identity,
+        from: &str,
+        why: bool,
+    ) -> String {
         let connected = policy::connection(rules, &ConnectionFacts { now, ..alone(client) }, &self.ledger)
             .expect("a look-up is missing for the connection");
         let admission = connected.verdict.expect("this client cannot connect");
@@ -216,14 +227,18 @@ impl World {
         };
         let client = client.parse().unwrap();
         let facts = SenderFacts { client, now, admission, identity, secured: false, reverse_path: &reverse_path };
-        self.show(policy::sender(rules, &facts, &self.ledger), |submission| match submission.marked {
-            true => "may submit, marked".to_owned(),
-            false => "may submit".to_owned(),
-        })
+        self.show(rules, &Question::Sender(facts), why)
     }
 
     /// The recipient is read as the session reads it: source route dropped, default domain appended.
-    fn rcpt(&self, rules: &Rules, (client, now): (&str, Timestamp), identity: &Identity, path: &str) -> String {
+    fn rcpt(
+        &self,
+        rules: &Rules,
+        (client, now): (&str, Timestamp),
+        identity: &Identity,
+        path: &str,
+        why: bool,
+    ) -> String {
         let recipient = match Path::take(path) {
             Ok((Path::Mailbox(mailbox), "")) => mailbox,
             Ok((Path::Bare(local), "")) => {
@@ -234,26 +249,54 @@ impl World {
             Err(error) => return format!("=> not a path: {error}\n"),
         };
         let facts = RecipientFacts { client: client.parse().unwrap(), now, identity, recipient: &recipient };
-        self.show(policy::recipient(rules, &facts, &self.ledger), |acceptance| match acceptance {
-            Acceptance::Submitted { to } => format!("submitted to {to}"),
-            Acceptance::Relayed { by } => format!("relayed by {by:?}"),
-        })
+        self.show(rules, &Question::Recipient(facts), why)
     }
 
-    fn show<V>(&self, result: Result<Decision<V>, Missing>, grant: impl Fn(&V) -> String) -> String {
-        let decision = match result {
+    fn show(&self, rules: &Rules, question: &Question<'_>, why: bool) -> String {
+        let decision = match question.ask(rules, &self.ledger) {
             Ok(decision) => decision,
             Err(Missing(query)) => return format!("=> needs {query:?}\n"),
         };
+        let tested = why.then(|| policy::tested(rules, question, &self.ledger, &decision.trace));
+        let mut out = self.lines(&decision.map(describe), tested);
+        if why {
+            for edit in policy::edits(rules, &self.book, question, &self.ledger) {
+                let place = edit.line.map_or_else(|| "default".to_owned(), |line| format!("line {line}"));
+                writeln!(out, "     > {} ({place}): {}", edit.key, edit.what).unwrap();
+                edit.toml.iter().for_each(|line| writeln!(out, "     >     {line}").unwrap());
+                edit.also.iter().for_each(|also| writeln!(out, "     >   also: {also}").unwrap());
+            }
+        }
+        out
+    }
+
+    fn lines(&self, decision: &Decision<String>, tested: Option<Vec<Option<String>>>) -> String {
         let mut out = match &decision.verdict {
-            Ok(granted) => format!("=> {}\n", grant(granted)),
+            Ok(granted) => format!("=> {granted}\n"),
             Err(refusal) if refusal.is_later() => format!("=> refused for now: {refusal}\n"),
             Err(refusal) => format!("=> refused: {refusal}\n"),
         };
-        for line in render::lines(&decision.trace, &self.book) {
+        let tested = tested.into_iter().flatten().chain(std::iter::repeat(None));
+        for (line, value) in render::lines(&decision.trace, &self.book).zip(tested) {
             writeln!(out, "     {line}").unwrap();
+            value.iter().for_each(|value| writeln!(out, "     | {value}").unwrap());
         }
         out
+    }
+}
+
+fn describe(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Admitted(Admission::Admitted) => "admitted".to_owned(),
+        Verdict::Admitted(Admission::MustAuthenticate) => "connected, must authenticate".to_owned(),
+        Verdict::Submits(submission) if submission.marked => "may submit, marked".to_owned(),
+        Verdict::Submits(_) => "may submit".to_owned(),
+        Verdict::Accepted(Acceptance::Submitted { to }) => format!("submitted to {to}"),
+        Verdict::Accepted(Acceptance::Relayed { by }) => format!("relayed by {by:?}"),
+        Verdict::Taken(taken) => match taken.marks[..] {
+            [] => "taken".to_owned(),
+            ref marks => format!("taken, marked: {marks:?}"),
+        },
     }
 }
 
