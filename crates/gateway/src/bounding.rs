@@ -177,18 +177,18 @@ impl<W: World> Owner<W> {
             Order::Message(sending, recipients, judged) => {
                 let verdict = self.bounds.message(now, user(&sending), recipients.iter().map(String::as_str));
                 self.say(now, verdict.news.as_ref(), &sending.server);
+                self.changed(verdict.news.is_some());
                 let _ = judged.send(verdict);
-                self.changed();
             }
             Order::Missed(sending, recipient) => {
                 let news = self.bounds.refused(now, user(&sending), &recipient);
                 self.say(now, news.as_ref(), &sending.server);
-                self.changed();
+                self.changed(news.is_some());
             }
             Order::Relays { client, hello, domain, server } => {
                 if let Some(alarm) = self.bounds.relays(now, client, &hello, domain.as_deref()) {
                     self.raise(now, &alarm, &server);
-                    self.changed();
+                    self.changed(alarm.suspended);
                 }
             }
             Order::Reloaded(settings) => self.bounds.reload(*settings),
@@ -199,7 +199,7 @@ impl<W: World> Owner<W> {
                 let touched = usize::from(resumed);
                 self.gateway.recorder.record(&Event::Administered { command: "resume", touched });
                 let _ = answer.send(resumed);
-                self.changed();
+                self.changed(true);
             }
         }
     }
@@ -239,8 +239,15 @@ impl<W: World> Owner<W> {
         self.orders.relays.store(Arc::new(self.bounds.suspended_relays().collect()));
     }
 
-    fn changed(&mut self) {
-        self.due.get_or_insert_with(|| Instant::now() + SAVE_AFTER);
+    /// Something is to be saved. Counts can wait, and be lost with a process that is killed; at what stage somebody is,
+    /// cannot: a thief would be let out by a crash.
+    fn changed(&mut self, at_once: bool) {
+        let now = Instant::now();
+        match self.due {
+            _ if at_once => self.due = Some(now),
+            None => self.due = Some(now + SAVE_AFTER),
+            Some(_) => {}
+        }
     }
 
     async fn save(&mut self) {

@@ -63,6 +63,16 @@ impl Entry {
     pub fn new(rule: RuleId, what: Match) -> Entry {
         Entry { rule, what, term: Term::default() }
     }
+
+    /// Whether it is an address entry that `client` lies in.
+    fn covers(&self, client: IpAddr) -> bool {
+        matches!(&self.what, Match::Net(net) if net.contains(client))
+    }
+
+    /// Whether it is a name entry that one of these names is, or lies below.
+    fn means(&self, names: &[Domain]) -> bool {
+        matches!(&self.what, Match::Domain(domain) if names.iter().any(|name| name == domain || name.is_below(domain)))
+    }
 }
 
 impl List {
@@ -142,12 +152,11 @@ impl List {
     /// The first name entry that matches and is not over; `at` is the place of the first that matches.
     fn named(&self, at: usize, confirmed: &[Domain], now: Timestamp, trace: &mut Trace) -> Listed {
         trace.all(&self.misses[..at]);
-        let names = self.entries.iter().filter_map(|entry| match &entry.what {
-            Match::Domain(domain) => Some((entry, domain)),
-            Match::Net(_) => None,
-        });
-        for (entry, domain) in names.skip(at) {
-            if !confirmed.iter().any(|name| name == domain || name.is_below(domain)) {
+        let mut names = self.entries.iter().filter(|entry| matches!(entry.what, Match::Domain(_))).skip(at).peekable();
+        let first = names.peek().is_some_and(|first| first.means(confirmed));
+        assert!(first, "invariant: a name leads to the first entry that means it");
+        for entry in names {
+            if !entry.means(confirmed) {
                 trace.no_match(entry.rule);
             } else if entry.term.is_over(now) {
                 trace.expired(entry.rule);
@@ -167,14 +176,16 @@ impl List {
         let spans = &self.spans[family];
         let after = spans.partition_point(|(start, _)| *start <= address);
         let (_, found) = spans[..after].last()?;
+        let at = (*found)?;
+        assert!(self.entries[at].covers(client), "invariant: a span has the first entry that its addresses lie in");
         // Those behind it are looked at only when it is over, one by one: that is seldom.
-        self.entries[(*found)?..].iter().find(|entry| {
-            let matches = matches!(&entry.what, Match::Net(net) if net.contains(client));
-            if matches && entry.term.is_over(now) {
+        self.entries[at..].iter().find(|entry| {
+            let covers = entry.covers(client);
+            if covers && entry.term.is_over(now) {
                 trace.expired(entry.rule);
                 return false;
             }
-            matches
+            covers
         })
     }
 

@@ -23,6 +23,15 @@ fn check_is_content_with_what_starts() {
     let _ = command(&["check", &gateway.settings_file().display().to_string()]).success();
 }
 
+#[test]
+fn check_refuses_a_relay_grant_to_whoever_comes_through_a_proxy() {
+    let gateway =
+        Gateway::start(&inbound("proxies = [\"10.9.0.5\"]\nrelay = { mode = \"only\", list = [\"10.9.0.0/24\"] }\n"));
+    let checked = command(&["check", &gateway.settings_file().display().to_string()]);
+    assert_ne!(checked.code, 0);
+    assert!(checked.text().contains("covers a declared proxy"), "{}", checked.text());
+}
+
 /// Explains one recipient.
 fn explain(gateway: &Gateway, client: &str, recipient: &str) -> String {
     let file = gateway.settings_file().display().to_string();

@@ -6,6 +6,7 @@ mod abuse;
 mod access;
 mod audit;
 mod authentication;
+mod bounds;
 mod clock;
 mod commands;
 mod crash;

@@ -30,8 +30,8 @@ const RECIPIENTS: [&str; 9] = [
     "\"bob@ext.example\"@partner.example",
 ];
 /// The password of everybody. Its hash is as cheap as one may be: thousands log in here.
-const PASSWORD: &str = "pw";
-const HASH: &str = "$6$rounds=1000$saltsaltsalt$3uTn/p/Js.77U8WBozdWwF.s7Hb3L.COSZYgrwmuK01KH61Ebpt4uf/rkQlDAG3nFY6CLHQZXBdJrjzd2BCld.";
+pub(crate) const PASSWORD: &str = "pw";
+pub(crate) const HASH: &str = "$6$rounds=1000$saltsaltsalt$3uTn/p/Js.77U8WBozdWwF.s7Hb3L.COSZYgrwmuK01KH61Ebpt4uf/rkQlDAG3nFY6CLHQZXBdJrjzd2BCld.";
 /// The accounts, with their groups and addresses; `ex1` is a peer's.
 const ACCOUNTS: [(&str, &[&str], &[&str]); 4] = [
     ("u1", &["staff"], &["u1@corp.example"]),

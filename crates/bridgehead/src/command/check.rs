@@ -1,16 +1,16 @@
 //! `bridgehead check FILE`
 
 use crate::cli::{Check, SettingsFrom};
-use crate::settings;
+use crate::settings::{self, Loaded};
 use crate::world::wall_clock;
-use access::{Outcome, text};
+use access::{Audit, Outcome, text};
 use anyhow::{Result, bail};
 use config::Severity;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-/// Checks a settings file; says what it would open, which exceptions have ended or are about to, and of each
-/// invariant whether it holds. With `--strict`, every exception must say who answers for it, why it is there, and
+/// Checks a settings file; says what it would open, which exceptions have ended or are about to, which relay lists
+/// name addresses that stand for others, and of each invariant whether it holds. With `--strict`, every exception must say who answers for it, why it is there, and
 /// when it ends.
 ///
 /// # Errors
@@ -28,6 +28,7 @@ pub(super) fn run(check: Check) -> Result<ExitCode> {
         let plural = if errors == 1 { "" } else { "s" };
         bail!("{}: {errors} exception{plural} without an owner, a reason or an end", loaded.name);
     }
+    covered(&loaded)?;
     println!("{}: no mistakes", loaded.name);
     for server in &loaded.config.servers {
         let clear = server.listen.iter().map(ToString::to_string);
@@ -41,4 +42,26 @@ pub(super) fn run(check: Check) -> Result<ExitCode> {
     }
     let hold = proofs.iter().all(|proof| matches!(proof.outcome, Outcome::Holds { .. }));
     Ok(if hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Refuses relay lists with the address of a proxy or of the default gateway, behind which anybody may be; warns of one
+/// with this host's own. All else that is wrong with who may do what is for `audit` to say: it does not depend on a slip.
+fn covered(loaded: &Loaded) -> Result<()> {
+    let audit = Audit::of(&loaded.name, &loaded.config, &super::audit::surroundings(), wall_clock());
+    let mut mistakes = 0;
+    for finding in audit.findings.iter().filter(|finding| finding.id.starts_with("relay-covers-")) {
+        let severe = finding.severity == access::Severity::Critical;
+        mistakes += usize::from(severe);
+        let word = if severe { "error" } else { "warning" };
+        let line = finding.rule.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        eprintln!("{word}: {}\n  {}\n  {}{line}", finding.what, finding.why, finding.mend);
+    }
+    if mistakes > 0 {
+        bail!(
+            "{}: {mistakes} relay grant{} to whoever comes through",
+            loaded.name,
+            if mistakes == 1 { "" } else { "s" }
+        );
+    }
+    Ok(())
 }

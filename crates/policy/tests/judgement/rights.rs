@@ -359,6 +359,29 @@ proptest! {
     }
 
     #[test]
+    fn who_is_not_asked_for_authors_is_not_judged_by_them(plan in plan(), wish in wish()) {
+        let rules = plan.rules();
+        let facts = MessageFacts { client: CLIENT, now: NOW, identity: &wish.identity, authors: &wish.authors, hops: 0 };
+        let taken = policy::message(&rules, &facts, &Ledger::new()).unwrap().verdict;
+        let asks = policy::asks_authors(&rules, &wish.identity);
+        let trusted = plan.peer[2] && wish.identity == Identity::Peer("ex1".into());
+        let asked = match wish.identity {
+            Identity::Anonymous => &plan.actions[6..],
+            _ => &plan.actions[1..4],
+        };
+        prop_assert_eq!(asks, !trusted && asked.iter().any(|action| *action != Action::Off));
+        match taken {
+            Ok(taken) => {
+                prop_assert!(asks || taken.marks.is_empty());
+                let mut once = taken.marks.clone();
+                once.dedup();
+                prop_assert_eq!(once, taken.marks, "each place once");
+            }
+            Err(_) => prop_assert!(asks),
+        }
+    }
+
+    #[test]
     fn what_is_over_is_as_if_it_were_not_there(plan in plan(), wish in wish()) {
         prop_assert_eq!(granted(&plan.rules(), &wish), granted(&plan.pruned().rules(), &wish));
     }

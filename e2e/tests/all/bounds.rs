@@ -1,0 +1,79 @@
+//! Bounds for the trusted: what an account can still do that has sent too much, and what its operator does about it.
+
+use e2e::{Gateway, command, mail, until};
+
+use crate::OTHER;
+use crate::authentication::plain;
+use crate::table::{HASH, PASSWORD};
+
+/// Two messages an hour for each account.
+fn settings(accounts: &std::path::Path) -> String {
+    format!(
+        "[organization]\ndomains = [\"corp.example\"]\n[directory.file.people]\npath = {:?}\n\
+         [bounds]\nslow_from = 100\n[bounds.account]\nmessages_per_hour = 2\n\
+         [virtual_server.submit]\nlisten = [\"127.0.0.2:0\"]\n[virtual_server.submit.authentication]\nanonymous = false\n\
+         mechanisms = [\"PLAIN\"]\ndirectories = [\"people\"]\nin_the_clear = \"i-know-passwords-can-be-read-on-the-way\"\n",
+        accounts.display().to_string()
+    )
+}
+
+/// The reply to MAIL of a new session as `u1`; if it is positive, the message is sent, and must be taken.
+fn send(gateway: &Gateway, message: &str) -> String {
+    let mut client = gateway.client("submit", OTHER);
+    client.ask(&plain("u1", PASSWORD), "235 2.7.0");
+    client.line("MAIL FROM:<u1@corp.example>");
+    let said = client.reply();
+    if said.code() == 250 {
+        client.ask("RCPT TO:<alice@corp.example>", "250");
+        client.ask("DATA", "354");
+        client.send(&mail::stuffed(message));
+        client.expect("250");
+    }
+    said.last().to_owned()
+}
+
+#[test]
+fn s3_an_account_that_sends_too_much_is_held_then_suspended_until_somebody_resumes_it() {
+    let accounts = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(accounts.path(), format!("account u1\n  password {HASH}\n  address u1@corp.example\n")).unwrap();
+    let mut gateway = Gateway::start(&settings(accounts.path()));
+    let file = gateway.settings_file().display().to_string();
+    let ask = |words: &[&str]| command(&[words, &["-c", &file]].concat()).success().stdout;
+
+    let mut tokens = Vec::new();
+    let refused = loop {
+        let (message, token) = mail::message("one of many");
+        let said = send(&gateway, &message);
+        if !said.starts_with("250") {
+            break said;
+        }
+        tokens.push(token);
+        assert!(tokens.len() < 10, "nobody stops it");
+    };
+    assert!(refused.starts_with("550 5.7.13"), "{refused}");
+    // Two leave; of the others the client hears nothing, and they wait for somebody to look at them.
+    for token in &tokens[..2] {
+        let _ = gateway.dropped_with(token);
+    }
+    let held = u64::try_from(tokens.len() - 2).unwrap();
+    assert!(held >= 2, "it is held before it is suspended");
+    assert_eq!(gateway.queued(), held);
+    let _ = gateway.dropped_with("account resume u1");
+
+    // Killed, not stopped: what was said is kept all the same.
+    let saved = gateway.state().join("bounds");
+    until("the suspension to be kept", || {
+        std::fs::read_to_string(&saved).is_ok_and(|text| text.contains("u1")).then_some(())
+    });
+    gateway.restart();
+    let (message, again) = mail::message("after a restart");
+    assert!(send(&gateway, &message).starts_with("550 5.7.13"), "a restart forgets nobody");
+    assert!(ask(&["account", "limits"]).contains("u1 suspend"));
+    let _ = ask(&["account", "resume", "u1"]);
+    assert!(send(&gateway, &message).starts_with("250"));
+    let _ = gateway.dropped_with(&again);
+    let _ = ask(&["queue", "release", "--all"]);
+    for token in &tokens[2..] {
+        let _ = gateway.dropped_with(token);
+    }
+}
