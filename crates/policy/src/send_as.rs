@@ -207,10 +207,6 @@ impl SendAs {
                 trace.no_match(check.rule);
                 Action::Off
             }
-            Identity::Anonymous => {
-                trace.matched(check.rule);
-                check.action
-            }
             _ if inside => {
                 trace.matched(check.rule);
                 check.action
