@@ -243,15 +243,8 @@ fn number(address: IpAddr) -> (usize, u128) {
     }
 }
 
-/// The family of a prefix, its first address and its last, read from its text: `10.0.0.0/8`, or an
-/// address alone.
+/// The family of a prefix, its first address and its last.
 fn range(net: Net) -> (usize, u128, u128) {
-    let text = net.to_string();
-    let (address, length) = text.split_once('/').map_or((&*text, None), |(address, length)| (address, Some(length)));
-    let (family, first) = number(address.parse().expect("invariant: a prefix prints its address"));
-    let bits: u32 = if family == 0 { 32 } else { 128 };
-    let length = length.map_or(bits, |length| length.parse().expect("invariant: a prefix prints its length"));
-    // A shift by all 128 bits is `::/0`, all of whose bits are free.
-    let free = 1_u128.checked_shl(bits - length).map_or(u128::MAX, |size| size - 1);
-    (family, first, first | free)
+    let (family, first) = number(net.first());
+    (family, first, number(net.last()).1)
 }

@@ -96,7 +96,9 @@ impl Family {
                 "192.168.0.0/16",
                 "224.0.0.0/3",
             ],
-            Family::V6 => return Ranges(vec![range("2000::", 3, 128)]),
+            Family::V6 => {
+                return Ranges("2000::/3".parse().ok().and_then(|net| self.range_of(&net)).into_iter().collect());
+            }
         };
         let special = nets.iter().filter_map(|net| net.parse().ok()).filter_map(|net| self.range_of(&net));
         Ranges::new(special.collect()).complement(self.top())
@@ -112,13 +114,9 @@ impl Family {
 
     /// The addresses of a network, if it is of this family.
     fn range_of(self, net: &Net) -> Option<(u128, u128)> {
-        let text = net.to_string();
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, length.parse().ok()?),
-            None => (text.as_str(), self.bits()),
-        };
-        match (self, address.parse().ok()?) {
-            (Family::V4, IpAddr::V4(_)) | (Family::V6, IpAddr::V6(_)) => Some(range(address, length, self.bits())),
+        match (self, net.first(), net.last()) {
+            (Family::V4, IpAddr::V4(first), IpAddr::V4(last)) => Some((first.to_bits().into(), last.to_bits().into())),
+            (Family::V6, IpAddr::V6(first), IpAddr::V6(last)) => Some((first.to_bits(), last.to_bits())),
             _ => None,
         }
     }
@@ -132,18 +130,6 @@ impl Family {
             Mode::AllExcept => listed.complement(self.top()),
         }
     }
-}
-
-/// The range of a prefix in a family of `bits` bits.
-fn range(address: &str, length: u32, bits: u32) -> (u128, u128) {
-    let low = match address.parse() {
-        Ok(IpAddr::V4(address)) => u128::from(address.to_bits()),
-        Ok(IpAddr::V6(address)) => address.to_bits(),
-        Err(_) => 0,
-    };
-    let host_bits = bits.saturating_sub(length);
-    let hosts = if host_bits == 0 { 0 } else { u128::MAX >> (128 - host_bits) };
-    (low, low | hosts)
 }
 
 /// Whether so many strangers pass both lists that they are everyone.
