@@ -172,9 +172,7 @@ fn line(line: &Line) -> String {
     if let Some(rule) = &line.rule {
         out.push_str(&labelled(12, "by", &rule.to_string()));
     }
-    if let Some(witness) = &line.witness {
-        out.push_str(&command(12, "see", witness));
-    }
+    out.push_str(&command(12, "see", &line.witness.to_string()));
     out
 }
 
