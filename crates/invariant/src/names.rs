@@ -16,6 +16,8 @@ mod tests {
     fn case_does_not_matter_and_nothing_else_is_forgiven() {
         assert!(same_name("Scanner", "sCANNER") && same_name("ÄRZTE", "ärzte"));
         assert!(same_name("ΜΆΡΚΟΣ", "μάρκος") && same_name("μάρκος", "Μάρκος"));
+        // The sign for kelvin is a large k, and no ASCII.
+        assert!(same_name("\u{212a}arl", "karl") && same_name("karl", "\u{212a}ARL"));
         assert!(!same_name("scanner", "scanner2") && !same_name("a", "") && !same_name("ärzte", "arzte"));
     }
 }
