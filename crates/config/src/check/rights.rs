@@ -7,7 +7,7 @@ use crate::mistake::Mistake;
 use crate::places::{below, entry};
 use mail::{Day, Host, Timestamp};
 use policy::{
-    Action, Addresses, Allowed, Borrower, Holder, Holders, Loan, Loans, Match, PeerRights, Rights, SendAs, Term, Who,
+    Action, Addresses, Allowed, Borrower, FilteredSenders, Holder, Holders, Loan, Loans, Match, PeerRights, Rights, SendAs, Term, Who,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub(super) struct Shared<'a> {
     pub(super) peers: Arc<BTreeMap<Box<str>, PeerRights>>,
     /// The addresses that are lent.
     pub(super) loans: Arc<Loans>,
+    /// Whose mail is not wanted; `None` when that could not be read.
+    pub(super) senders: Option<Arc<FilteredSenders>>,
 }
 
 impl Check<'_> {
@@ -161,7 +163,7 @@ impl Check<'_> {
         }
     }
 
-    fn addresses(&mut self, key: &str, text: &file::AddressesText) -> Option<Addresses> {
+    pub(super) fn addresses(&mut self, key: &str, text: &file::AddressesText) -> Option<Addresses> {
         match text.0.strip_prefix("*@").or(text.0.strip_prefix('@')) {
             Some(domain) => self.domain_text(key, domain).map(|domain| Addresses::AllAt(Host::Domain(domain))),
             None => self.mailbox(key, &file::MailboxText(text.0.clone())).map(Addresses::One),
@@ -187,6 +189,8 @@ impl Check<'_> {
                 relay_rule: self.rule(&below(&key, "relay")),
                 send_as_anybody: peer.send_as_anybody,
                 send_as_anybody_rule: self.rule(&below(&key, "send_as_anybody")),
+                bypass_filters: peer.bypass_filters,
+                bypass_filters_rule: self.rule(&below(&key, "bypass_filters")),
             };
             (name.as_str().into(), rights)
         });
