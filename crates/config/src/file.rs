@@ -24,8 +24,9 @@ pub use server::{
     VirtualServer,
 };
 pub use value::{
-    AddressEntry, AddressText, AddressesText, BorrowerText, ClientEntry, ClientText, Count, DayText, DomainText, DurationText,
-    HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, PatternText, Size, TermText, WhoText,
+    AddressEntry, AddressText, AddressesText, BorrowerText, ClientEntry, ClientText, Count, DayText, DomainText,
+    DurationText, HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, PatternText, Size,
+    TermText, WhoText,
 };
 
 use schemars::JsonSchema;

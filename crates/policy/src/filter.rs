@@ -8,9 +8,10 @@ use crate::decision::Trace;
 use crate::domains::{Alias, Domains};
 use crate::rights::Places;
 use crate::rule_book::RuleId;
+use crate::rules::Rules;
 use crate::send_as::{Addresses, stamped};
 use crate::term::Term;
-use mail::{Domain, Host, Mailbox, ReversePath, Timestamp};
+use mail::{Domain, Host, Identity, Mailbox, ReversePath, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -148,6 +149,12 @@ impl SenderList {
         places.into_iter().map(|place| &self.entries[place])
     }
 
+    /// Whether an entry that holds means this address.
+    #[must_use]
+    pub fn has(&self, address: &Mailbox, domains: &Domains, now: Timestamp) -> bool {
+        self.of(address, domains).any(|entry| !entry.term.is_over(now))
+    }
+
     /// Whether an entry means this address. Adds the step of the first that does, or that of the list; before it,
     /// those of entries that would have and are over.
     fn find(&self, address: &Mailbox, domains: &Domains, now: Timestamp, trace: &mut Trace) -> bool {
@@ -160,6 +167,35 @@ impl SenderList {
         }
         trace.no_match(self.rule);
         false
+    }
+}
+
+impl Rules {
+    /// The senders that are filtered out of mail of this identity; `None` where nothing is.
+    #[must_use]
+    pub fn senders_filtered_for(&self, identity: &Identity) -> Option<&FilteredSenders> {
+        self.filtered_senders(identity, &mut Trace::new())
+    }
+
+    /// The same, with the steps that say why. Where there is nothing to filter, nothing is tried.
+    pub(crate) fn filtered_senders(&self, identity: &Identity, trace: &mut Trace) -> Option<&FilteredSenders> {
+        let SenderFilter { applied, applied_rule, senders } = &self.sender_filter;
+        if senders.is_empty() {
+            return None;
+        }
+        if !applied || matches!(identity, Identity::Account(_)) {
+            trace.no_match(*applied_rule);
+            return None;
+        }
+        if let Identity::Peer(name) = identity {
+            let peer = self.peers.get(name)?;
+            if peer.bypass_filters {
+                trace.matched(peer.bypass_filters_rule);
+                return None;
+            }
+            trace.no_match(peer.bypass_filters_rule);
+        }
+        Some(senders)
     }
 }
 

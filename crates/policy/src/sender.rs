@@ -44,24 +44,9 @@ pub fn sender(rules: &Rules, facts: &SenderFacts<'_>, ledger: &Ledger) -> Result
 
 /// The refusal of a reverse-path that the sender filter has. Where nothing is to be filtered, it is not tried.
 fn filtered(rules: &Rules, facts: &SenderFacts<'_>, trace: &mut Trace) -> Option<Refusal> {
-    let filter = &rules.sender_filter;
-    if filter.senders.is_empty() {
-        return None;
-    }
-    if !filter.applied || matches!(facts.identity, Identity::Account(_)) {
-        trace.no_match(filter.applied_rule);
-        return None;
-    }
-    if let Identity::Peer(name) = facts.identity {
-        let peer = rules.peers.get(name)?;
-        if peer.bypass_filters {
-            trace.matched(peer.bypass_filters_rule);
-            return None;
-        }
-        trace.no_match(peer.bypass_filters_rule);
-    }
-    let has = filter.senders.have(facts.reverse_path, &rules.domains, facts.now, trace);
-    has.then_some(Refusal::SenderFiltered { close: filter.senders.on_match == OnMatch::Drop })
+    let senders = rules.filtered_senders(facts.identity, trace)?;
+    let has = senders.have(facts.reverse_path, &rules.domains, facts.now, trace);
+    has.then_some(Refusal::SenderFiltered { close: senders.on_match == OnMatch::Drop })
 }
 
 /// Whether the client may submit at all, whoever it says the mail is from.

@@ -7,7 +7,8 @@ use crate::mistake::Mistake;
 use crate::places::{below, entry};
 use mail::{Day, Host, Timestamp};
 use policy::{
-    Action, Addresses, Allowed, Borrower, FilteredSenders, Holder, Holders, Loan, Loans, Match, PeerRights, Rights, SendAs, Term, Who,
+    Action, Addresses, Allowed, Borrower, FilteredSenders, Holder, Holders, Loan, Loans, Match, PeerRights, Rights,
+    SendAs, Term, Who,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;

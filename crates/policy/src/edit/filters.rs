@@ -54,7 +54,8 @@ impl Draft<'_> {
             }
         }
         let mut entries = list.entries().to_vec();
-        let new = FilteredSender { rule: list.rule(), addresses: Addresses::One(address.clone()), term: Term::default() };
+        let new =
+            FilteredSender { rule: list.rule(), addresses: Addresses::One(address.clone()), term: Term::default() };
         let what = format!("add {}", write::filtered(&new));
         entries.push(new);
         let last = entries.len() - 1;
