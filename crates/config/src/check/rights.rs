@@ -5,7 +5,7 @@ use super::domains::Names;
 use crate::file::{self, File};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
-use mail::{Day, Host, Timestamp};
+use mail::{Day, Domain, Host, Timestamp};
 use policy::{
     Action, Addresses, Allowed, Borrower, FilteredSenders, Holder, Holders, Loan, Loans, Match, PeerRights, Rights,
     SendAs, Term, Who,
@@ -167,6 +167,12 @@ impl Check<'_> {
     pub(super) fn addresses(&mut self, key: &str, text: &file::AddressesText) -> Option<Addresses> {
         match text.0.strip_prefix("*@").or(text.0.strip_prefix('@')) {
             Some(domain) => self.domain_text(key, domain).map(|domain| Addresses::AllAt(Host::Domain(domain))),
+            None if !text.0.contains('@') => {
+                let nearest = text.0.parse::<Domain>().ok().map(|domain| format!("\"@{domain}\""));
+                let expected = "expected an address, or @ and a domain, such as \"@corp.example\"";
+                self.bad(key, "is not a mail address", expected, nearest);
+                None
+            }
             None => self.mailbox(key, &file::MailboxText(text.0.clone())).map(Addresses::One),
         }
     }
