@@ -118,15 +118,7 @@ fn has_whole(filter: &FilteredSenders, domain: &Domain, user: &User<'_>) -> bool
 /// An address that is filtered.
 pub(crate) fn filtered(filter: &FilteredSenders, now: Timestamp) -> Option<Mailbox> {
     let mut held = filter.list.entries().iter().filter(|entry| !entry.term.is_over(now));
-    held.find_map(|entry| somebody(&entry.addresses))
-}
-
-/// An address of a list of addresses.
-pub(crate) fn somebody(addresses: &Addresses) -> Option<Mailbox> {
-    match addresses {
-        Addresses::One(mailbox) => Some(mailbox.clone()),
-        Addresses::AllAt(host) => Some(Mailbox { local: "somebody".parse().ok()?, host: host.clone() }),
-    }
+    held.find_map(|entry| one_of(&entry.addresses, "somebody"))
 }
 
 fn own(identity: &Identity) -> Option<Mailbox> {
@@ -139,8 +131,13 @@ fn own(identity: &Identity) -> Option<Mailbox> {
 
 /// An address that a loan means.
 pub(crate) fn example(addresses: &Addresses) -> Option<Mailbox> {
+    one_of(addresses, "lent")
+}
+
+/// One of several addresses; with this local part, where any will do.
+pub(crate) fn one_of(addresses: &Addresses, local: &str) -> Option<Mailbox> {
     match addresses {
         Addresses::One(mailbox) => Some(mailbox.clone()),
-        Addresses::AllAt(host) => Some(Mailbox { local: "lent".parse().ok()?, host: host.clone() }),
+        Addresses::AllAt(host) => Some(Mailbox { local: local.parse().ok()?, host: host.clone() }),
     }
 }

@@ -4,7 +4,7 @@ use super::{Compared, Direction, Line};
 use crate::audit::Place;
 use crate::filters::{covers, effective, subjects, whose};
 use crate::rows::{self, said};
-use crate::senders::{SenderClass, somebody};
+use crate::senders::{SenderClass, one_of};
 use crate::table::{Cell, ServerTable};
 use crate::witness::Witness;
 use config::Server;
@@ -57,13 +57,11 @@ impl Compared<'_> {
         let mut groups: Vec<Vec<Turned<'s>>> = Vec::new();
         for identity in subjects(&filtering.rules) {
             let taken = Taken::of(table, &identity);
-            let shown = |entry: &&FilteredSender| {
-                let is_taken = !covers(&taking.rules, &identity, &entry.addresses, now);
-                is_taken && taken.example(&taking.rules, &identity, &entry.addresses).is_some()
-            };
+            let example = |entry: &&FilteredSender| taken.example(&taking.rules, &identity, &entry.addresses, now);
+            let shown = |entry: &&FilteredSender| example(entry).is_some();
             let entries: Vec<&FilteredSender> = effective(&filtering.rules, &identity, now).filter(shown).collect();
             let Some(first) = entries.first() else { continue };
-            let Some((cell, address)) = taken.example(&taking.rules, &identity, &first.addresses) else { continue };
+            let Some((cell, address)) = example(first) else { continue };
             let witness = Witness::of_sender(cell, &address).command(self.new.0);
             let rule = self.responsible((filtering, taking), &identity, first);
             let turned = Turned { identity, entries, rule, witness };
@@ -121,16 +119,32 @@ impl<'t> Taken<'t> {
     }
 
     /// A session in which an address of an entry is taken by these rules, and the address.
-    fn example(&self, rules: &Rules, identity: &Identity, addresses: &Addresses) -> Option<(&Cell<'t>, Mailbox)> {
-        let address = somebody(addresses)?;
+    fn example(
+        &self,
+        rules: &Rules,
+        identity: &Identity,
+        addresses: &Addresses,
+        now: Timestamp,
+    ) -> Option<(&Cell<'t>, Mailbox)> {
+        let address = not_filtered(rules, identity, addresses, now)?;
+        let meant = [addresses.clone(), Addresses::One(address.clone()), Addresses::AllAt(address.host.clone())];
         let lent = self.lent.as_ref().filter(|cell| {
             let mut held = rules.send_as.grants.held_by(identity, cell.client.representative);
-            held.any(|loan| {
-                loan.addresses.contains(addresses) || loan.addresses.contains(&Addresses::AllAt(address.host.clone()))
-            })
+            held.any(|loan| meant.iter().any(|one| loan.addresses.contains(one)))
         });
         let inside = address.domain().is_some_and(|domain| rules.domains.local(domain).is_some());
         let plain = if inside { self.inside.as_ref() } else { self.outside.as_ref() };
         Some((plain.or(lent)?, address))
     }
+}
+
+/// One of these addresses that is not filtered out of mail of an identity; one of more than the filter names.
+fn not_filtered(rules: &Rules, identity: &Identity, addresses: &Addresses, now: Timestamp) -> Option<Mailbox> {
+    if covers(rules, identity, addresses, now) {
+        return None;
+    }
+    let named = rules.senders_filtered_for(identity).map_or(0, |filter| filter.list.entries().len());
+    let locals = std::iter::once("somebody".to_owned()).chain((1..=named).map(|n| format!("somebody.{n}")));
+    let mut all = locals.filter_map(|local| one_of(addresses, &local));
+    all.find(|one| !covers(rules, identity, &Addresses::One(one.clone()), now))
 }
