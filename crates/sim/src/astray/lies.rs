@@ -112,9 +112,10 @@ impl Lies {
     }
 
     fn sender(&mut self) -> Result<Submission, Refusal> {
-        match self.dice.below(8) {
+        match self.dice.below(9) {
             0..4 => Ok(Submission { marked: true }),
             4 => Err(Refusal::NotAuthenticated { close: self.dice.chance(50) }),
+            8 => Err(Refusal::SenderFiltered { close: self.dice.chance(50) }),
             5 => Err(Refusal::MayNotSubmit),
             6 => Err(Refusal::NotOwner),
             _ => Err(Refusal::CouldNotFindOut),

@@ -29,6 +29,11 @@ pub(super) fn draw(dice: &mut Dice) -> String {
          send_as_anybody = {anybody}\nxclient = {speaks}",
         PEER.0, PEER.0, PEER.1
     );
+    if dice.chance(30) {
+        let null = dice.chance(30);
+        let _ =
+            writeln!(out, "[sender_filter]\nlist = [\"x@ext.example\", \"@partner.example\"]\nnull_sender = {null}");
+    }
     for name in ["partner.example", "*.partner.example"] {
         if dice.chance(50) {
             let _ = writeln!(out, "[remote_domain.\"{name}\"]\nallow_relay = {}", dice.chance(50));
@@ -65,6 +70,7 @@ fn server(dice: &mut Dice, name: &str, port: usize, out: &mut String) {
     if (tls || in_the_clear) && dice.chance(90) {
         out.push_str("authentication.mechanisms = [\"PLAIN\"]\nauthentication.directories = [\"people\"]\n");
     }
+    let _ = writeln!(out, "filters.sender = {}", dice.chance(50));
     let _ = writeln!(out, "authentication.anonymous = {}", dice.chance(70));
     if dice.chance(50) {
         let _ = writeln!(out, "submit.allow = {}", holders(dice));
