@@ -1,12 +1,12 @@
 //! The owner of what was counted of senders.
 //!
-//! Sessions ask it at MAIL and tell it of every message and every refused recipient; what follows is decided in
-//! `bounds`. What it knows is written to a file now and then, so that a restart gives nobody a new hour.
+//! Sessions ask it at MAIL and tell it of every message and every refused recipient, and connections to next hops of
+//! the recipients that are refused there; what follows is decided in `bounds`. What it knows is written to a file now and then, so that a restart gives nobody a new hour.
 
 mod alert;
 mod asked;
 
-pub(crate) use asked::{gate, message, missed, relay};
+pub(crate) use asked::{gate, message, missed, refused_by_hop, relay};
 
 use crate::event::Event;
 use crate::world::World;
@@ -47,6 +47,8 @@ enum Order {
     Message(Sending, Vec<String>, oneshot::Sender<Judged>),
     /// A recipient that it named was refused.
     Missed(Sending, String),
+    /// A next hop has refused these recipients of a message of its, which was taken at that moment.
+    RefusedByHop { subject: Subject, server: Box<str>, taken: Timestamp, recipients: Vec<String> },
     /// Somebody relays because of its address.
     Relays { client: IpAddr, hello: Box<str>, domain: Option<Box<str>>, server: Box<str> },
     /// The settings are other ones.
@@ -184,6 +186,13 @@ impl<W: World> Owner<W> {
                 let news = self.bounds.refused(now, user(&sending), &recipient);
                 self.say(now, news.as_ref(), &sending.server);
                 self.changed(news.is_some());
+            }
+            Order::RefusedByHop { subject, server, taken, recipients } => {
+                for recipient in &recipients {
+                    let news = self.bounds.refused_by_hop(now, &subject, taken, recipient);
+                    self.say(now, news.as_ref(), &server);
+                    self.changed(news.is_some());
+                }
             }
             Order::Relays { client, hello, domain, server } => {
                 if let Some(alarm) = self.bounds.relays(now, client, &hello, domain.as_deref()) {
