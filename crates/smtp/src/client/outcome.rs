@@ -59,7 +59,7 @@ impl Response {
         }
         match (self.status.subject, self.status.detail) {
             // RFC 3463 §3.2 and, for a domain that takes no mail, RFC 7505 §4.2; 5.1.7 and 5.1.8 are about senders.
-            (1, detail) => matches!(detail, 0..=4 | 6 | 10),
+            (1, detail) => !matches!(detail, 7 | 8),
             // The mailbox is closed (RFC 3463 §3.3); a full one is there.
             (2, detail) => detail == 1,
             // Nothing is said beside the code (RFC 5321 §4.2.3). Two large providers say 550 5.5.0 and 550 5.4.1 of an
