@@ -120,3 +120,31 @@ fn s3_an_account_is_suspended_when_next_hops_refuse_most_of_the_strangers_it_wri
     let limits = command(&["account", "limits", "-c", &file]).success().stdout;
     assert!(limits.contains("u1 suspend") && limits.contains("5 of 8 recipients refused"), "{limits}");
 }
+
+#[test]
+fn what_is_kept_of_senders_may_be_damaged_or_not_be_written_and_mail_goes_on() {
+    let accounts = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(accounts.path(), format!("account u1\n  password {HASH}\n  address u1@corp.example\n")).unwrap();
+    let mut gateway = Gateway::start(&settings(accounts.path(), "[bounds.account]\nmessages_per_hour = 2"));
+    let kept = ["bounds", "guessing"].map(|name| gateway.state().join(name));
+    // Nothing can be put in the place of a directory. At the limit it is written at once.
+    kept.iter().for_each(|file| std::fs::create_dir(file).expect("a directory"));
+    for _ in 0..2 {
+        let (message, token) = mail::message("its stage is written");
+        assert!(send(&gateway, &message).starts_with("250"));
+        let _ = gateway.dropped_with(&token);
+    }
+    gateway.log_with(&["`bounds`", "could not be written"]);
+    gateway.kill();
+    for file in &kept {
+        std::fs::remove_dir(file).expect("it is empty");
+        std::fs::write(file, "nonsense\n").unwrap();
+    }
+    gateway.restart();
+    for name in ["`bounds`", "`guessing`"] {
+        gateway.log_with(&[name, "damaged", "begins anew"]);
+    }
+    let (message, token) = mail::message("after the damage");
+    assert!(send(&gateway, &message).starts_with("250"));
+    let _ = gateway.dropped_with(&token);
+}
