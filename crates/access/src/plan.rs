@@ -3,6 +3,8 @@
 //! Both tables are made over the same classes and compared cell by cell, so what differs in the files and
 //! not in meaning is not here, and what is here is complete.
 
+mod filters;
+
 use crate::audit::{Place, links};
 use crate::rows::{self, Row, Words};
 use crate::table::{Cell, HeaderCell, Link, ServerTable, Table};
@@ -131,6 +133,7 @@ impl Plan {
             lines.extend(found.iter().map(|change| compared.line(change)));
             changes.extend(found);
             lines.extend(compared.headers(&own.server));
+            lines.extend(compared.filters(&own.server, now));
             lines.extend(compared.mechanisms(&own.server));
         }
         lines.extend(compared.loans(now));
@@ -383,5 +386,6 @@ fn sender_words(sender: SenderClass) -> &'static str {
         SenderClass::Lent => "a lent address",
         SenderClass::Inside => "somebody else's address inside",
         SenderClass::Outside => "an address outside",
+        SenderClass::Filtered => "a filtered address",
     }
 }
