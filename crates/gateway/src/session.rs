@@ -90,6 +90,8 @@ pub(crate) struct Context<W: World> {
     pub relays_by_list: bool,
     /// Why this message is held, if it is.
     pub held: Option<bounds::Cause>,
+    /// Whose sending it was counted as, if it was.
+    pub counted: Option<queue::Counted>,
     /// The recipients accepted so far in this transaction.
     pub accepted: Vec<Accepted>,
     /// The message that is arriving.
@@ -175,6 +177,7 @@ pub(crate) async fn run<W: World>(
         is_listed: false,
         relays_by_list: false,
         held: None,
+        counted: None,
         accepted: Vec::new(),
         incoming: None,
         submitted: 0,
