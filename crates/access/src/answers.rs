@@ -1,7 +1,7 @@
 //! What one session is told under given settings, from the first question to the last: for whoever has to show that
 //! two settings differ, and by what.
 
-use crate::clients::{arrival, granted};
+use crate::clients::{Names, arrival, granted};
 use crate::proving::can_be;
 use crate::table::Link;
 use crate::verdict::Verdict;
@@ -11,6 +11,7 @@ use mail::{Author, Authors, Found, Ledger, Mailbox, Query, Timestamp};
 use policy::{
     AddressPlace, Admission, Decision, Grant, MessageFacts, Missing, RecipientFacts, Refusal, Rules, SenderFacts,
 };
+use std::cell::Cell;
 
 /// Answers to the questions of a session, in their order. The first refusal ends it, as it ends what
 /// `bridgehead explain` says; what lies behind it is `None`.
@@ -27,6 +28,8 @@ pub struct Answers {
     pub recipient: Option<Result<Option<Grant>, Verdict>>,
     /// Whether its mail is marked for what its header says, or the refusal.
     pub message: Option<Result<bool, Verdict>>,
+    /// Whether a look-up was needed of which the session says nothing.
+    pub needs_more: bool,
 }
 
 impl Answers {
@@ -35,24 +38,9 @@ impl Answers {
     pub fn of(config: &Config, session: &Witness, now: Timestamp) -> Answers {
         let mut answers = Answers::default();
         let Some(server) = config.server(&session.server) else { return answers };
-        let asking = Asking { rules: &server.rules, session, now };
-        let Some(admission) = asking.connection() else { return answers };
-        let Some(offered) = session.link.offers(server) else { return answers };
-        if is_closed(server, session.link) {
-            return answers;
-        }
-        answers.admitted = true;
-        answers.offered = session.mechanism.as_ref().map(|mechanism| offered.contains(mechanism));
-        if answers.offered == Some(false) || !can_be(config, server, &session.identity, (session.client, session.link))
-        {
-            return answers;
-        }
-        let sender = asking.sender(admission);
-        answers.sender = Some(sender);
-        if sender.is_ok() {
-            answers.recipient = session.recipient.as_ref().map(|recipient| asking.recipient(recipient));
-            answers.message = session.header.as_ref().map(|(place, author)| asking.message(*place, author));
-        }
+        let asking = Asking { rules: &server.rules, session, now, needs_more: Cell::new(false) };
+        asking.all(config, server, &mut answers);
+        answers.needs_more = asking.needs_more.get();
         answers
     }
 }
@@ -66,9 +54,31 @@ struct Asking<'a> {
     rules: &'a Rules,
     session: &'a Witness,
     now: Timestamp,
+    needs_more: Cell<bool>,
 }
 
 impl Asking<'_> {
+    fn all(&self, config: &Config, server: &Server, answers: &mut Answers) {
+        let session = self.session;
+        let Some(admission) = self.connection() else { return };
+        let Some(offered) = session.link.offers(server) else { return };
+        if is_closed(server, session.link) {
+            return;
+        }
+        answers.admitted = true;
+        answers.offered = session.mechanism.as_ref().map(|mechanism| offered.contains(mechanism));
+        let at = (session.client, session.link);
+        if answers.offered == Some(false) || !can_be(config, server, &session.identity, at) {
+            return;
+        }
+        let sender = self.sender(admission);
+        answers.sender = Some(sender);
+        if sender.is_ok() {
+            answers.recipient = session.recipient.as_ref().map(|recipient| self.recipient(recipient));
+            answers.message = session.header.as_ref().map(|(place, author)| self.message(*place, author));
+        }
+    }
+
     fn connection(&self) -> Option<Admission> {
         let facts = arrival(self.session.client, self.now);
         self.judge(|ledger| policy::connection(self.rules, &facts, ledger)).ok()
@@ -105,11 +115,13 @@ impl Asking<'_> {
                 Ok(decision) => return decision.verdict,
                 Err(Missing(query)) => {
                     let found = match &query {
-                        Query::ConfirmedNames(_) => self.session.names.found(),
-                        Query::Recipient(_) => self.session.found.clone().unwrap_or(Found::Unavailable),
-                        Query::Addresses(_) => Found::Unavailable,
+                        Query::ConfirmedNames(_) if self.session.names == Names::Any => None,
+                        Query::ConfirmedNames(_) => Some(self.session.names.found()),
+                        Query::Recipient(_) => self.session.found.clone(),
+                        Query::Addresses(_) => None,
                     };
-                    ledger.enter(query, found);
+                    self.needs_more.set(self.needs_more.get() || found.is_none());
+                    ledger.enter(query, found.unwrap_or(Found::Unavailable));
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! not in meaning is not here, and what is here is complete. Each line has a session that is answered
 //! otherwise under the new settings than under the old ones: it is asked before it is shown.
 
+mod filters;
 mod headers;
 mod loans;
 mod mechanisms;
@@ -13,7 +14,7 @@ use crate::audit::{Place, links};
 use crate::rows::{Row, Words};
 use crate::table::{Cell, ServerTable, Table};
 use crate::verdict::Verdict;
-use crate::{Answers, Classes};
+use crate::{Answers, Classes, SenderClass};
 use config::Config;
 use mail::Timestamp;
 use serde::Serialize;
@@ -147,6 +148,7 @@ impl Plan {
             changes.extend(found);
             lines.extend(said);
             lines.extend(compared.headers(&own.server));
+            lines.extend(compared.filters(&own.server));
             lines.extend(compared.mechanisms(own));
         }
         lines.extend(compared.loans());
@@ -207,7 +209,9 @@ impl Compared<'_> {
             let (Some(table), Some(other)) = (table.server(server), other.server(server)) else {
                 return BTreeMap::new();
             };
-            let cells = other.cells().filter(|cell| table.lacks_only_sender(cell));
+            // Who is filtered is said by itself.
+            let unfiltered = other.cells().filter(|cell| cell.sender != SenderClass::Filtered);
+            let cells = unfiltered.filter(|cell| table.lacks_only_sender(cell));
             let told = |cell: Cell<'_>| {
                 let taken = Taken::told(&Answers::of(config, &cell.witness(), self.classes.now));
                 (taken != Taken::Not).then(|| (Row::place(&cell), taken))

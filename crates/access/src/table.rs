@@ -11,7 +11,7 @@ use crate::clients::{ClientClass, arrival, granted};
 use crate::identities::IdentityClass;
 use crate::proving::can_be;
 use crate::recipients::RecipientClass;
-use crate::senders::{self, SenderClass};
+use crate::senders::{SenderClass, User};
 use crate::verdict::{Asked, Verdict, Why};
 use crate::witness::Witness;
 use config::{Config, Server};
@@ -90,18 +90,11 @@ struct Session {
     header: Vec<HeaderAnswer>,
 }
 
-impl Session {
-    /// The address that stands for a class of sender; only asked for one that there is.
-    fn address(&self, class: SenderClass) -> &ReversePath {
-        let at = SenderClass::ALL.into_iter().position(|known| known == class);
-        at.and_then(|at| self.senders[at].as_ref()).map_or(&ReversePath::Null, |(path, _)| path)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct HeaderAnswer {
     place: AddressPlace,
     sender: SenderClass,
+    author: ReversePath,
     judged: Judged<bool>,
 }
 
@@ -258,7 +251,7 @@ impl ServerTable<'_> {
                 identity: &self.classes.identities[at % identities],
                 place: answer.place,
                 sender: answer.sender,
-                author: session.address(answer.sender),
+                author: &answer.author,
                 verdict: answer.judged.verdict,
                 rule: answer.judged.rule,
                 places: [at / identities, at % identities],
@@ -383,14 +376,19 @@ impl<'c> Asking<'_, 'c> {
     }
 
     fn session(&self, client: &ClientClass, admission: Admission, identity: &Identity) -> Session {
-        let address = |class| {
-            let outside = (&self.classes.outside, self.classes.now);
-            senders::representative(self.rules(), client, identity, class, outside)
+        let filter = self.rules().senders_filtered_for(identity);
+        let user = |filter| User {
+            rules: self.rules(),
+            client,
+            identity,
+            filter,
+            outside: &self.classes.outside,
+            now: self.classes.now,
         };
         let senders: Vec<Option<(ReversePath, Judged<bool>)>> = SenderClass::ALL
             .into_iter()
             .map(|class| {
-                let reverse_path = address(class)?;
+                let reverse_path = user(filter).representative(class)?;
                 let judged = self.sender(client, admission, identity, &reverse_path);
                 Some((reverse_path, judged))
             })
@@ -398,11 +396,12 @@ impl<'c> Asking<'_, 'c> {
         let recipients =
             self.own.recipients.iter().map(|recipient| self.recipient(client, identity, recipient)).collect();
         let mut header = Vec::new();
-        for (sender, known) in SenderClass::ALL.into_iter().zip(&senders) {
-            let Some((ReversePath::Mailbox(author), _)) = known else { continue };
+        // The sender filter does not look at headers.
+        for sender in SenderClass::ALL {
+            let Some(ReversePath::Mailbox(author)) = user(None).representative(sender) else { continue };
             for place in [AddressPlace::From, AddressPlace::Sender, AddressPlace::ResentFrom] {
                 let judged = self.header(client, identity, place, &Author::Mailbox(author.clone()));
-                header.push(HeaderAnswer { place, sender, judged });
+                header.push(HeaderAnswer { place, sender, author: ReversePath::Mailbox(author.clone()), judged });
             }
         }
         Session { senders, recipients, header }
@@ -492,8 +491,12 @@ fn last(trace: &Trace) -> RuleId {
 fn permission(rules: &Rules, trace: &Trace) -> RuleId {
     let send_as = &rules.send_as;
     let checks = [send_as.envelope, send_as.outside, send_as.null_sender, send_as.anonymous].map(|check| check.rule);
+    let bypasses = |rule: RuleId| rules.peers.values().any(|peer| peer.bypass_filters_rule == rule);
     let of_address = |rule: RuleId| {
-        rule == RuleId::OWN_ADDRESS || checks.contains(&rule) || send_as.grants.iter().any(|loan| loan.rule == rule)
+        rule == RuleId::OWN_ADDRESS
+            || bypasses(rule)
+            || checks.contains(&rule)
+            || send_as.grants.iter().any(|loan| loan.rule == rule)
     };
     let matched = |step: &&Step| step.finding == Finding::Matched && !of_address(step.rule);
     trace.steps().iter().rev().find(matched).map_or_else(|| last(trace), |step| step.rule)

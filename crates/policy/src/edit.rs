@@ -7,6 +7,7 @@
 
 mod addresses;
 mod clients;
+mod filters;
 mod holders;
 mod write;
 
@@ -183,6 +184,7 @@ impl Draft<'_> {
                 self.set(rule, on.to_string(), clients, |rules| rules.authentication.anonymous = on);
             }
         }
+        self.sender_filter(facts.reverse_path);
         self.envelope(facts.reverse_path);
     }
 
@@ -265,7 +267,7 @@ impl Draft<'_> {
             return;
         }
         // Neither would `check` take: a domain that is remote and ours, and recipients in a domain that is not ours.
-        let has_recipients = domains.recipients.as_ref().is_some_and(|known| known.has_host(domain));
+        let has_recipients = domains.recipients.as_ref().is_some_and(|known| known.one_at(domain).is_some());
         if if add { domains.remote.contains_key(domain) } else { has_recipients } {
             return;
         }

@@ -188,5 +188,6 @@ fn sender_words(sender: SenderClass) -> &'static str {
         SenderClass::Lent => "a lent address",
         SenderClass::Inside => "somebody else's address inside",
         SenderClass::Outside => "an address outside",
+        SenderClass::Filtered => "a filtered address",
     }
 }
