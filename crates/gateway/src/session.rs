@@ -68,6 +68,8 @@ pub(crate) struct Context<W: World> {
     pub identity: Identity,
     /// How that is known.
     pub known: invariant::Known,
+    /// An invariant that was broken before the session became that of another client.
+    pub broken: Option<Box<str>>,
     /// The link is secured by TLS.
     pub secured: bool,
     /// What TLS says about the link.
@@ -164,6 +166,7 @@ pub(crate) async fn run<W: World>(
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
         known: invariant::Known::NotByAuth,
+        broken: None,
         secured: false,
         link: None,
         trying: None,

@@ -192,6 +192,7 @@ transcripts! {
     gate_stops_an_account_that_is_denied,
     gate_stops_mail_of_nobody,
     gate_stops_what_the_rules_let_through,
+    gate_stops_who_hands_a_session_on,
     gate_stops_who_has_shown_a_password,
     guessing_where_nothing_is_offered_is_guessing,
     h01_the_gateway_and_the_internet,
