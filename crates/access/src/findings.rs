@@ -168,12 +168,13 @@ impl View<'_> {
         if !strangers.is_many() {
             return None;
         }
-        let too_wide = rows::addresses(&strangers);
         let (key, mend) = match self.server.rules.relay.mode {
             Mode::AllExcept => {
                 ("relay.mode", format!("{} = \"only\", and list those who may.", self.key("relay.mode")))
             }
-            Mode::Only => ("relay.list", format!("Take {too_wide} out of {}.", self.key("relay.list"))),
+            Mode::Only => {
+                ("relay.list", format!("Take {} out of {}.", self.too_wide(&strangers), self.key("relay.list")))
+            }
         };
         let mut finding = self.finding(
             "open-relay",
@@ -188,6 +189,19 @@ impl View<'_> {
         let public = |cell: &Cell<'_>| !cell.client.addresses.intersection(&AddressSet::public()).is_empty();
         finding.witness = cells().find(public).and_then(|cell| self.witness(&cell));
         Some(finding)
+    }
+
+    /// The entries of the relay list that let so many strangers in, as they stand there; where only all of them
+    /// together are too many, the addresses.
+    fn too_wide(&self, strangers: &AddressSet) -> String {
+        let live = self.server.rules.relay.list.entries().iter().filter(|entry| !entry.term.is_over(self.table.now()));
+        let nets = live.filter_map(|entry| match entry.what {
+            policy::Match::Net(net) => Some(net),
+            policy::Match::Domain(_) => None,
+        });
+        let wide = nets.filter(|net| AddressSet::of([net]).intersection(strangers).is_many());
+        let wide: Vec<String> = wide.map(|net| net.to_string()).collect();
+        if wide.is_empty() { strangers.in_short() } else { rows::said(&wide, "and") }
     }
 
     fn unsafe_mode(&self) -> Option<Finding> {

@@ -3,6 +3,9 @@
 //! Both tables are made over the same classes and compared cell by cell, so what differs in the files and
 //! not in meaning is not here, and what is here is complete.
 
+mod side;
+
+use self::side::Side;
 use crate::audit::{Place, links};
 use crate::rows::{self, Row, Words};
 use crate::table::{Cell, HeaderCell, Link, ServerTable, Table};
@@ -58,6 +61,14 @@ impl Taken {
         matches!(self, Taken::Submitted { marked: true } | Taken::Relayed { marked: true })
     }
 
+    fn unmarked(self) -> Taken {
+        match self {
+            Taken::Not => Taken::Not,
+            Taken::Submitted { .. } => Taken::Submitted { marked: false },
+            Taken::Relayed { .. } => Taken::Relayed { marked: false },
+        }
+    }
+
     fn relays(self) -> bool {
         matches!(self, Taken::Relayed { .. })
     }
@@ -97,8 +108,12 @@ pub struct Line {
     pub what: String,
     /// Who, from where, over which link, as whom, to whom; nothing for changes that are no such.
     pub words: Option<Words>,
-    /// The rule that is responsible in the new settings.
-    pub rule: Option<Place>,
+    /// The rules that are responsible in the new settings; those of a long list are the first few.
+    pub rules: Vec<Place>,
+    /// How many there are.
+    pub rules_in_all: usize,
+    /// The rules that let somebody in the old settings what nothing lets them any more.
+    pub before: Vec<Place>,
     /// A session that shows it, as a command line; for a virtual server that is gone, by the old settings.
     pub witness: Option<String>,
 }
@@ -127,9 +142,10 @@ impl Plan {
         let mut lines = Vec::new();
         let mut changes = Vec::new();
         for own in &classes.servers {
-            let found = compared.changes(&own.server);
-            lines.extend(found.iter().map(|change| compared.line(change)));
-            changes.extend(found);
+            let cells = compared.cells(&own.server);
+            lines.extend(compared.listeners(&own.server));
+            lines.extend(shown(&own.server, &cells).iter().map(|change| compared.line(change)));
+            changes.extend(by_kind(&own.server, &cells));
             lines.extend(compared.headers(&own.server));
             lines.extend(compared.mechanisms(&own.server));
         }
@@ -162,70 +178,76 @@ struct Compared<'a> {
 
 impl Compared<'_> {
     /// The cells of a virtual server that change. One that is not in a table comes to nothing there.
-    fn changes(&self, server: &str) -> Vec<Change> {
+    fn cells(&self, server: &str) -> Vec<Changed> {
         let taken = |table: &Table<'_>| -> BTreeMap<[usize; 5], Taken> {
             let cells = table.server(server).into_iter().flat_map(ServerTable::cells);
             let taken = cells.filter(|cell| cell.verdict.is_taken());
             taken.map(|cell| (Row::place(&cell), Taken::of(cell.verdict))).collect()
         };
         let (before, after) = (taken(self.before), taken(self.after));
-        let mut kinds: BTreeMap<(Taken, Taken), Vec<[usize; 5]>> = BTreeMap::new();
-        for place in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
-            let was = before.get(place).copied().unwrap_or(Taken::Not);
-            let is = after.get(place).copied().unwrap_or(Taken::Not);
-            if was != is {
-                kinds.entry((was, is)).or_default().push(*place);
-            }
-        }
-        let mut out = Vec::new();
-        for ((was, is), cells) in kinds {
-            out.extend(Row::of(cells).into_iter().map(|row| Change {
-                server: server.to_owned(),
-                row,
-                before: was,
-                after: is,
-            }));
-        }
-        out
+        let places: BTreeSet<[usize; 5]> = before.keys().chain(after.keys()).copied().collect();
+        let changed = places.into_iter().map(|place| {
+            let was = before.get(&place).copied().unwrap_or(Taken::Not);
+            let is = after.get(&place).copied().unwrap_or(Taken::Not);
+            (place, was, is)
+        });
+        changed.filter(|(_, was, is)| was != is).collect()
     }
 
     fn line(&self, change: &Change) -> Line {
-        let (tables, names) = ([self.after, self.before], [self.new, self.old]);
-        let known = tables
-            .iter()
-            .zip(names)
-            .find_map(|(table, (file, config))| Some((table.server(&change.server)?, file, config)));
-        let (words, witness, rule) = match known {
-            None => (None, None, None),
-            Some((table, file, config)) => {
-                let marked = if change.after == Taken::Not { change.before } else { change.after }.marked();
-                let servers = [self.old.1, self.new.1].into_iter().filter_map(|config| config.server(&change.server));
-                let links = servers.map(links).max().unwrap_or_default();
-                let cell = table.cells().find(|cell| change.row.contains(cell));
-                // A session that cannot be in the new settings any more is shown in the old ones.
-                let former = || self.before.server(&change.server)?.cells().find(|cell| change.row.contains(cell));
-                let witness = match &cell {
-                    Some(cell) => Some(cell.witness().command(file)),
-                    None => former().map(|cell| cell.witness().command(self.old.0)),
-                };
-                let rule = cell.and_then(|cell| match change.after {
-                    Taken::Submitted { .. } => cell.submits_by,
-                    Taken::Relayed { .. } | Taken::Not => cell.rule,
-                });
-                (
-                    Some(change.row.words(table.classes, links, marked)),
-                    witness,
-                    rule.map(|rule| Place::of(&config.book, rule)),
-                )
-            }
-        };
+        let (old, new) = (Side::of(self.before, self.old, change), Side::of(self.after, self.new, change));
+        // A session that cannot be in the new settings any more is shown in the old ones.
+        let witness = [&new, &old].into_iter().flatten().find(|side| side.has_cells()).and_then(Side::witness);
+        let is_lost = change.after == Taken::Not;
+        let rules = new.as_ref().map(|side| if is_lost { side.refused_by(old.as_ref()) } else { side.taken_by() });
+        let (rules, rules_in_all) = rules.unwrap_or_default();
+        let lost = old.as_ref().filter(|_| is_lost).map(Side::taken_by);
+        let (taken_in, marked) = if is_lost { (&old, change.before.marked()) } else { (&new, change.after.marked()) };
+        let links = [&old, &new].into_iter().flatten().map(|side| links(side.server)).max().unwrap_or_default();
         Line {
             direction: change.before.direction(change.after),
             server: Some(change.server.clone()),
             what: what(change.before, change.after).to_owned(),
-            words,
-            rule,
+            words: taken_in.as_ref().map(|side| side.words(links, marked)),
+            rules,
+            rules_in_all,
+            before: lost.map(|(rules, _)| rules).unwrap_or_default(),
             witness,
+        }
+    }
+
+    /// Virtual servers that are new or gone, and where those that stay listen.
+    fn listeners(&self, name: &str) -> Vec<Line> {
+        let addresses = |config: &Config| config.server(name).map(crate::audit::listeners);
+        let line = |direction, what: String| Line {
+            direction,
+            server: Some(name.to_owned()),
+            what,
+            words: None,
+            rules: vec![Place::key(&self.new.1.book, &format!("virtual_server.{name}.listen"))],
+            rules_in_all: 1,
+            before: vec![],
+            witness: None,
+        };
+        let said = |list: &[String]| rows::said(list, "and");
+        match (addresses(self.old.1), addresses(self.new.1)) {
+            (None, Some(new)) => vec![line(Direction::Wider, format!("is new, and listens on {}", said(&new)))],
+            (Some(old), None) => {
+                let gone = line(Direction::Narrower, format!("is gone; it listened on {}", said(&old)));
+                vec![Line { rules: vec![], rules_in_all: 0, ..gone }]
+            }
+            (Some(old), Some(new)) => {
+                let only = |these: &[String], those: &[String]| -> Vec<String> {
+                    these.iter().filter(|one| !those.contains(one)).cloned().collect()
+                };
+                let (more, less) = (only(&new, &old), only(&old, &new));
+                let more =
+                    (!more.is_empty()).then(|| line(Direction::Wider, format!("now listens on {}", said(&more))));
+                let less = (!less.is_empty())
+                    .then(|| line(Direction::Narrower, format!("no longer listens on {}", said(&less))));
+                more.into_iter().chain(less).collect()
+            }
+            (None, None) => vec![],
         }
     }
 
@@ -249,7 +271,9 @@ impl Compared<'_> {
                 server: Some(server.to_owned()),
                 what: format!("{} with {} in {} {}", KINDS[*kind], sender_words(*sender), field(*place), is.words(was)),
                 words: None,
-                rule: Some(Place::key(&self.new.1.book, &header_key(server, *kind, *place))),
+                rules: vec![Place::key(&self.new.1.book, &header_key(server, *kind, *place))],
+                rules_in_all: 1,
+                before: vec![],
                 witness: None,
             })
             .collect()
@@ -270,7 +294,9 @@ impl Compared<'_> {
             server: Some(name.to_owned()),
             what: format!("{mechanism} is {word} {link}"),
             words: None,
-            rule: Some(Place::key(&self.new.1.book, &format!("virtual_server.{name}.authentication.mechanisms"))),
+            rules: vec![Place::key(&self.new.1.book, &format!("virtual_server.{name}.authentication.mechanisms"))],
+            rules_in_all: 1,
+            before: vec![],
             witness: None,
         };
         let more = after.difference(&before).map(|one| change(one, Direction::Wider, "offered now,"));
@@ -298,11 +324,38 @@ impl Compared<'_> {
                 server: None,
                 what: format!("{who} may {} send as {what}", if is_more { "now" } else { "no longer" }),
                 words: None,
-                rule: is_more.then(|| place.clone()),
+                rules: if is_more { vec![place.clone()] } else { vec![] },
+                rules_in_all: usize::from(is_more),
+                before: if is_more { vec![] } else { vec![place.clone()] },
                 witness: None,
             })
             .collect()
     }
+}
+
+/// A cell that changes: its place, what became of its mail, and what will.
+type Changed = ([usize; 5], Taken, Taken);
+
+/// Cells put together by what became and becomes of their mail.
+fn by_kind(server: &str, cells: &[Changed]) -> Vec<Change> {
+    let mut kinds: BTreeMap<(Taken, Taken), Vec<[usize; 5]>> = BTreeMap::new();
+    for (place, was, is) in cells {
+        kinds.entry((*was, *is)).or_default().push(*place);
+    }
+    let rows = kinds.into_iter().flat_map(|(kind, cells)| Row::of(cells).into_iter().map(move |row| (kind, row)));
+    rows.map(|((before, after), row)| Change { server: server.to_owned(), row, before, after }).collect()
+}
+
+/// The same as they are said: where mail is taken at all or no more, what of it is marked stands in the same line,
+/// unless that takes more lines.
+fn shown(server: &str, cells: &[Changed]) -> Vec<Change> {
+    let with_mark = |(place, was, is): &Changed| match (was, is) {
+        (Taken::Not, one) => (Row::marked(*place, one.marked()), Taken::Not, one.unmarked()),
+        (one, Taken::Not) => (Row::marked(*place, one.marked()), one.unmarked(), Taken::Not),
+        _ => (*place, *was, *is),
+    };
+    let (together, apart) = (by_kind(server, &cells.iter().map(with_mark).collect::<Vec<_>>()), by_kind(server, cells));
+    if together.len() <= apart.len() { together } else { apart }
 }
 
 fn what(before: Taken, after: Taken) -> &'static str {
@@ -313,8 +366,8 @@ fn what(before: Taken, after: Taken) -> &'static str {
         (_, Taken::Not) => "may no longer submit",
         _ if before.marked() && !after.marked() => "is no longer marked",
         _ if after.marked() && !before.marked() => "is marked now",
-        (_, after) if after.relays() => "relays now, where it submitted",
-        _ => "submits now, where it relayed",
+        (_, after) if after.relays() => "is now relayed, not submitted",
+        _ => "is now submitted, not relayed",
     }
 }
 

@@ -96,7 +96,7 @@ impl Explainer<'_> {
         let (client, now, identity) = (described.client, described.now, &described.identity);
         let facts = ConnectionFacts { client, now, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
         let Some(Verdict::Admitted(admission)) = self.ask(&Question::Connection(facts)) else { return };
-        for (question, explained) in credentials::explained(self.server, described) {
+        for (question, explained) in credentials::explained(self.server, &self.config.book, described) {
             let refused = explained.refused;
             self.asked.push(Asked { question, explained });
             if refused {

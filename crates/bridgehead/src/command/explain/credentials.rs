@@ -6,15 +6,18 @@ use config::{Authentication, Server};
 use gateway::explain::{Explained, StepView};
 use identity::{Mechanism, Protection};
 use mail::{Account, Identity};
+use policy::RuleBook;
 
 /// What there is to say, each with the question it answers; nothing where AUTH does not exist and nobody asks
 /// about it.
-pub(super) fn explained(server: &Server, described: &Described) -> Vec<(String, Explained)> {
+pub(super) fn explained(server: &Server, book: &RuleBook, described: &Described) -> Vec<(String, Explained)> {
     let mut all = Vec::new();
     if server.session.tls_required && !described.secured {
         // RFC 3207 §4: everything else waits for TLS.
         let key = format!("virtual_server.{}.tls.mode", server.name);
-        let step = step(&key, "match", Some("TLS is required, and the link is in the clear; say --tls".to_owned()));
+        let line = book.find(&key).and_then(|rule| book.place(rule).line);
+        let tested = "TLS is required, and the link is in the clear; say --tls".to_owned();
+        let step = StepView { line, built_in: false, ..step(&key, "match", Some(tested)) };
         all.push(("link".to_owned(), refused("530 5.7.0 Must issue a STARTTLS command first", vec![step])));
         return all;
     }
