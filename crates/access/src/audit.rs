@@ -1,6 +1,7 @@
 //! The audit: who may submit and who may relay, what is wrong with that, and where a secret could be lost.
 
 use crate::exposure::{self, Exposure};
+use crate::filters::Filtered;
 use crate::findings::{self, Finding, Severity};
 use crate::rows::{self, Row, Words};
 use crate::table::{Cell, Link, ServerTable, Table};
@@ -84,6 +85,8 @@ pub struct ServerAudit {
     pub submit: Vec<Permission>,
     /// Who may send to recipients outside.
     pub relay: Vec<Permission>,
+    /// Whose mail is refused whoever sends it.
+    pub filtered: Option<Filtered>,
 }
 
 /// Addresses that are lent, for all virtual servers.
@@ -156,6 +159,7 @@ impl Auditor<'_> {
             listen: listeners(server),
             submit: self.permissions(server, table, false),
             relay: self.permissions(server, table, true),
+            filtered: Filtered::of(&self.config.book, server, table),
         })
     }
 

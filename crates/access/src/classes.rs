@@ -135,5 +135,6 @@ fn is_unnamed(rules: &Rules, domain: &Domain) -> bool {
     let all = Addresses::AllAt(Host::Domain(domain.clone()));
     domains.local(domain).is_none()
         && domains.remote(domain).is_none()
+        && rules.sender_filter.senders.list.entries().iter().all(|entry| entry.addresses != all)
         && rules.send_as.grants.iter().all(|loan| !loan.addresses.contains(&all))
 }

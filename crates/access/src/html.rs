@@ -55,6 +55,12 @@ fn server(out: &mut String, server: &ServerAudit) {
     let _ = writeln!(out, "<p>Listens on {}.</p>", escaped(&server.listen.join(", ")));
     permissions(out, "May send to recipients inside (submit)", &server.submit);
     permissions(out, "May send to recipients outside (relay)", &server.relay);
+    if let Some(filtered) = &server.filtered {
+        let _ = writeln!(out, "<h3>Refused by the sender filter</h3>");
+        let (whose, from) = (escaped(&filtered.whose), escaped(&filtered.from()));
+        let rule = escaped(&filtered.rule.to_string());
+        let _ = writeln!(out, "<p>Mail of {whose}, as {from}. <code>{rule}</code></p>");
+    }
 }
 
 fn permissions(out: &mut String, title: &str, list: &[Permission]) {

@@ -15,6 +15,7 @@ pub mod audit;
 mod classes;
 mod clients;
 mod exposure;
+mod filters;
 mod findings;
 pub mod html;
 mod identities;

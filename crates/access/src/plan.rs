@@ -3,6 +3,8 @@
 //! Both tables are made over the same classes and compared cell by cell, so what differs in the files and
 //! not in meaning is not here, and what is here is complete.
 
+mod filters;
+mod listeners;
 mod side;
 
 use self::side::Side;
@@ -147,6 +149,7 @@ impl Plan {
             lines.extend(shown(&own.server, &cells).iter().map(|change| compared.line(change)));
             changes.extend(by_kind(&own.server, &cells));
             lines.extend(compared.headers(&own.server));
+            lines.extend(compared.filters(&own.server, now));
             lines.extend(compared.mechanisms(&own.server));
         }
         lines.extend(compared.loans(now));
@@ -213,41 +216,6 @@ impl Compared<'_> {
             rules_in_all,
             before: lost.map(|(rules, _)| rules).unwrap_or_default(),
             witness,
-        }
-    }
-
-    /// Virtual servers that are new or gone, and where those that stay listen.
-    fn listeners(&self, name: &str) -> Vec<Line> {
-        let addresses = |config: &Config| config.server(name).map(crate::audit::listeners);
-        let line = |direction, what: String| Line {
-            direction,
-            server: Some(name.to_owned()),
-            what,
-            words: None,
-            rules: vec![Place::key(&self.new.1.book, &format!("virtual_server.{name}.listen"))],
-            rules_in_all: 1,
-            before: vec![],
-            witness: None,
-        };
-        let said = |list: &[String]| rows::said(list, "and");
-        match (addresses(self.old.1), addresses(self.new.1)) {
-            (None, Some(new)) => vec![line(Direction::Wider, format!("is new, and listens on {}", said(&new)))],
-            (Some(old), None) => {
-                let gone = line(Direction::Narrower, format!("is gone; it listened on {}", said(&old)));
-                vec![Line { rules: vec![], rules_in_all: 0, ..gone }]
-            }
-            (Some(old), Some(new)) => {
-                let only = |these: &[String], those: &[String]| -> Vec<String> {
-                    these.iter().filter(|one| !those.contains(one)).cloned().collect()
-                };
-                let (more, less) = (only(&new, &old), only(&old, &new));
-                let more =
-                    (!more.is_empty()).then(|| line(Direction::Wider, format!("now listens on {}", said(&more))));
-                let less = (!less.is_empty())
-                    .then(|| line(Direction::Narrower, format!("no longer listens on {}", said(&less))));
-                more.into_iter().chain(less).collect()
-            }
-            (None, None) => vec![],
         }
     }
 
@@ -436,5 +404,6 @@ fn sender_words(sender: SenderClass) -> &'static str {
         SenderClass::Lent => "a lent address",
         SenderClass::Inside => "somebody else's address inside",
         SenderClass::Outside => "an address outside",
+        SenderClass::Filtered => "a filtered address",
     }
 }

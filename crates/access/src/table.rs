@@ -9,7 +9,7 @@ use crate::classes::{Classes, ServerClasses};
 use crate::clients::{ClientClass, arrival, granted};
 use crate::identities::IdentityClass;
 use crate::recipients::RecipientClass;
-use crate::senders::{self, SenderClass};
+use crate::senders::{SenderClass, User};
 use crate::verdict::{Asked, Verdict, Why};
 use crate::witness::Witness;
 use config::{Config, Server};
@@ -374,14 +374,19 @@ impl<'c> Asking<'_, 'c> {
     }
 
     fn session(&self, client: &ClientClass, admission: Admission, identity: &Identity) -> Session {
-        let address = |class| {
-            let outside = (&self.classes.outside, self.classes.now);
-            senders::representative(self.rules(), client, identity, class, outside)
+        let filter = self.rules().senders_filtered_for(identity);
+        let user = |filter| User {
+            rules: self.rules(),
+            client,
+            identity,
+            filter,
+            outside: &self.classes.outside,
+            now: self.classes.now,
         };
         let senders: Vec<Option<(ReversePath, Judged<bool>)>> = SenderClass::ALL
             .into_iter()
             .map(|class| {
-                let reverse_path = address(class)?;
+                let reverse_path = user(filter).representative(class)?;
                 let judged = self.sender(client, admission, identity, &reverse_path);
                 Some((reverse_path, judged))
             })
@@ -389,8 +394,9 @@ impl<'c> Asking<'_, 'c> {
         let recipients =
             self.own.recipients.iter().map(|recipient| self.recipient(client, identity, recipient)).collect();
         let mut header = Vec::new();
-        for (sender, known) in SenderClass::ALL.into_iter().zip(&senders) {
-            let Some((ReversePath::Mailbox(author), _)) = known else { continue };
+        // The sender filter does not look at headers.
+        for sender in SenderClass::ALL {
+            let Some(ReversePath::Mailbox(author)) = user(None).representative(sender) else { continue };
             for place in [AddressPlace::From, AddressPlace::Sender, AddressPlace::ResentFrom] {
                 let judged = self.header(client, identity, place, &Author::Mailbox(author.clone()));
                 header.push(HeaderAnswer { place, sender, judged });
@@ -503,8 +509,12 @@ fn last(trace: &Trace) -> RuleId {
 fn permission(rules: &Rules, trace: &Trace) -> RuleId {
     let send_as = &rules.send_as;
     let checks = [send_as.envelope, send_as.outside, send_as.null_sender, send_as.anonymous].map(|check| check.rule);
+    let bypasses = |rule: RuleId| rules.peers.values().any(|peer| peer.bypass_filters_rule == rule);
     let of_address = |rule: RuleId| {
-        rule == RuleId::OWN_ADDRESS || checks.contains(&rule) || send_as.grants.iter().any(|loan| loan.rule == rule)
+        rule == RuleId::OWN_ADDRESS
+            || bypasses(rule)
+            || checks.contains(&rule)
+            || send_as.grants.iter().any(|loan| loan.rule == rule)
     };
     let matched = |step: &&Step| step.finding == Finding::Matched && !of_address(step.rule);
     trace.steps().iter().rev().find(matched).map_or_else(|| last(trace), |step| step.rule)

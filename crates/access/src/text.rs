@@ -75,6 +75,12 @@ fn server(server: &ServerAudit) -> String {
         out.push('\n');
         list.iter().for_each(|permission| out.push_str(&self::permission(permission)));
     }
+    if let Some(filtered) = &server.filtered {
+        out.push_str("\n  Refused by the sender filter:\n");
+        out.push_str(&wrapped(&format!("mail of {}", filtered.whose), 4, 8));
+        out.push_str(&labelled(8, "as", &filtered.from()));
+        out.push_str(&labelled(8, "by", &filtered.rule.to_string()));
+    }
     out
 }
 

@@ -17,6 +17,8 @@ pub enum Why {
     NotAuthenticated,
     /// It may not submit.
     MayNotSubmit,
+    /// The sender filter has its reverse-path.
+    SenderFiltered,
     /// The address is not its own.
     NotOwner,
     /// Nothing lets it relay.
@@ -43,6 +45,7 @@ impl Why {
             Refusal::TooManyConnections | Refusal::TooManyFromAddress | Refusal::TooManyFromNetwork => Why::TooMany,
             Refusal::NotAuthenticated { .. } => Why::NotAuthenticated,
             Refusal::MayNotSubmit => Why::MayNotSubmit,
+            Refusal::SenderFiltered { .. } => Why::SenderFiltered,
             Refusal::NotOwner => Why::NotOwner,
             Refusal::RelayDenied { .. } => Why::RelayDenied,
             Refusal::RoutedLocalPart { .. } => Why::RoutedLocalPart,

@@ -2,7 +2,7 @@
 
 use crate::clients::{ClientClass, Names};
 use crate::table::{Cell, Link};
-use mail::{Account, Identity, ReversePath};
+use mail::{Account, Identity, Mailbox, ReversePath};
 use std::fmt::{self, Write};
 
 /// The arguments of `bridgehead explain` that describe a session.
@@ -23,6 +23,12 @@ impl Witness {
         }
         words.extend(["--rcpt".to_owned(), cell.recipient.recipient.to_string()]);
         Witness(words)
+    }
+
+    /// A session of this cell, but with this sender.
+    pub(crate) fn of_sender(cell: &Cell<'_>, sender: &Mailbox) -> Witness {
+        let reverse_path = ReversePath::Mailbox(sender.clone());
+        Witness::of(&Cell { reverse_path: &reverse_path, ..*cell })
     }
 
     /// The beginning of a session.

@@ -8,6 +8,7 @@ mod authentication;
 mod bounds;
 mod directory;
 mod domains;
+mod filter;
 mod hosts;
 mod invariants;
 mod listen;
@@ -108,7 +109,12 @@ impl Check<'_> {
         let organization = self.organization(file, names.as_ref(), hostname.as_ref());
         let loans = self.loans(&file.organization.send_as);
         let rights = self.peer_rights(file);
-        let shared = rights::Shared { names: names.as_ref(), peers: rights, loans: loans.clone().unwrap_or_default() };
+        let shared = rights::Shared {
+            names: names.as_ref(),
+            peers: rights,
+            loans: loans.clone().unwrap_or_default(),
+            senders: self.filtered_senders(file, names.as_ref()),
+        };
         let mut servers = self.servers(file, hostname.as_ref(), &shared, directories.as_deref());
         let in_all = self.connections_in_all(file, servers.as_deref_mut().unwrap_or_default());
         self.listeners(file);

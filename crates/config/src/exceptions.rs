@@ -34,21 +34,30 @@ pub enum Meant<'a> {
     Clients(&'a Match),
     /// An account or a group, of a right.
     Holder(&'a Who),
+    /// Senders, of the sender filter.
+    Senders(&'a Addresses),
     /// Addresses, lent to somebody.
     Loan(&'a Borrower, &'a [Addresses]),
 }
 
 impl Config {
-    /// Every exception, loans first, then those of each virtual server.
+    /// Every exception: loans and filtered senders first, then those of each virtual server.
     pub fn exceptions(&self) -> impl Iterator<Item = Exception<'_>> {
-        // Loans are the same for all virtual servers.
-        let loans = self.servers.first().into_iter().flat_map(|server| server.rules.send_as.grants.iter());
+        // Loans and filtered senders are the same for all virtual servers.
+        let shared = self.servers.first().map(|server| &server.rules);
+        let loans = shared.into_iter().flat_map(|rules| rules.send_as.grants.iter());
         let loans = loans.map(|loan| Exception {
             rule: loan.rule,
             what: Meant::Loan(&loan.to, &loan.addresses),
             term: &loan.term,
         });
-        loans.chain(self.servers.iter().flat_map(of_server))
+        let senders = shared.into_iter().flat_map(|rules| rules.sender_filter.senders.list.entries());
+        let senders = senders.map(|entry| Exception {
+            rule: entry.rule,
+            what: Meant::Senders(&entry.addresses),
+            term: &entry.term,
+        });
+        loans.chain(senders).chain(self.servers.iter().flat_map(of_server))
     }
 
     /// What is missing for `check --strict`: each exception must say who answers for it, why it is there, and when it
@@ -166,6 +175,7 @@ impl Meant<'_> {
         match self {
             Meant::Clients(_) => Some(format!("client = \"{self}\"")),
             Meant::Holder(_) => Some(format!("who = \"{self}\"")),
+            Meant::Senders(_) => Some(format!("address = \"{self}\"")),
             Meant::Loan(..) => None,
         }
     }
@@ -177,13 +187,11 @@ impl fmt::Display for Meant<'_> {
             Meant::Clients(Match::Net(net)) => net.fmt(f),
             Meant::Clients(Match::Domain(domain)) => domain.fmt(f),
             Meant::Holder(who) => holder(who, f),
+            Meant::Senders(addresses) => meant(addresses, f),
             Meant::Loan(to, addresses) => {
                 for (at, address) in addresses.iter().enumerate() {
                     f.write_str(if at == 0 { "" } else { ", " })?;
-                    match address {
-                        Addresses::One(mailbox) => mailbox.fmt(f)?,
-                        Addresses::AllAt(host) => write!(f, "@{host}")?,
-                    }
+                    meant(address, f)?;
                 }
                 f.write_str(" for ")?;
                 match to {
@@ -193,6 +201,13 @@ impl fmt::Display for Meant<'_> {
                 }
             }
         }
+    }
+}
+
+fn meant(addresses: &Addresses, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match addresses {
+        Addresses::One(mailbox) => write!(f, "{mailbox}"),
+        Addresses::AllAt(host) => write!(f, "@{host}"),
     }
 }
 

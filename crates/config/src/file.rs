@@ -6,6 +6,7 @@
 
 mod authentication;
 mod bounds;
+mod filter;
 mod invariant;
 mod server;
 mod value;
@@ -15,6 +16,7 @@ pub use authentication::{
     Schema, Tokens, Winbind,
 };
 pub use bounds::{AccountBounds, Bounds, SendingBounds};
+pub use filter::{Filters, OnMatch, SenderFilter};
 pub use invariant::{Invariant, InvariantFile, Never};
 pub use server::{
     AppliesTo, BareNewline, CertificateFiles, ClientCertificates, ConnectionControl, EarlyTalk, Limits as ServerLimits,
@@ -22,8 +24,9 @@ pub use server::{
     VirtualServer,
 };
 pub use value::{
-    AddressText, AddressesText, BorrowerText, ClientEntry, ClientText, Count, DayText, DomainText, DurationText,
-    HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, PatternText, Size, TermText, WhoText,
+    AddressEntry, AddressText, AddressesText, BorrowerText, ClientEntry, ClientText, Count, DayText, DomainText,
+    DurationText, HolderEntry, HolderText, Hosts, ListenText, MailboxText, NetText, PathText, PatternText, Size,
+    TermText, WhoText,
 };
 
 use schemars::JsonSchema;
@@ -59,6 +62,8 @@ pub struct File {
     pub directory: Directories,
     /// Servers of the organization, by name.
     pub peer: BTreeMap<String, Peer>,
+    /// Whose mail is not wanted, at the virtual servers that apply the filter.
+    pub sender_filter: SenderFilter,
     /// How guessers are kept out, at all virtual servers together.
     pub guessing: Guessing,
     /// How much those may send who may send, at all virtual servers together.

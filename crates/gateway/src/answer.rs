@@ -25,7 +25,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The names of all refusals, as they stand in the log and in counters.
-pub(crate) const REASONS: [&str; 19] = [
+pub(crate) const REASONS: [&str; 20] = [
     "connection-listed",
     "connection-not-listed",
     "too-many-connections",
@@ -45,6 +45,7 @@ pub(crate) const REASONS: [&str; 19] = [
     "not-owner",
     SUSPENDED,
     ACCOUNT_REFUSED,
+    "sender-filtered",
 ];
 
 /// A header that needs SMTPUTF8 in a transaction without it.
@@ -86,6 +87,7 @@ pub fn refusal(refusal: &Refusal, hostname: &mail::Domain, not_authenticated_cod
             let legacy = (not_authenticated_code == 454).then(|| reply.clone().with_code(454)).flatten();
             (REASONS[15], legacy.unwrap_or(reply))
         }
+        Refusal::SenderFiltered { .. } => (REASONS[19], Reply::never(54, 1, 0, "Sender Denied")),
         Refusal::NotOwner => {
             (REASONS[16], Reply::never(50, 7, 1, "Client does not have permissions to send as this sender"))
         }
@@ -232,7 +234,7 @@ pub(crate) async fn sender<W: World>(context: &mut Context<W>, sender: &Sender) 
             context.marks.extend(submission.marked.then_some(AddressPlace::Envelope));
             bounding::gate(context, &sender.reverse_path).await
         }
-        Err(Refusal::NotAuthenticated { close: true }) => {
+        Err(Refusal::NotAuthenticated { close: true } | Refusal::SenderFiltered { close: true }) => {
             Answer::Dismiss(refuse(context, &Question::Sender(facts), &decision, Some(&sender.reverse_path)))
         }
         Err(_) => Answer::Refuse(refuse(context, &Question::Sender(facts), &decision, Some(&sender.reverse_path))),

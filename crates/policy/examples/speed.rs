@@ -4,11 +4,12 @@
 #![allow(clippy::disallowed_methods, reason = "a figure of speed needs a clock")]
 #![allow(clippy::unwrap_used, reason = "the texts below are what they are")]
 
-use mail::{Account, Authors, Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath, Timestamp};
+use mail::{Account, Authors, Domain, Found, Host, Identity, Ledger, Mailbox, Net, Query, ReversePath, Timestamp};
 use policy::{
     Action, Addresses, Allowed, AppliesTo, Authentication, Borrower, Check, ConnectionControl, ConnectionFacts,
-    Domains, Entry, Holder, Holders, Limits, List, Loan, Loans, Local, Match, MessageFacts, Mode, RecipientFacts,
-    Recipients, Relay, Remote, Rights, Routing, RuleBook, RuleId, Rules, SendAs, SenderFacts, Term, Who,
+    Domains, Entry, FilteredSender, FilteredSenders, Holder, Holders, Limits, List, Loan, Loans, Local, Match,
+    MessageFacts, Mode, OnMatch, RecipientFacts, Recipients, Relay, Remote, Rights, Routing, RuleBook, RuleId, Rules,
+    SendAs, SenderFacts, SenderFilter, SenderList, Term, Who,
 };
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -143,6 +144,7 @@ fn settings(book: &mut RuleBook, entry: &dyn Fn(u16) -> Match) -> (Rules, Routin
             authenticated_rule: rule,
             rights: Rights::nobody(rule),
         },
+        sender_filter: sender_filter(rule),
         send_as: SendAs { anonymous: Check { rule, action: Action::Mark }, ..SendAs::anybody(rule) },
         peers: Arc::default(),
         domains: domains.clone(),
@@ -160,6 +162,21 @@ fn settings(book: &mut RuleBook, entry: &dyn Fn(u16) -> Match) -> (Rules, Routin
         },
     };
     (rules, Routing { domains, organization: None, drop_directory: None, servers: BTreeMap::new() })
+}
+
+/// A filter that is applied, and has somebody else.
+fn sender_filter(rule: RuleId) -> SenderFilter {
+    let entry = |at: u16| FilteredSender {
+        rule,
+        addresses: match at % 2 {
+            0 => Addresses::One(format!("x@d{at}.spam.example").parse().unwrap()),
+            _ => Addresses::AllAt(Host::Domain(format!("d{at}.spam.example").parse().unwrap())),
+        },
+        term: Term::default(),
+    };
+    let list = SenderList::new(rule, (0..1_000).map(entry).collect(), &BTreeMap::new());
+    let senders = FilteredSenders { list, null_sender: true, null_sender_rule: rule, on_match: OnMatch::Drop };
+    SenderFilter { applied: true, applied_rule: rule, senders: Arc::new(senders) }
 }
 
 fn domains(rule: RuleId) -> Domains {

@@ -142,6 +142,11 @@ pub enum Refusal {
     },
     /// The client has proved who it is, and may not send mail here (reference 9.2, NOSUBMIT).
     MayNotSubmit,
+    /// The sender filter has the reverse-path.
+    SenderFiltered {
+        /// The session ends with this reply.
+        close: bool,
+    },
     /// The mail uses an address that is not its sender's own.
     NotOwner,
     /// The recipient is outside the organization, and nothing lets this client relay to it.
@@ -180,6 +185,7 @@ impl Refusal {
             | Refusal::ConnectionNotListed
             | Refusal::NotAuthenticated { .. }
             | Refusal::MayNotSubmit
+            | Refusal::SenderFiltered { .. }
             | Refusal::NotOwner
             | Refusal::RelayDenied { .. }
             | Refusal::RoutedLocalPart { .. }
@@ -202,6 +208,8 @@ impl fmt::Display for Refusal {
             Refusal::NotAuthenticated { close: false } => f.write_str("not authenticated"),
             Refusal::NotAuthenticated { close: true } => f.write_str("not authenticated, session ends"),
             Refusal::MayNotSubmit => f.write_str("may not submit"),
+            Refusal::SenderFiltered { close: false } => f.write_str("sender filtered"),
+            Refusal::SenderFiltered { close: true } => f.write_str("sender filtered, session ends"),
             Refusal::NotOwner => f.write_str("may not send as this sender"),
             Refusal::RelayDenied { recipient } => write!(f, "relay denied for {recipient}"),
             Refusal::RoutedLocalPart { recipient } => write!(f, "routed local part in {recipient}"),

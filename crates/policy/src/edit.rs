@@ -7,6 +7,7 @@
 
 mod addresses;
 mod clients;
+mod filters;
 mod holders;
 mod write;
 
@@ -183,6 +184,7 @@ impl Draft<'_> {
                 self.set(rule, on.to_string(), clients, |rules| rules.authentication.anonymous = on);
             }
         }
+        self.sender_filter(facts.reverse_path);
         self.envelope(facts.reverse_path);
     }
 

@@ -7,7 +7,7 @@
 //! | question | asks, in this order | verdicts |
 //! |---|---|---|
 //! | [`connection`] | limits, connection control | admitted, must authenticate, refused |
-//! | [`sender`] | who the client is and its right to submit, or connection control again if it fell due here and anonymous access; whose address it uses | may submit, refused |
+//! | [`sender`] | who the client is and its right to submit, or connection control again if it fell due here and anonymous access; the sender filter; whose address it uses | may submit, refused |
 //! | [`recipient`] | address literal, routed local part, local domains (postmaster, known recipients), remote domains, the right to relay, relay restrictions | submitted, relayed, refused |
 //! | [`message`] | hop count, whose addresses its header uses | taken, refused |
 //! | [`route`] | remote domain, organization, drop directory, smart hosts | drop directory, smart hosts, none |
@@ -20,6 +20,7 @@ mod decision;
 mod domains;
 mod edit;
 mod facts;
+mod filter;
 mod limits;
 mod list;
 mod message;
@@ -40,6 +41,7 @@ pub use decision::{Decision, Finding, Missing, Refusal, Step, Trace};
 pub use domains::{Alias, Domains, Local, Recipients, Remote};
 pub use edit::{Edit, Width, edits};
 pub use facts::{ConnectionFacts, MessageFacts, RecipientFacts, SenderFacts};
+pub use filter::{FilteredSender, FilteredSenders, OnMatch, SenderFilter, SenderList};
 pub use limits::Limits;
 pub use list::{Entry, List, Match};
 pub use message::{Taken, asks_authors, message};

@@ -106,14 +106,14 @@ impl Named {
 
 /// The places of each name in lower case, in their order.
 #[derive(Clone, Debug, Default)]
-struct Places(BTreeMap<Box<str>, Vec<usize>>);
+pub(crate) struct Places(BTreeMap<Box<str>, Vec<usize>>);
 
 impl Places {
-    fn add(&mut self, name: &str, place: usize) {
+    pub(crate) fn add(&mut self, name: &str, place: usize) {
         self.0.entry(name.to_lowercase().into()).or_default().push(place);
     }
 
-    fn of(&self, name: &str) -> &[usize] {
+    pub(crate) fn of(&self, name: &str) -> &[usize] {
         if self.0.is_empty() {
             return &[];
         }

@@ -5,6 +5,7 @@
 
 use crate::decision::{Missing, Trace};
 use crate::domains::Domains;
+use crate::filter::SenderFilter;
 use crate::limits::Limits;
 use crate::list::{List, Listed};
 use crate::rights::Rights;
@@ -28,6 +29,8 @@ pub struct Rules {
     pub submit: Rights,
     /// Who may send to recipients outside.
     pub relay: Relay,
+    /// Whose mail is not wanted.
+    pub sender_filter: SenderFilter,
     /// As whom clients may send.
     pub send_as: SendAs,
     /// What servers of the organization may, by their names.
@@ -114,6 +117,10 @@ pub struct PeerRights {
     pub send_as_anybody: bool,
     /// Where that is said.
     pub send_as_anybody_rule: RuleId,
+    /// Whether what it sends is not filtered.
+    pub bypass_filters: bool,
+    /// Where that is said.
+    pub bypass_filters_rule: RuleId,
 }
 
 /// Whether a list, read by its mode, lets a client through.

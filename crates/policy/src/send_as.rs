@@ -312,7 +312,7 @@ impl Borrower {
 }
 
 /// The host with an alias domain replaced by the domain it stands for.
-fn stamped(host: &Host, domains: &Domains) -> Host {
+pub(crate) fn stamped(host: &Host, domains: &Domains) -> Host {
     match host {
         Host::Domain(domain) => Host::Domain(domains.local(domain).map_or(domain, |(_, stamp)| stamp).clone()),
         Host::Literal(_) => host.clone(),

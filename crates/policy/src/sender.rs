@@ -2,11 +2,12 @@
 //!
 //! Asked again for every MAIL. An account needs the right to submit, a peer has its own; anybody else may if
 //! connection control has admitted it and anonymous access is on. What the reverse-path says is never a
-//! reason to let a client in; it is one to refuse it, where the address is somebody else's.
+//! reason to let a client in; it is one to refuse it, where it is filtered or somebody else's.
 
 use crate::connection::Admission;
 use crate::decision::{Decision, Missing, Refusal, Trace};
 use crate::facts::SenderFacts;
+use crate::filter::OnMatch;
 use crate::rights::Right;
 use crate::rule_book::RuleId;
 use crate::rules::{AppliesTo, Permit, Rules};
@@ -30,12 +31,22 @@ pub fn sender(rules: &Rules, facts: &SenderFacts<'_>, ledger: &Ledger) -> Result
     if let Err(refusal) = submits(rules, facts, ledger, &mut trace)? {
         return Ok(Decision::refused(refusal, trace));
     }
+    if let Some(refusal) = filtered(rules, facts, &mut trace) {
+        return Ok(Decision::refused(refusal, trace));
+    }
     let user =
         User { identity: facts.identity, client: facts.client, now: facts.now, trusted: rules.trusts(facts.identity) };
     Ok(match rules.send_as.envelope(&user, facts.reverse_path, &rules.domains, &mut trace) {
         Action::Refuse => Decision::refused(Refusal::NotOwner, trace),
         action => Decision::granted(Submission { marked: action == Action::Mark }, trace),
     })
+}
+
+/// The refusal of a reverse-path that the sender filter has. Where nothing is to be filtered, it is not tried.
+fn filtered(rules: &Rules, facts: &SenderFacts<'_>, trace: &mut Trace) -> Option<Refusal> {
+    let senders = rules.filtered_senders(facts.identity, trace)?;
+    let has = senders.have(facts.reverse_path, &rules.domains, facts.now, trace);
+    has.then_some(Refusal::SenderFiltered { close: senders.on_match == OnMatch::Drop })
 }
 
 /// Whether the client may submit at all, whoever it says the mail is from.

@@ -4,6 +4,7 @@
 //! reads, of the trace, the facts and the rules that it was made by; nothing is judged here a second time,
 //! except that the authors of a message are gone through again to know which step was about which.
 
+mod filter;
 mod identity;
 
 pub(crate) use identity::{borrower, holder, word};
@@ -119,7 +120,7 @@ impl Reader<'_> {
             }
             Identity::Anonymous => self.control(facts.client, step),
         };
-        submits.or_else(|| {
+        submits.or_else(|| filter::sender(rules, facts, step)).or_else(|| {
             let user = self.user(facts.identity, facts.client, facts.now);
             match facts.reverse_path {
                 ReversePath::Mailbox(mailbox) => {

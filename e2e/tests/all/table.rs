@@ -54,7 +54,8 @@ fn the_server_does_what_the_settings_say() {
     }
     println!("{told:?}");
     // Chance has led everywhere.
-    for status in ["250 2.1.0", "250 2.1.5", "530 5.7.3", "550 5.1.1", "550 5.7.1", "550 5.7.3", "554 5.7.1"] {
+    let all = ["250 2.1.0", "250 2.1.5", "530 5.7.3", "550 5.1.1", "550 5.7.1", "550 5.7.3", "554 5.1.0", "554 5.7.1"];
+    for status in all {
         assert!(told.get(status).is_some_and(|times| *times > 100), "{told:?}");
     }
 }
@@ -120,7 +121,12 @@ fn expected(server: &config::Server, client: &str, identity: &Identity) -> Vec<H
             Ok(_) => all.push("250 2.1.0".to_owned()),
             Err(refusal) => {
                 all.push(reply(&refusal));
-                if admission == Admission::MustAuthenticate && refusal == (Refusal::NotAuthenticated { close: true }) {
+                let ends = match refusal {
+                    Refusal::NotAuthenticated { close } => close && admission == Admission::MustAuthenticate,
+                    Refusal::SenderFiltered { close } => close,
+                    _ => false,
+                };
+                if ends {
                     return all;
                 }
                 continue;
@@ -160,6 +166,7 @@ fn reply(refusal: &Refusal) -> Heard {
     match refusal {
         Refusal::ConnectionListed | Refusal::ConnectionNotListed => "554 5.7.1",
         Refusal::NotAuthenticated { .. } => "530 5.7.3",
+        Refusal::SenderFiltered { .. } => "554 5.1.0",
         Refusal::MayNotSubmit => "550 5.7.3",
         Refusal::NotOwner
         | Refusal::RelayDenied { .. }
@@ -187,7 +194,7 @@ fn heard(gateway: &Gateway, server: &str, client: &str, who: Option<&str>) -> (V
         session.line(&format!("MAIL FROM:<{sender}>"));
         let said = session.reply();
         all.push(status(said.last()));
-        if all.last().is_some_and(|said| said == "530 5.7.3") && has_hung_up(&mut session) {
+        if all.last().is_some_and(|said| said == "530 5.7.3" || said == "554 5.1.0") && has_hung_up(&mut session) {
             break;
         }
         if said.code() != 250 {

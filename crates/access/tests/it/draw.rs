@@ -70,6 +70,14 @@ const BORROWERS: [&str; 8] = [
     "client:2001:db8::/32",
 ];
 const LENT: [&str; 4] = ["news@corp.example", "\\\"a b\\\"@corp.example", "@news.example", "x@ext.example"];
+const FILTERED: [&str; 6] = [
+    "news@corp.example",
+    "somebody.else@old.example",
+    "@corp2.example",
+    "carol@strangers.example",
+    "@ext.example",
+    "@junk.example",
+];
 /// Behind it, an entry is over; or it is not for long.
 const ENDS: [&str; 2] = ["2026-01-31", "2027-01-31"];
 
@@ -87,6 +95,7 @@ pub(crate) struct Server {
     pub(crate) relay_list: Entries,
     pub(crate) relay_authenticated: bool,
     pub(crate) relay: (Entries, Entries),
+    pub(crate) filters: bool,
     send_as: Vec<(&'static str, &'static str)>,
     auth: bool,
     tls: bool,
@@ -99,9 +108,10 @@ pub(crate) struct Draw {
     pub(crate) servers: Vec<Server>,
     pub(crate) loans: Vec<String>,
     pub(crate) remote: Vec<(&'static str, bool)>,
+    pub(crate) filtered: (Entries, bool),
     listed: bool,
     asked: bool,
-    peers: Vec<(bool, bool, bool, bool)>,
+    peers: Vec<[bool; 5]>,
 }
 
 fn entries(dice: &mut Dice, key: &str, all: &[&str]) -> Entries {
@@ -137,6 +147,7 @@ impl Server {
                 if dice.coin() { entries(dice, "who", &HOLDERS) } else { vec![] },
                 if dice.coin() { entries(dice, "who", &HOLDERS) } else { vec![] },
             ),
+            filters: dice.below(3) == 0,
             send_as: PLACES.map(|place| (place, *dice.one(&["refuse", "mark", "off"]))).into(),
             auth: dice.below(4) > 0,
             tls,
@@ -166,6 +177,7 @@ impl Server {
         let _ = writeln!(out, "relay.mode = \"{}\"\nrelay.list = {}", mode(self.relay_only), list(&self.relay_list));
         let _ = writeln!(out, "relay.authenticated = {}", self.relay_authenticated);
         let _ = writeln!(out, "relay.allow = {}\nrelay.deny = {}", list(&self.relay.0), list(&self.relay.1));
+        let _ = writeln!(out, "filters.sender = {}", self.filters);
         for (place, action) in &self.send_as {
             let _ = writeln!(out, "send_as.{place} = \"{action}\"");
         }
@@ -191,9 +203,10 @@ impl Draw {
             loans: loans.collect::<Vec<_>>(),
             servers: (0..1 + dice.below(2)).map(|_| Server::draw(dice)).collect(),
             remote: [("partner.example", dice.coin()), ("*.below.example", dice.coin())].into_iter().collect(),
+            filtered: (if dice.coin() { entries(dice, "address", &FILTERED) } else { vec![] }, dice.below(3) == 0),
             listed: dice.coin(),
             asked: dice.coin(),
-            peers: (0..2).map(|_| (dice.coin(), dice.coin(), dice.coin(), dice.coin())).collect(),
+            peers: (0..2).map(|_| [(); 5].map(|()| dice.coin())).collect(),
         }
     }
 
@@ -212,13 +225,16 @@ impl Draw {
             let _ = write!(out, "[[organization.send_as]]\n{loan}");
         }
         out.push_str("[directory.file.people]\npath = \"/accounts\"\n");
-        for (at, (addresses, submit, relay, anybody)) in self.peers.iter().enumerate() {
+        for (at, [addresses, submit, relay, anybody, bypass]) in self.peers.iter().enumerate() {
             let _ = writeln!(out, "[peer.ex{}]\naccounts = [\"ex{}\"]", at + 1, at + 1);
             if *addresses {
                 out.push_str("addresses = [\"10.0.0.0/24\"]\n");
             }
             let _ = writeln!(out, "submit = {submit}\nrelay = {relay}\nsend_as_anybody = {anybody}");
+            let _ = writeln!(out, "bypass_filters = {bypass}");
         }
+        let (list, null_sender) = &self.filtered;
+        let _ = writeln!(out, "[sender_filter]\nlist = [{}]\nnull_sender = {null_sender}", list.join(", "));
         for (name, open) in &self.remote {
             let _ = writeln!(out, "[remote_domain.\"{name}\"]\nallow_relay = {open}");
         }

@@ -103,8 +103,17 @@ fn session(dice: &mut Dice) -> Drawn {
     }
 }
 
-/// An address of a class for whoever has this identity; `None` where there is none.
+/// An address of a class for whoever has this identity; `None` where there is none. One that is filtered out of its
+/// mail is of no other class.
 fn sender(server: &Server, drawn: &Drawn, class: SenderClass) -> Option<ReversePath> {
+    let path = written(server, drawn, class)?;
+    let (rules, ReversePath::Mailbox(mailbox)) = (&server.rules, &path) else { return Some(path) };
+    let filter = rules.senders_filtered_for(&drawn.identity);
+    let is_filtered = filter.is_some_and(|filter| filter.list.has(mailbox, &rules.domains, NOW));
+    (is_filtered == (class == SenderClass::Filtered)).then_some(path)
+}
+
+fn written(server: &Server, drawn: &Drawn, class: SenderClass) -> Option<ReversePath> {
     let address = match class {
         SenderClass::Null => return Some(ReversePath::Null),
         SenderClass::Own if matches!(drawn.identity, Identity::Account(_)) => "me+shop@old.example",
@@ -119,6 +128,14 @@ fn sender(server: &Server, drawn: &Drawn, class: SenderClass) -> Option<ReverseP
         }
         SenderClass::Inside => "carol@corp2.example",
         SenderClass::Outside => "carol@strangers.example",
+        SenderClass::Filtered => {
+            let filtered = server.rules.sender_filter.senders.list.entries();
+            let entry = filtered.iter().rfind(|entry| !entry.term.is_over(NOW))?;
+            return Some(ReversePath::Mailbox(match &entry.addresses {
+                Addresses::One(mailbox) => mailbox.clone(),
+                Addresses::AllAt(host) => Mailbox { local: "anybody".parse().unwrap(), host: host.clone() },
+            }));
+        }
     };
     Some(ReversePath::Mailbox(address.parse().unwrap()))
 }
@@ -157,7 +174,7 @@ fn the_cell_of_a_session_says_what_the_functions_say() {
     for (mut dice, draw, config) in draws() {
         let classes = Classes::of(&[&config], NOW);
         let table = Table::of(&config, &classes);
-        for _ in 0..40 {
+        for _ in 0..60 {
             let drawn = session(&mut dice);
             let server = dice.one(&config.servers);
             let sender_class = *dice.one(&SenderClass::ALL);
@@ -213,6 +230,7 @@ fn an_order_without_effect_is_no_plan() {
     for (mut dice, draw, old) in draws() {
         let mut shuffled = draw.clone();
         dice.shuffle(&mut shuffled.loans);
+        dice.shuffle(&mut shuffled.filtered.0);
         for server in &mut shuffled.servers {
             let (submit, relay) = (&mut server.submit, &mut server.relay);
             let lists = [&mut server.connection.1, &mut submit.1, &mut server.relay_list, &mut relay.0, &mut relay.1];
@@ -236,7 +254,7 @@ fn narrowed(dice: &mut Dice, draw: &Draw) -> Option<Draw> {
         })
     };
     let at = dice.below(new.servers.len());
-    let which = dice.below(12);
+    let which = dice.below(15);
     let server = &mut new.servers[at];
     match which {
         0 if server.relay_only => remove(dice, &mut server.relay_list)?,
@@ -251,6 +269,9 @@ fn narrowed(dice: &mut Dice, draw: &Draw) -> Option<Draw> {
         9 => server.relay.1.push("\"group:b\"".into()),
         10 if !server.connection.0 => server.connection.1.push("\"10.0.0.0/24\"".into()),
         11 if !server.relay_only => server.relay_list.push("\"192.0.2.0/24\"".into()),
+        12 => new.filtered.0.push("\"@strangers.example\"".into()),
+        13 => new.filtered.1 = true,
+        14 => server.filters = true,
         _ => return None,
     }
     Some(new)

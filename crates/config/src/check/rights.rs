@@ -5,9 +5,10 @@ use super::domains::Names;
 use crate::file::{self, File};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
-use mail::{Day, Host, Timestamp};
+use mail::{Day, Domain, Host, Timestamp};
 use policy::{
-    Action, Addresses, Allowed, Borrower, Holder, Holders, Loan, Loans, Match, PeerRights, Rights, SendAs, Term, Who,
+    Action, Addresses, Allowed, Borrower, FilteredSenders, Holder, Holders, Loan, Loans, Match, PeerRights, Rights,
+    SendAs, Term, Who,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(super) struct Shared<'a> {
     pub(super) peers: Arc<BTreeMap<Box<str>, PeerRights>>,
     /// The addresses that are lent.
     pub(super) loans: Arc<Loans>,
+    /// Whose mail is not wanted; `None` when that could not be read.
+    pub(super) senders: Option<Arc<FilteredSenders>>,
 }
 
 impl Check<'_> {
@@ -161,9 +164,15 @@ impl Check<'_> {
         }
     }
 
-    fn addresses(&mut self, key: &str, text: &file::AddressesText) -> Option<Addresses> {
+    pub(super) fn addresses(&mut self, key: &str, text: &file::AddressesText) -> Option<Addresses> {
         match text.0.strip_prefix("*@").or(text.0.strip_prefix('@')) {
             Some(domain) => self.domain_text(key, domain).map(|domain| Addresses::AllAt(Host::Domain(domain))),
+            None if !text.0.contains('@') => {
+                let nearest = text.0.parse::<Domain>().ok().map(|domain| format!("\"@{domain}\""));
+                let expected = "expected an address, or @ and a domain, such as \"@corp.example\"";
+                self.bad(key, "is not a mail address", expected, nearest);
+                None
+            }
             None => self.mailbox(key, &file::MailboxText(text.0.clone())).map(Addresses::One),
         }
     }
@@ -187,6 +196,8 @@ impl Check<'_> {
                 relay_rule: self.rule(&below(&key, "relay")),
                 send_as_anybody: peer.send_as_anybody,
                 send_as_anybody_rule: self.rule(&below(&key, "send_as_anybody")),
+                bypass_filters: peer.bypass_filters,
+                bypass_filters_rule: self.rule(&below(&key, "bypass_filters")),
             };
             (name.as_str().into(), rights)
         });

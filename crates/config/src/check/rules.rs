@@ -9,7 +9,7 @@ use crate::file::{self, File, Mode, ServerLimits, VirtualServer};
 use crate::mistake::Mistake;
 use crate::places::{below, entry};
 use mail::Net;
-use policy::{Allowed, Entry, List, Local, Match, Rights, Rules, Term};
+use policy::{Allowed, Entry, List, Local, Match, Rights, Rules, SenderFilter, Term};
 use std::sync::Arc;
 
 /// How many addresses' worth of sessions a whole network may have, unless the settings say more.
@@ -33,6 +33,8 @@ impl Check<'_> {
         let authentication = self.authentication(&below(key, "authentication"), &server.authentication);
         let submit = self.submit(&below(key, "submit"), &server.submit);
         let relay = self.relay(&below(key, "relay"), &server.relay);
+        let applied_rule = self.rule(&below(&below(key, "filters"), "sender"));
+        let senders = shared.senders.clone();
         let send_as = self.send_as(&below(key, "send_as"), &server.send_as, &shared.loans);
         self.open_relay(key, server, connection.as_ref(), relay.as_ref());
         let limits = self.policy_limits(&below(key, "limits"), &server.limits);
@@ -42,6 +44,7 @@ impl Check<'_> {
             authentication,
             submit: submit?,
             relay: relay?.0,
+            sender_filter: SenderFilter { applied: server.filters.sender, applied_rule, senders: senders? },
             send_as,
             peers: shared.peers.clone(),
             domains: Arc::new(shared.names?.of_server(default_domain?.clone())),

@@ -325,6 +325,8 @@ pub struct Peer {
     pub relay: bool,
     /// Whether it may use every address as its sender: a server that forwards what others wrote must.
     pub send_as_anybody: bool,
+    /// Whether filters leave its mail alone. Where they do not, it is filtered as that of strangers is.
+    pub bypass_filters: bool,
     /// Whether it may say for whom it speaks (XCLIENT): the session is then judged as that client's.
     pub xclient: bool,
     /// Whether it may say where a message came from, for the log (XFORWARD).
@@ -341,6 +343,7 @@ impl Default for Peer {
             submit: true,
             relay: true,
             send_as_anybody: true,
+            bypass_filters: true,
             xclient: false,
             xforward: false,
         }

@@ -1,6 +1,7 @@
 //! The tables of a virtual server.
 
 use super::authentication::Authentication;
+use super::filter::Filters;
 use super::value::{
     AddressText, ClientEntry, Count, DomainText, DurationText, HolderEntry, Hosts, ListenText, NetText, PathText, Size,
 };
@@ -45,6 +46,8 @@ pub struct VirtualServer {
     pub submit: Submit,
     /// Who may send mail to recipients outside the organization.
     pub relay: Relay,
+    /// Which filters are applied to mail of clients that have not authenticated.
+    pub filters: Filters,
     /// As whom clients may send.
     pub send_as: SendAs,
     /// How much of everything.

@@ -273,6 +273,10 @@ entry!(
     ClientEntry, "client", client: ClientText, "address, network or domain"
 );
 entry!(
+    /// An entry of a list of addresses.
+    AddressEntry, "address", address: AddressesText, "address, or @ and a domain"
+);
+entry!(
     /// An entry of a list of accounts and groups.
     HolderEntry, "who", who: HolderText, "account or group"
 );

@@ -41,6 +41,10 @@ fn holders() -> impl Strategy<Value = String> {
     list("who", &["account:u1", "account:U2", "group:staff", "group:ops"])
 }
 
+fn senders() -> impl Strategy<Value = String> {
+    list("address", &["alice@corp.example", "x@ext.example", "@old.example", "@ext.example"])
+}
+
 fn action() -> impl Strategy<Value = &'static str> {
     select(vec!["refuse", "mark", "off"])
 }
@@ -69,7 +73,8 @@ prop_compose! {
         relaying in proptest::option::of(clients()),
         anonymous in any::<bool>(),
         authenticated in any::<bool>(),
-        peer in any::<[bool; 3]>(),
+        peer in any::<[bool; 4]>(),
+        filter in (any::<bool>(), senders(), any::<bool>()),
         checks in vec(action(), 7),
         loans in vec((select(vec!["account:u1", "group:ops", "peer:ex1", "client:10.0.0.0/24"]), any::<bool>()), 0..4),
         recipients in proptest::option::of(vec(select(vec!["u1@corp.example", "alice@corp.example"]), 0..2)),
@@ -92,8 +97,8 @@ prop_compose! {
                 writeln!(text, "[remote_domain.{name:?}]\nallow_relay = {allow}").expect("a string takes everything");
             }
         }
-        let [submits, relays, anybody] = peer;
-        writeln!(text, "[peer.ex1]\naccounts = [\"ex1\"]\nsubmit = {submits}\nrelay = {relays}\nsend_as_anybody = {anybody}").expect("a string takes everything");
+        let [submits, relays, anybody, bypass] = peer;
+        writeln!(text, "[peer.ex1]\naccounts = [\"ex1\"]\nsubmit = {submits}\nrelay = {relays}\nsend_as_anybody = {anybody}\nbypass_filters = {bypass}").expect("a string takes everything");
         writeln!(text, "[virtual_server.x]\nlisten = [\"127.0.0.1:25\"]").expect("a string takes everything");
         if let Some((only, list, flag)) = connection {
             let mode = if only { "only" } else { "all-except" };
@@ -108,6 +113,9 @@ prop_compose! {
         if let Some(list) = relaying {
             writeln!(text, "mode = \"only\"\nlist = {list}").expect("a string takes everything");
         }
+        let (applied, senders, null) = filter;
+        writeln!(text, "[virtual_server.x.filters]\nsender = {applied}").expect("a string takes everything");
+        writeln!(text, "[sender_filter]\nlist = {senders}\nnull_sender = {null}").expect("a string takes everything");
         writeln!(text, "[virtual_server.x.send_as]").expect("a string takes everything");
         let places = ["envelope", "from", "sender", "resent_from", "outside", "null_sender", "anonymous"];
         for (place, action) in places.into_iter().zip(checks) {

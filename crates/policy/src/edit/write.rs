@@ -1,6 +1,7 @@
 //! Edits as lines of a settings file.
 
 use super::{Edit, Reach};
+use crate::filter::FilteredSender;
 use crate::list::{Entry, Match};
 use crate::rights::Holder;
 use crate::send_as::{Addresses, Grant};
@@ -70,12 +71,18 @@ fn pair(key: &str, value: &str) -> String {
 
 /// The keys of a loan.
 fn loan(grant: &Grant) -> Vec<(&'static str, String)> {
-    let addresses: Vec<String> = grant.addresses.iter().map(|one| quoted(&lent(one))).collect();
+    let addresses: Vec<String> = grant.addresses.iter().map(|one| quoted(&addresses(one))).collect();
     let own = [("who", quoted(&borrower(&grant.to))), ("addresses", format!("[{}]", addresses.join(", ")))];
     own.into_iter().chain(said(&grant.term)).collect()
 }
 
-fn lent(addresses: &Addresses) -> String {
+/// An entry of the sender filter.
+pub(super) fn filtered(entry: &FilteredSender) -> String {
+    with_term("address", &addresses(&entry.addresses), &entry.term)
+}
+
+/// Addresses, as the settings write them.
+pub(super) fn addresses(addresses: &Addresses) -> String {
     match addresses {
         Addresses::One(mailbox) => mailbox.to_string(),
         Addresses::AllAt(host) => format!("@{host}"),

@@ -22,7 +22,9 @@
 //! organization-route 10.0.0.20:25
 //! drop-directory /srv/drop
 //! submit-allow                       or `-deny`, `relay-allow`, `relay-deny`; entries follow: `account:u1` or `group:staff`
-//! peer ex1 no-relay                  or `no-submit`, `no-send-as`; a peer may everything that is not named so
+//! filter applied                     to this virtual server
+//! filter @spam.example               or an address, or `<>`, for all virtual servers; `filter refuse` lets the session go on
+//! peer ex1 no-relay                  or `no-submit`, `no-send-as`, `no-bypass`; a peer may everything that is not named so
 //! send-as from mark                  or another place, and `refuse` or `off`; nothing is asked where nothing is said
 //! lend account:news news@corp.example until 2027-01-31
 //! An entry, too, may end with `until 2027-01-31`.
@@ -84,6 +86,7 @@ struct Server {
     relay_authenticated: (bool, RuleId),
     submit: (Option<Vec<Holder>>, RuleId, Vec<Holder>, RuleId),
     relay_rights: (Vec<Holder>, RuleId, Vec<Holder>, RuleId),
+    filter: (bool, RuleId),
     send_as: SendAs,
     limits: Limits,
     smart_hosts: Option<Arc<SmartHosts>>,
@@ -105,6 +108,7 @@ impl Server {
             relay_authenticated: (false, default("relay.authenticated")),
             submit: (None, default("submit.allow"), Vec::new(), default("submit.deny")),
             relay_rights: (Vec::new(), default("relay.allow"), Vec::new(), default("relay.deny")),
+            filter: (false, default("filters.sender")),
             send_as: SendAs::anybody(default("send_as")),
             limits: Limits {
                 connections: None,

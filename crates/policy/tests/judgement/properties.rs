@@ -7,7 +7,7 @@ use mail::{Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath, Ti
 use policy::{
     Acceptance, Admission, AppliesTo, Authentication, ConnectionControl, ConnectionFacts, Decision, Domains, Entry,
     Finding, Limits, List, Match, Missing, Mode, RecipientFacts, Recipients, Refusal, Relay, Remote, Rights, RuleBook,
-    RuleId, Rules, SendAs, SenderFacts, Step, Submission,
+    RuleId, Rules, SendAs, SenderFacts, SenderFilter, Step, Submission,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -152,6 +152,7 @@ impl Plan {
                 rights: Rights::nobody(rule("relay.allow")),
             },
             submit: Rights::everyone(rule("submit.allow")),
+            sender_filter: SenderFilter::off(rule("filters.sender")),
             send_as: SendAs::anybody(rule("send_as")),
             peers: Arc::default(),
             domains: Arc::new(self.domains(&mut rule)),

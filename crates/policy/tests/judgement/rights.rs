@@ -3,8 +3,9 @@
 use mail::{Account, Author, Authors, Identity, Ledger, Mailbox, ReversePath, Timestamp};
 use policy::{
     Action, Addresses, Admission, Allowed, AppliesTo, Authentication, Borrower, Check, ConnectionControl, Domains,
-    Holder, Holders, Limits, List, Loan, MessageFacts, Mode, PeerRights, RecipientFacts, Relay, Rights, RuleBook,
-    RuleId, Rules, SendAs, SenderFacts, Term, Who,
+    FilteredSender, FilteredSenders, Holder, Holders, Limits, List, Loan, MessageFacts, Mode, OnMatch, PeerRights,
+    RecipientFacts, Refusal, Relay, Rights, RuleBook, RuleId, Rules, SendAs, SenderFacts, SenderFilter, SenderList,
+    Term, Who,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -29,8 +30,10 @@ struct Plan {
     relay: Vec<Named>,
     relay_deny: Vec<Named>,
     relay_authenticated: bool,
-    /// Submit, relay, send as anybody.
-    peer: [bool; 3],
+    /// Submit, relay, send as anybody, bypass filters.
+    peer: [bool; 4],
+    /// Whether the sender filter is applied, what it has, and whether the null reverse-path is in it.
+    filter: (bool, Vec<(Addresses, bool)>, bool),
     /// Envelope, From, Sender, Resent-From, outside, null sender, anonymous.
     actions: [Action; 7],
     sub_addresses: bool,
@@ -73,13 +76,15 @@ fn plan() -> impl Strategy<Value = Plan> {
     let submit = (proptest::option::of(named()), named());
     let relay = (named(), named(), any::<bool>());
     let send_as = (actions(), any::<bool>(), vec((borrower(), addresses(), any::<bool>()), 0..3));
-    (submit, relay, any::<[bool; 3]>(), send_as).prop_map(|(submit, relay, peer, send_as)| Plan {
+    let filter = (any::<bool>(), vec((addresses(), any::<bool>()), 0..3), any::<bool>());
+    (submit, relay, any::<[bool; 4]>(), filter, send_as).prop_map(|(submit, relay, peer, filter, send_as)| Plan {
         submit: submit.0,
         submit_deny: submit.1,
         relay: relay.0,
         relay_deny: relay.1,
         relay_authenticated: relay.2,
         peer,
+        filter,
         actions: send_as.0,
         sub_addresses: send_as.1,
         loans: send_as.2,
@@ -166,17 +171,36 @@ impl Plan {
             applies_to: AppliesTo::Everyone,
             applies_rule: rule("connection_control.applies_to"),
         };
+        let domains = Arc::new(domains(&mut rule));
         Rules {
             server: "inbound".into(),
             connection,
+            sender_filter: self.sender_filter(&mut rule, &domains),
             authentication: Authentication { anonymous: true, anonymous_rule: rule("anonymous") },
             submit,
             relay,
             send_as: self.send_as(&mut rule),
             peers: self.peers(&mut rule),
-            domains: Arc::new(domains(&mut rule)),
+            domains,
             limits: limits(&mut rule),
         }
+    }
+
+    fn sender_filter(&self, rule: &mut impl FnMut(&str) -> RuleId, domains: &Domains) -> SenderFilter {
+        let (applied, entries, null_sender) = &self.filter;
+        let entries = entries.iter().map(|(addresses, over)| FilteredSender {
+            rule: rule("filtered"),
+            addresses: addresses.clone(),
+            term: term(*over),
+        });
+        let entries = entries.collect();
+        let senders = FilteredSenders {
+            list: SenderList::new(rule("sender_filter.list"), entries, &domains.aliases),
+            null_sender: *null_sender,
+            null_sender_rule: rule("sender_filter.null_sender"),
+            on_match: OnMatch::Drop,
+        };
+        SenderFilter { applied: *applied, applied_rule: rule("filters.sender"), senders: Arc::new(senders) }
     }
 
     fn send_as(&self, rule: &mut impl FnMut(&str) -> RuleId) -> SendAs {
@@ -209,12 +233,14 @@ impl Plan {
             relay_rule: rule("peer.relay"),
             send_as_anybody: self.peer[2],
             send_as_anybody_rule: rule("peer.send_as_anybody"),
+            bypass_filters: self.peer[3],
+            bypass_filters_rule: rule("peer.bypass_filters"),
         };
         Arc::new(BTreeMap::from([("ex1".into(), rights)]))
     }
 
     /// The same with one permit less or one denial more; `None` if the change drawn is not one.
-    fn narrowed(&self, change: usize, which: Index, extra: Who) -> Option<Plan> {
+    fn narrowed(&self, change: usize, which: Index, extra: Who, filtered: Addresses) -> Option<Plan> {
         let mut plan = self.clone();
         match change {
             0 => plan.submit = Some(remove(self.submit.clone()?, which)?),
@@ -230,6 +256,10 @@ impl Plan {
             }
             16 => plan.loans = remove(plan.loans, which)?,
             17 => plan.sub_addresses = false,
+            18 => plan.filter.0 = true,
+            19 => plan.filter.1.push((filtered, false)),
+            20 => plan.filter.2 = true,
+            21 => plan.peer[3] = false,
             _ => return None,
         }
         Some(plan)
@@ -244,6 +274,7 @@ impl Plan {
             relay: live(&self.relay),
             relay_deny: live(&self.relay_deny),
             loans: self.loans.iter().filter(|loan| !loan.2).cloned().collect(),
+            filter: (self.filter.0, self.filter.1.iter().filter(|one| !one.1).cloned().collect(), self.filter.2),
             ..self.clone()
         }
     }
@@ -319,6 +350,15 @@ fn granted(rules: &Rules, wish: &Wish) -> [u8; 3] {
     ]
 }
 
+/// Whether an entry of the sender filter means an address; `old.example` is another name of `corp.example`.
+fn filters(addresses: &Addresses, from: &Mailbox) -> bool {
+    let host = |mailbox: &Mailbox| mailbox.host.to_string().replace("old.example", "corp.example");
+    match addresses {
+        Addresses::One(one) => host(one) == host(from) && one.local.as_str().eq_ignore_ascii_case(from.local.as_str()),
+        Addresses::AllAt(all) => all.to_string().replace("old.example", "corp.example") == host(from),
+    }
+}
+
 /// Whether some entry that is not over means the account.
 fn means(list: &[Named], account: &Account) -> bool {
     list.iter().any(|(who, over)| {
@@ -335,9 +375,10 @@ proptest! {
 
     #[test]
     fn less_permission_never_permits_more(
-        plan in plan(), wish in wish(), change in 0..18_usize, which in any::<Index>(), extra in who(),
+        plan in plan(), wish in wish(), change in 0..22_usize, which in any::<Index>(), extra in who(),
+        filtered in addresses(),
     ) {
-        if let Some(narrowed) = plan.narrowed(change, which, extra) {
+        if let Some(narrowed) = plan.narrowed(change, which, extra, filtered) {
             let (before, after) = (granted(&plan.rules(), &wish), granted(&narrowed.rules(), &wish));
             for (after, before) in after.into_iter().zip(before) {
                 prop_assert!(after <= before, "{narrowed:?}");
@@ -394,7 +435,35 @@ proptest! {
             list.reverse();
         }
         turned.loans.reverse();
+        turned.filter.1.reverse();
         prop_assert_eq!(granted(&plan.rules(), &wish), granted(&turned.rules(), &wish));
+    }
+
+    #[test]
+    fn c10_filters_are_for_the_anonymous_and_for_peers_that_may_not_bypass_them(plan in plan(), wish in wish()) {
+        let mut free = plan.clone();
+        (free.actions, free.peer[0]) = ([Action::Off; 7], true);
+        let (applied, entries, null_sender) = &plan.filter;
+        let subject = match &wish.identity {
+            Identity::Anonymous => true,
+            Identity::Account(_) => false,
+            Identity::Peer(name) => **name == *"ex1" && !plan.peer[3],
+        };
+        let filtered = match &wish.from {
+            ReversePath::Null => *null_sender,
+            ReversePath::Mailbox(from) => entries.iter().any(|(addresses, over)| !over && filters(addresses, from)),
+        };
+        let facts = SenderFacts {
+            client: CLIENT,
+            now: NOW,
+            admission: Admission::Admitted,
+            identity: &wish.identity,
+            secured: true,
+            reverse_path: &wish.from,
+        };
+        let refusal = policy::sender(&free.rules(), &facts, &Ledger::new()).unwrap().verdict.err();
+        let is_filtered = refusal == Some(Refusal::SenderFiltered { close: true });
+        prop_assert_eq!(is_filtered, subject && *applied && filtered, "{:?}", refusal);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 const ENTRIES: [&str; 7] =
     ["127.0.0.5", "127.0.0.6", "127.0.0.4/30", "127.0.0.0/24", "127.0.0.0/8", "10.0.0.0/8", "::1"];
+const FILTERED: [&str; 5] =
+    ["alice@corp.example", "Alice@old.example", "@old.example", "x@ext.example", "@ext.example"];
 const HOLDERS: [&str; 6] = ["account:u1", "account:U2", "account:u3", "group:staff", "group:Workers", "group:other"];
 const ACTIONS: [&str; 3] = ["refuse", "mark", "off"];
 /// Long past, and far away.
@@ -31,10 +33,18 @@ pub(super) fn settings(dice: &mut Dice) -> String {
     let _ = writeln!(
         out,
         "[directory.file.people]\npath = \"ACCOUNTS\"\n[peer.ex1]\naccounts = [\"ex1\"]\nsubmit = {}\nrelay = {}\n\
-         send_as_anybody = {}\n[guessing]\nexempt = [\"127.0.0.0/8\"]\n[bounds]\nrefused_share = 100\nslow_from = 100",
+         send_as_anybody = {}\nbypass_filters = {}\n[guessing]\nexempt = [\"127.0.0.0/8\"]\n[bounds]\nrefused_share = 100\nslow_from = 100",
         !dice.chance(4),
         !dice.chance(3),
-        !dice.chance(3)
+        !dice.chance(3),
+        dice.chance(2)
+    );
+    let _ = writeln!(
+        out,
+        "[sender_filter]\nlist = [{}]\nnull_sender = {}\non_match = {:?}",
+        listed(dice, "address", &FILTERED),
+        dice.chance(4),
+        *dice.pick(&["drop", "refuse"])
     );
     (0..10).for_each(|at| server(dice, at, &mut out));
     out
@@ -69,6 +79,7 @@ fn server(dice: &mut Dice, at: usize, out: &mut String) {
         holders(dice, 3),
         holders(dice, 2)
     );
+    let _ = writeln!(out, "[{key}.filters]\nsender = {}", dice.chance(3));
     let _ = writeln!(out, "[{key}.send_as]\nsub_addresses = {}", dice.chance(2));
     for place in ["envelope", "outside", "null_sender", "anonymous"] {
         let _ = writeln!(out, "{place} = {:?}", *dice.pick(&ACTIONS));
@@ -80,9 +91,14 @@ fn mode(dice: &mut Dice) -> &'static str {
 }
 
 fn clients(dice: &mut Dice) -> String {
+    listed(dice, "client", &ENTRIES)
+}
+
+/// A list of up to three of these, some with an end.
+fn listed(dice: &mut Dice, key: &str, all: &[&str]) -> String {
     let entry = |dice: &mut Dice| {
-        let client = *dice.pick(&ENTRIES);
-        if dice.chance(3) { format!("{{ client = {client:?}, {} }}", term(dice)) } else { format!("{client:?}") }
+        let text = *dice.pick(all);
+        if dice.chance(3) { format!("{{ {key} = {text:?}, {} }}", term(dice)) } else { format!("{text:?}") }
     };
     (0..dice.below(4)).map(|_| entry(dice)).collect::<Vec<_>>().join(", ")
 }

@@ -4,8 +4,9 @@ use super::{Server, World};
 use mail::{Day, Domain, Found, Host, Ledger, Mailbox, Net, Query, canonical};
 use policy::{
     Action, Addresses, Alias, Allowed, AppliesTo, Authentication, Borrower, Check, ConnectionControl, Domains,
-    DropDirectory, Entry, Holder, Holders, List, Loan, Loans, Local, Match, Mode, PeerRights, Recipients, Relay,
-    Remote, Rights, Route, Routing, RuleBook, RuleId, Rules, ServerRouting, SmartHost, SmartHosts, Target, Term, Who,
+    DropDirectory, Entry, FilteredSender, FilteredSenders, Holder, Holders, List, Loan, Loans, Local, Match, Mode,
+    OnMatch, PeerRights, Recipients, Relay, Remote, Rights, Route, Routing, RuleBook, RuleId, Rules, SenderFilter,
+    SenderList, ServerRouting, SmartHost, SmartHosts, Target, Term, Who,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,6 +22,13 @@ enum Section {
     Holders(&'static str),
 }
 
+/// The sender filter while it is read.
+struct Filtered {
+    entries: Vec<FilteredSender>,
+    null: Option<RuleId>,
+    on_match: OnMatch,
+}
+
 pub(super) struct Reader {
     name: String,
     pub(super) line: u32,
@@ -33,6 +41,7 @@ pub(super) struct Reader {
     recipients: Vec<Mailbox>,
     peers: BTreeMap<Box<str>, PeerRights>,
     loans: Vec<Loan>,
+    filtered: Filtered,
     organization: Option<Route>,
     drop_directory: Option<Route>,
 }
@@ -63,6 +72,7 @@ impl Reader {
             recipients: Vec::new(),
             peers: BTreeMap::new(),
             loans: Vec::new(),
+            filtered: Filtered { entries: Vec::new(), null: None, on_match: OnMatch::Drop },
             organization: None,
             drop_directory: None,
         }
@@ -119,6 +129,11 @@ impl Reader {
             [list @ ("submit-allow" | "submit-deny" | "relay-allow" | "relay-deny")] => self.holders(list),
             ["peer", name, ref but @ ..] => self.peer(name, but),
             ["send-as", place, action] => self.send_as(place, action),
+            ["filter", "applied"] => {
+                let rule = self.server_rule("filters.sender");
+                self.server().filter = (true, rule);
+            }
+            ["filter", addresses, ref term @ ..] => self.filter(addresses, term),
             ["lend", who, addresses, ref term @ ..] => self.lend(who, addresses, term),
             ["smart-hosts", ..] => {
                 let rule = self.server_rule("smart_hosts");
@@ -291,7 +306,17 @@ impl Reader {
         let (submit, submit_rule) = right("submit", "no-submit");
         let (relay, relay_rule) = right("relay", "no-relay");
         let (send_as_anybody, send_as_anybody_rule) = right("send_as_anybody", "no-send-as");
-        let rights = PeerRights { submit, submit_rule, relay, relay_rule, send_as_anybody, send_as_anybody_rule };
+        let (bypass_filters, bypass_filters_rule) = right("bypass_filters", "no-bypass");
+        let rights = PeerRights {
+            submit,
+            submit_rule,
+            relay,
+            relay_rule,
+            send_as_anybody,
+            send_as_anybody_rule,
+            bypass_filters,
+            bypass_filters_rule,
+        };
         self.peers.insert(name.into(), rights);
     }
 
@@ -324,12 +349,22 @@ impl Reader {
             ("client", net) => Borrower::Clients(net.parse().unwrap()),
             _ => Borrower::Holder(who(to)),
         };
-        let addresses = match addresses.strip_prefix('@') {
-            Some(domain) => Addresses::AllAt(Host::Domain(domain.parse().unwrap())),
-            None => Addresses::One(addresses.parse().unwrap()),
-        };
-        let term = term(&format!("x {}", words.join(" "))).1;
+        let (addresses, term) = (read_addresses(addresses), term(&format!("x {}", words.join(" "))).1);
         self.loans.push(Loan { rule, to, addresses: [addresses].into(), term });
+    }
+
+    /// An entry of the sender filter, `<>` for the null reverse-path, or what becomes of the session.
+    fn filter(&mut self, what: &str, words: &[&str]) {
+        match what {
+            "<>" => self.filtered.null = Some(self.rule("sender_filter.null_sender")),
+            "refuse" => self.filtered.on_match = OnMatch::Refuse,
+            addresses => {
+                let at = self.filtered.entries.len();
+                let rule = self.rule(&format!("sender_filter.list[{at}]"));
+                let (addresses, term) = (read_addresses(addresses), term(&format!("x {}", words.join(" "))).1);
+                self.filtered.entries.push(FilteredSender { rule, addresses, term });
+            }
+        }
     }
 
     pub(super) fn finish(self) -> World {
@@ -337,12 +372,20 @@ impl Reader {
         let mut rules = BTreeMap::new();
         let mut servers = BTreeMap::new();
         let mut book = self.book;
+        let list = SenderList::new(book.add("sender_filter.list", None), self.filtered.entries, &domains.aliases);
+        let senders = Arc::new(FilteredSenders {
+            list,
+            null_sender: self.filtered.null.is_some(),
+            null_sender_rule: self.filtered.null.unwrap_or_else(|| book.add("sender_filter.null_sender", None)),
+            on_match: self.filtered.on_match,
+        });
         let (peers, loans) = (Arc::new(self.peers), Arc::new(Loans::from(self.loans)));
         for (name, server) in self.servers {
             let routing = ServerRouting { domains: domains.clone(), smart_hosts: server.smart_hosts.clone() };
             servers.insert(name.as_str().into(), routing);
             let section = book.add(format!("virtual_server.{name}.connection_control"), None);
             let mut of_server = server_rules(&name, server, domains.clone(), section);
+            of_server.sender_filter.senders = senders.clone();
             (of_server.peers, of_server.send_as.grants) = (peers.clone(), loans.clone());
             rules.insert(name.clone(), of_server);
         }
@@ -384,10 +427,18 @@ fn server_rules(name: &str, server: Server, domains: Arc<Domains>, section: Rule
                 None => Allowed::Everyone(server.submit.1),
             },
         },
+        sender_filter: SenderFilter { applied: server.filter.0, ..SenderFilter::off(server.filter.1) },
         send_as: server.send_as,
         peers: Arc::default(),
         domains,
         limits: server.limits,
+    }
+}
+
+fn read_addresses(text: &str) -> Addresses {
+    match text.strip_prefix('@') {
+        Some(domain) => Addresses::AllAt(Host::Domain(domain.parse().unwrap())),
+        None => Addresses::One(text.parse().unwrap()),
     }
 }
 
