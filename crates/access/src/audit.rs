@@ -203,7 +203,7 @@ fn loans(config: &Config, now: Timestamp) -> Vec<Loan> {
     live.map(|loan| Loan {
         who: rows::borrower(&loan.to),
         addresses: loan.addresses.iter().map(rows::lent).collect(),
-        until: loan.term.expires.map(config::exceptions::last_day),
+        until: loan.term.last_day(),
         rule: Place::of(&config.book, loan.rule),
     })
     .collect()

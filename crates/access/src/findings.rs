@@ -170,7 +170,7 @@ impl View<'_> {
         }
         let (key, mend) = match self.server.rules.relay.mode {
             Mode::AllExcept => {
-                ("relay.mode", format!("{} = \"only\", and list those who may.", self.key("relay.mode")))
+                ("relay.mode", format!("Write {} = \"only\", and list those who may.", self.key("relay.mode")))
             }
             Mode::Only => {
                 ("relay.list", format!("Take {} out of {}.", self.too_wide(&strangers), self.key("relay.list")))
@@ -213,7 +213,7 @@ impl View<'_> {
                 [
                     format!("{} lets every client relay that is not listed.", self.server.name),
                     "One change of connection control or authentication makes it an open relay.".to_owned(),
-                    format!("{} = \"only\", and list those who may.", self.key("relay.mode")),
+                    format!("Write {} = \"only\", and list those who may.", self.key("relay.mode")),
                 ],
             )
         })
@@ -282,7 +282,7 @@ impl View<'_> {
                     format!("Every account that may submit may relay through {}, from anywhere.", self.server.name),
                     "One guessed password is enough to send spam to the world.".to_owned(),
                     format!(
-                        "{} = false, and name those who may in {}.",
+                        "Write {} = false, and name those who may in {}.",
                         self.key("relay.authenticated"),
                         self.key("relay.allow")
                     ),
@@ -364,7 +364,7 @@ impl View<'_> {
             [
                 format!("Accounts may send through {} with addresses outside the organization.", self.server.name),
                 "Mail with somebody else's address leaves under our name.".to_owned(),
-                format!("{} = \"refuse\".", self.key("send_as.outside")),
+                format!("Write {} = \"refuse\".", self.key("send_as.outside")),
             ],
         );
         finding.witness = self.witness(&cell);

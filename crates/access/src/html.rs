@@ -104,7 +104,8 @@ fn exposure(out: &mut String, audit: &Audit) {
     );
     for one in &audit.exposure {
         let from = if one.guessed { one.from.as_str() } else { "nowhere" };
-        let cells = [one.server.as_str(), one.mechanism.as_str(), one.read.words(), from];
+        let read = if one.in_the_clear { one.read.words() } else { "nothing: TLS only" };
+        let cells = [one.server.as_str(), one.mechanism.as_str(), read, from];
         let cells: Vec<String> = cells.iter().map(|cell| format!("<td>{}", escaped(cell))).collect();
         let _ = writeln!(out, "<tr>{}<td><code>{}</code></tr>", cells.join(""), escaped(&one.rule.to_string()));
     }

@@ -250,6 +250,19 @@ fn broken(file: &str, config: &Config, broken: &Broken) -> String {
     out
 }
 
+/// What speaks against settings: by what it is known, what it is, and a command that shows it.
+#[must_use]
+pub fn objection(id: &str, what: &str, witness: Option<&str>) -> String {
+    let witness = witness.map(|witness| command(4, "see", witness)).unwrap_or_default();
+    format!("{}{}{witness}", wrapped(id, 2, 4), wrapped(what, 4, 4))
+}
+
+/// A sentence, and below it a command line that can be pasted.
+#[must_use]
+pub fn advice(sentence: &str, line: &str) -> String {
+    format!("{}{}", wrapped(sentence, 0, 2), command(0, "", line))
+}
+
 /// A label and its text, hung behind it.
 fn labelled(indent: usize, label: &str, text: &str) -> String {
     if label.is_empty() {
