@@ -192,14 +192,14 @@ fn line(line: &Line) -> String {
         // The link stands in the sentence: it is often what has changed.
         out.push_str(&self::words(words, &words.from, 12));
     }
-    if !line.rules.is_empty() {
-        out.push_str(&labelled(12, "by", &places(&line.rules, line.rules_in_all)));
+    if !line.by.rules.is_empty() {
+        out.push_str(&labelled(12, "by", &places(&line.by.rules, line.by.in_all)));
     }
-    if !line.before.is_empty() {
-        out.push_str(&labelled(12, "was", &format!("by {}", places(&line.before, line.before.len()))));
+    if !line.was.rules.is_empty() {
+        out.push_str(&labelled(12, "was", &format!("by {}", places(&line.was.rules, line.was.in_all))));
     }
     if let Some(witness) = &line.witness {
-        out.push_str(&command(12, "see", witness));
+        out.push_str(&command(12, "see", &witness.to_string()));
     }
     out
 }

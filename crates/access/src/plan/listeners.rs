@@ -1,6 +1,6 @@
 //! Virtual servers that are new or gone, and where those that stay listen: who can reach what they may.
 
-use super::{Compared, Direction, Line};
+use super::{Compared, Direction, Line, Places};
 use crate::audit::{self, Place};
 use crate::rows::said;
 use config::Config;
@@ -14,16 +14,15 @@ impl Compared<'_> {
             server: Some(name.to_owned()),
             what,
             words: None,
-            rules: vec![Place::key(&self.new.1.book, &format!("virtual_server.{name}.listen"))],
-            rules_in_all: 1,
-            before: vec![],
+            by: Place::key(&self.new.1.book, &format!("virtual_server.{name}.listen")).into(),
+            was: Places::default(),
             witness: None,
         };
         match (addresses(self.old.1), addresses(self.new.1)) {
             (None, Some(new)) => vec![line(Direction::Wider, format!("is new, and listens on {}", said(&new, "and")))],
             (Some(old), None) => {
                 let gone = line(Direction::Narrower, format!("is gone; it listened on {}", said(&old, "and")));
-                vec![Line { rules: vec![], rules_in_all: 0, ..gone }]
+                vec![Line { by: Places::default(), ..gone }]
             }
             (Some(old), Some(new)) => {
                 let change = |direction, word: &str, addresses: Vec<String>| {

@@ -8,11 +8,26 @@ use crate::verdict::{Verdict, Why};
 use config::{Config, Server};
 use mail::Identity;
 use policy::{Grant, RuleId};
+use serde::Serialize;
 use std::collections::BTreeSet;
+
+/// Rules, as many of a long list as are named one by one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Places {
+    /// The first few.
+    pub rules: Vec<Place>,
+    /// How many there are.
+    pub in_all: usize,
+}
+
+impl From<Place> for Places {
+    fn from(place: Place) -> Places {
+        Places { rules: vec![place], in_all: 1 }
+    }
+}
 
 /// The cells of one row in one of the two configurations.
 pub(super) struct Side<'a> {
-    file: &'a str,
     config: &'a Config,
     pub(super) server: &'a Server,
     table: &'a ServerTable<'a>,
@@ -23,20 +38,10 @@ pub(super) struct Side<'a> {
 
 impl<'a> Side<'a> {
     /// The row of a change there; `None` where there is no such virtual server.
-    pub(super) fn of(table: &'a Table<'_>, (file, config): (&'a str, &'a Config), change: &'a Change) -> Option<Self> {
+    pub(super) fn of(table: &'a Table<'_>, config: &'a Config, change: &'a Change) -> Option<Self> {
         let (table, server) = (table.server(&change.server)?, config.server(&change.server)?);
         let cells = table.cells().filter(|cell| change.row.contains(cell)).collect();
-        Some(Side { file, config, server, table, row: &change.row, cells })
-    }
-
-    /// Whether there are such sessions.
-    pub(super) fn has_cells(&self) -> bool {
-        !self.cells.is_empty()
-    }
-
-    /// A session that shows it, as a command line.
-    pub(super) fn witness(&self) -> Option<String> {
-        self.cells.first().map(|cell| cell.witness().command(self.file))
+        Some(Side { config, server, table, row: &change.row, cells })
     }
 
     /// It in words.
@@ -46,13 +51,13 @@ impl<'a> Side<'a> {
     }
 
     /// The first few of these rules, and how many they are.
-    fn places(&self, rules: &BTreeSet<RuleId>) -> (Vec<Place>, usize) {
+    fn places(&self, rules: &BTreeSet<RuleId>) -> Places {
         let first = rules.iter().take(RULES).map(|rule| Place::of(&self.config.book, *rule));
-        (first.collect(), rules.len())
+        Places { rules: first.collect(), in_all: rules.len() }
     }
 
     /// The rules that take the mail.
-    pub(super) fn taken_by(&self) -> (Vec<Place>, usize) {
+    pub(super) fn taken_by(&self) -> Places {
         let grant = |cell: &Cell<'_>| match cell.verdict {
             Verdict::Submitted { .. } => Some(None),
             Verdict::Relayed { by, .. } => Some(Some(by)),
@@ -64,22 +69,24 @@ impl<'a> Side<'a> {
     }
 
     /// The rules that refuse the mail; `old` is what took it.
-    pub(super) fn refused_by(&self, old: Option<&Side<'_>>) -> (Vec<Place>, usize) {
+    pub(super) fn refused_by(&self, old: Option<&Side<'_>>) -> Places {
         if self.cells.is_empty() {
             let key = old.and_then(|old| self.missing(old.cells.first()?));
-            let place = key.map(|key| Place::key(&self.config.book, &key));
-            return (Vec::from_iter(place.clone()), usize::from(place.is_some()));
+            return key.map(|key| Place::key(&self.config.book, &key).into()).unwrap_or_default();
         }
         let refused = || self.cells.iter().filter(|cell| !cell.verdict.is_taken());
         if refused().any(|cell| cell.verdict == Verdict::Refused(Why::TlsRequired)) {
             let key = format!("virtual_server.{}.tls.mode", self.server.name);
-            return (vec![Place::key(&self.config.book, &key)], 1);
+            return Place::key(&self.config.book, &key).into();
         }
         self.places(&refused().filter_map(|cell| cell.rule).collect())
     }
 
     /// The key that leaves no such sessions as this one any more: no such link, or no way to log in on it.
     fn missing(&self, cell: &Cell<'_>) -> Option<String> {
+        if self.table.lacks_only_sender(cell) {
+            return None;
+        }
         let key = match (cell.link.offers(self.server), &cell.identity.identity) {
             (None, _) if cell.link == Link::Clear => "listen",
             (None, _) => "tls",

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const DRAWS: u64 = 200;
 
 /// What would be an open relay says that it knows.
-fn config(draw: &Draw) -> Option<Config> {
+pub(crate) fn config(draw: &Draw) -> Option<Config> {
     let text = draw.text();
     let word = "relay.open_relay = \"i-know-this-is-an-open-relay\"\n";
     let insisting = text.replace("relay.authenticated", &format!("{word}relay.authenticated"));
@@ -23,7 +23,7 @@ fn config(draw: &Draw) -> Option<Config> {
 }
 
 /// Drawn settings that have no mistake; a few in a hundred have one virtual server that is open and one that is not.
-fn draws() -> impl Iterator<Item = (Dice, Draw, Config)> {
+pub(crate) fn draws() -> impl Iterator<Item = (Dice, Draw, Config)> {
     (0..DRAWS).filter_map(|seed| {
         let mut dice = Dice::seeded(seed);
         let draw = Draw::new(&mut dice);
