@@ -141,7 +141,11 @@ impl Words {
     }
 
     fn option(&mut self, name: &str, value: impl fmt::Display) {
-        self.0.extend([name.to_owned(), value.to_string()]);
+        match value.to_string() {
+            // It would be read as another option.
+            value if value.starts_with('-') => self.0.push(format!("{name}={value}")),
+            value => self.0.extend([name.to_owned(), value]),
+        }
     }
 
     fn names(&mut self, names: &Names) {

@@ -22,13 +22,14 @@ fn pairs() -> Vec<String> {
     pairs
 }
 
-/// What a shell prints, in the directory of the goldens.
-fn shell(command: &str) -> String {
+/// What a shell prints in the directory of the goldens, and what it complains of.
+fn shell(command: &str) -> (String, String) {
     let program = Path::new(env!("CARGO_BIN_EXE_bridgehead")).parent().expect("a directory");
     let path = format!("{}:{}", program.display(), env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("exec 2>&1\n{command}")]).current_dir(audits()).env("PATH", path);
-    String::from_utf8(shell.output().expect("a shell").stdout).expect("text")
+    let output = shell.args(["-c", command]).current_dir(audits()).env("PATH", path).output().expect("a shell");
+    let text = |octets| String::from_utf8(octets).expect("text");
+    (text(output.stdout), text(output.stderr))
 }
 
 /// A line of a plan: what it says, and the command that stands below it as it is written.
@@ -61,8 +62,12 @@ impl Explained {
     fn by(command: &str, (shown, file): (&str, &str)) -> Explained {
         let typed = command.replace(&format!("--config {shown}"), &format!("--config {file}"));
         assert!(typed.contains(&format!("--config {file} ")), "{command}");
-        let said = shell(&format!("{typed} --json"));
-        let Ok(Value::Array(asked)) = serde_json::from_str(&said) else { return Explained::NoSession(said) };
+        Explained::typed(&typed)
+    }
+
+    fn typed(typed: &str) -> Explained {
+        let (said, complaint) = shell(&format!("{typed} --json"));
+        let Ok(Value::Array(asked)) = serde_json::from_str(&said) else { return Explained::NoSession(complaint) };
         let text = |one: &Value, key: &str| one[key].as_str().expect("text").to_owned();
         let one =
             |one: &Value| (text(one, "question"), text(one, "answer"), one["refused"].as_bool().expect("yes or no"));
@@ -86,7 +91,7 @@ fn every_session_of_a_plan_is_answered_otherwise_by_the_program() {
     let mut looked = [("sessions", 0), ("headers", 0), ("mechanisms", 0), ("loans", 0)];
     for pair in pairs() {
         let [old, new] = ["old", "new"].map(|which| format!("{pair}.{which}.toml"));
-        let plan = shell(&format!("bridgehead plan {new} --against {old}"));
+        let (plan, _) = shell(&format!("bridgehead plan {new} --against {old}"));
         for line in lines(&plan) {
             let shown = if line.see.contains(&new) { &new } else { &old };
             let [before, after] = [&old, &new].map(|file| Explained::by(&line.see, (shown, file)));
@@ -111,4 +116,31 @@ fn every_session_of_a_plan_is_answered_otherwise_by_the_program() {
         }
     }
     assert!(looked.iter().all(|(_, count)| *count > 1), "{looked:?}");
+}
+
+/// What the settings of before say of a session: each question with its answer.
+fn before(session: &str) -> Vec<String> {
+    match Explained::typed(&format!("bridgehead explain --config all-kinds.old.toml {session}")) {
+        Explained::Asked(asked) => {
+            asked.into_iter().map(|(question, answer, _)| format!("{question}: {answer}")).collect()
+        }
+        Explained::NoSession(why) => panic!("{why}"),
+    }
+}
+
+#[test]
+fn a_session_that_cannot_be_is_refused_and_what_is_said_of_a_recipient_is_taken() {
+    let outbound = "--server outbound --client 10.0.0.20";
+    let of = |more: &str| before(&format!("{outbound} {more}"));
+    let inbound = |more: &str| before(&format!("--server inbound --client 192.0.2.66 {more}"));
+    let last = |all: Vec<String>| all.last().cloned().expect("an answer");
+    assert_eq!(last(inbound("--tls")), "link: there is no such link");
+    assert_eq!(last(inbound("--account u1 --group staff")), "account u1: it cannot prove that here");
+    assert_eq!(last(of("--peer ex1")), "peer ex1: it cannot prove that here");
+    assert_eq!(last(of("--peer crm")), "MAIL FROM:<>: may submit");
+    let rcpt =
+        |word: &str| inbound(&format!("--rcpt a@corp.example --rcpt-is {word}")).into_iter().nth(2).expect("RCPT");
+    assert_eq!(rcpt("known"), "RCPT TO:<a@corp.example>: submitted");
+    assert!(rcpt("unknown").contains(": 550 5.1.1"), "{}", rcpt("unknown"));
+    assert!(rcpt("unclear").contains(": 451 4."), "{}", rcpt("unclear"));
 }

@@ -15,11 +15,15 @@ use std::sync::Arc;
 const DRAWS: u64 = 200;
 
 /// What would be an open relay says that it knows.
-pub(crate) fn config(draw: &Draw) -> Option<Config> {
-    let text = draw.text();
+fn config(draw: &Draw) -> Option<Config> {
+    settings(&draw.text())
+}
+
+/// The settings of a text that is drawn.
+pub(crate) fn settings(text: &str) -> Option<Config> {
     let word = "relay.open_relay = \"i-know-this-is-an-open-relay\"\n";
     let insisting = text.replace("relay.authenticated", &format!("{word}relay.authenticated"));
-    [text, insisting].iter().find_map(|text| Config::from_text("drawn", text).ok()).map(|(config, _)| config)
+    [text, &insisting].iter().find_map(|text| Config::from_text("drawn", text).ok()).map(|(config, _)| config)
 }
 
 /// Drawn settings that have no mistake; a few in a hundred have one virtual server that is open and one that is not.

@@ -3,7 +3,7 @@
 
 use crate::NOW;
 use crate::draw::Draw;
-use crate::properties::{config, draws};
+use crate::properties::{draws, settings};
 use access::plan::Line;
 use access::{Direction, Link, Plan, Shown, Witness};
 use config::{Config, Server};
@@ -198,6 +198,23 @@ fn the_session_of_every_line_shows_what_it_says() {
     }
 }
 
+/// Other domains are of the organization: the addresses that stand for those inside are not the same any more.
+#[test]
+fn a_session_shows_it_where_domains_come_and_go() {
+    const DOMAINS: &str = "\"corp.example\", \"corp2.example\"";
+    let others =
+        ["\"corp.example\"", "\"corp.example\", \"a.example\"", "\"corp.example\", \"a.example\", \"b.example\""];
+    let mut looked = BTreeMap::new();
+    for ((mut dice, draw, old), (_, next, _)) in draws().zip(draws().skip(1)).take(24) {
+        let Some(new) = settings(&next.text().replace(DOMAINS, others[dice.below(others.len())])) else { continue };
+        assert_ne!(draw.text(), draw.text().replace(DOMAINS, ""), "the domains are there");
+        for (kind, count) in look(&[old, new]) {
+            *looked.entry(kind).or_insert(0) += count;
+        }
+    }
+    assert!(looked.get("headers").is_some_and(|count| *count > 30), "{looked:?}");
+}
+
 /// Nothing but what is lent differs: whoever can use an address under one of the settings alone is in the plan.
 #[test]
 fn what_is_lent_is_said_if_anybody_can_tell() {
@@ -206,7 +223,7 @@ fn what_is_lent_is_said_if_anybody_can_tell() {
         let lent = Draw::new(&mut dice).loans;
         let mut other = draw.clone();
         other.loans = lent;
-        let Some(new) = config(&other) else { continue };
+        let Some(new) = settings(&other.text()) else { continue };
         let plan = Plan::of(("old.toml", &old), ("new.toml", &new), NOW);
         for line in &plan.lines {
             assert_eq!(shows(line, [&old, &new]), Ok(()));
