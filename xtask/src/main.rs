@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod fuzz;
+mod mutants;
 mod peers;
 mod reference;
 mod sizes;
@@ -37,6 +38,8 @@ enum Tool {
     Bench(bench::Options),
     /// Fuzzes every reader of what strangers write
     Fuzz(fuzz::Options),
+    /// Tests that no mutant of what decides access survives
+    Mutants(mutants::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Tool::Reference => reference::run(),
         Tool::Bench(options) => bench::run(&options),
         Tool::Fuzz(options) => fuzz::run(&options),
+        Tool::Mutants(options) => mutants::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,15 +23,20 @@ pub(crate) struct Distinct {
 impl Distinct {
     /// Sees one, unless it is new and there are as many as may be.
     pub(crate) fn see(&mut self, now: Timestamp, digest: u32, most: usize) {
-        let minute = minute(now);
-        if self.swept != minute {
-            self.seen.retain(|(_, seen)| is_within(*seen, minute, DAY));
-            self.swept = minute;
+        self.see_late(now, now, digest, most);
+    }
+
+    /// The same of one that was there at an earlier moment.
+    pub(crate) fn see_late(&mut self, now: Timestamp, there: Timestamp, digest: u32, most: usize) {
+        let (now, there) = (minute(now), minute(there));
+        if self.swept != now {
+            self.seen.retain(|(_, seen)| is_within(*seen, now, DAY));
+            self.swept = now;
         }
         match self.seen.binary_search_by_key(&digest, |(digest, _)| *digest) {
-            Ok(at) => self.seen[at].1 = minute,
+            Ok(at) => self.seen[at].1 = self.seen[at].1.max(there),
             Err(_) if self.seen.len() >= most => {}
-            Err(at) => self.seen.insert(at, (digest, minute)),
+            Err(at) => self.seen.insert(at, (digest, there)),
         }
     }
 
@@ -97,6 +102,7 @@ mod tests {
             distinct.see(at(0), digest, 100);
         }
         distinct.see(at(50), 3, 100);
+        distinct.see_late(at(50), at(10), 3, 100);
         assert_eq!(distinct.count(at(50), HOUR), 3);
         assert_eq!(distinct.count(at(61), HOUR), 1);
         assert_eq!(distinct.count(at(61), DAY), 3);

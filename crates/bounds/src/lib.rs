@@ -1,8 +1,8 @@
 //! How much those may send who may send: the answer to an account whose password is stolen.
 //!
 //! Counted are messages, recipients, different recipients and different refused recipients, over the last hour and the last
-//! day, of each account and of each device, that is, each client that may send because of its address. As the
-//! counts approach a limit, answers come slowly; beyond it, messages are taken and held; well beyond it, or when
+//! day, of each account and of each device, that is, each client that may send because of its address. A recipient may
+//! be refused here, or by a next hop when its message has long been taken. As the counts approach a limit, answers come slowly; beyond it, messages are taken and held; well beyond it, or when
 //! most recipients are refused, the sender is suspended until somebody resumes it. Beside that, whoever relays
 //! because of its address is watched for greeting by many names or sending for many domains (`grants`).
 //!
@@ -106,6 +106,8 @@ pub struct Judged {
     pub held: Option<Cause>,
     /// What has become of its sender.
     pub news: Option<News>,
+    /// Whether it was counted: who has no limits is not.
+    pub counted: bool,
 }
 
 /// Where somebody stands, for an administrator.
@@ -178,6 +180,28 @@ impl Bounds {
         self.count(now, user, |sender, _| sender.misses(now, recipient)).news
     }
 
+    /// A next hop has refused a recipient for good, of a message that was counted and taken at that moment. It counts
+    /// as refused when its message was taken: then it was named, and among so many others.
+    pub fn refused_by_hop(
+        &mut self,
+        now: Timestamp,
+        subject: &Subject,
+        taken: Timestamp,
+        recipient: &str,
+    ) -> Option<News> {
+        self.tick(now);
+        // Of whom nothing is known any more, it is not known how many it has named.
+        let limits = self.senders.get(subject)?.limits;
+        self.make_room(subject, self.settings.digests_of(&limits) + sender::REFUSED);
+        let recipient = digest(&self.key, recipient);
+        let sender = self.senders.get_mut(subject)?;
+        let before = sender.digests();
+        sender.missed_by_hop(now, taken.min(now), recipient);
+        let news = sender.judge_refused(now, subject, &self.settings);
+        self.digests = self.digests + sender.digests() - before;
+        news
+    }
+
     /// Somebody relays because of its address, having greeted by this name, for this domain. What that shows, if it
     /// shows anything new.
     pub fn relays(&mut self, now: Timestamp, client: IpAddr, hello: &str, domain: Option<&str>) -> Option<Alarm> {
@@ -224,9 +248,9 @@ impl Bounds {
         }
         let most = self.settings.digests_of(&limits);
         if !self.make_room(user.subject, most + sender::REFUSED) {
-            return Judged { held: Some(Cause::TooManySuspended), news: None };
+            return Judged { held: Some(Cause::TooManySuspended), ..Judged::default() };
         }
-        let sender = self.senders.entry(user.subject.clone()).or_default();
+        let sender = self.senders.entry(user.subject.clone()).or_insert_with(|| Sender::new(now));
         let before = sender.digests();
         count(sender, most);
         sender.limits = limits;

@@ -129,19 +129,19 @@ struct Counted<'a>(&'a Sender);
 
 impl fmt::Display for Counted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sender { messages, recipients, refused, distinct, last, stage, suspended, alerted, limits: _ } = self.0;
+        let Sender { messages, recipients, refused, by_hops, distinct, since, last, stage, .. } = self.0;
         write!(f, "{} {}", last.millis(), stage.name())?;
         write!(f, " {} {} {} {} {refused}", messages.0, messages.1, recipients.0, recipients.1)?;
-        for told in alerted {
+        for told in self.0.alerted {
             write!(f, " {}", told.unwrap_or_default().millis())?;
         }
-        let (since, cause) = suspension(*suspended);
-        write!(f, " {since} {cause} {distinct}")
+        let (suspended, cause) = suspension(self.0.suspended);
+        write!(f, " {suspended} {cause} {distinct} {} {by_hops}", since.millis())
     }
 }
 
 fn counted(words: &mut SplitAsciiWhitespace<'_>) -> Option<Sender> {
-    Some(Sender {
+    let mut sender = Sender {
         last: moment(words)?.unwrap_or_default(),
         stage: stage(words.next()?)?,
         messages: (next(words)?, next(words)?),
@@ -150,8 +150,13 @@ fn counted(words: &mut SplitAsciiWhitespace<'_>) -> Option<Sender> {
         alerted: [moment(words)?, moment(words)?],
         suspended: suspended(words)?,
         distinct: next(words)?,
-        limits: crate::Limits::default(),
-    })
+        ..Sender::default()
+    };
+    // A program that did not count what next hops refuse has written no more.
+    if let Some(since) = words.next() {
+        (sender.since, sender.by_hops) = (Timestamp::from_millis(since.parse().ok()?), next(words)?);
+    }
+    Some(sender)
 }
 
 fn stage(word: &str) -> Option<Stage> {

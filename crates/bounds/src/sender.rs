@@ -10,8 +10,10 @@ use std::time::Duration;
 /// How long nobody is told the same again.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Different refused recipients that are told apart.
-pub(crate) const REFUSED: usize = 4096;
+/// Different refused recipients that are told apart, of those refused here and of all together.
+const TOLD_APART: usize = 4096;
+/// Digests that are kept of them at the most.
+pub(crate) const REFUSED: usize = 2 * TOLD_APART;
 
 /// A sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +22,11 @@ pub(crate) struct Sender {
     pub(crate) recipients: (Hour, Day),
     /// Recipients that were refused; the same one again is no other.
     pub(crate) refused: Distinct,
+    /// Those of them that next hops have refused: they are among the recipients too.
+    pub(crate) by_hops: Distinct,
     pub(crate) distinct: Distinct,
+    /// When it was first counted.
+    pub(crate) since: Timestamp,
     /// When it last did anything.
     pub(crate) last: Timestamp,
     /// The stage that it is known to have reached.
@@ -34,6 +40,11 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
+    /// One that was not known before.
+    pub(crate) fn new(now: Timestamp) -> Sender {
+        Sender { since: now, ..Sender::default() }
+    }
+
     /// A message to these.
     pub(crate) fn sends(&mut self, now: Timestamp, recipients: &[u32], most: usize) {
         let number = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
@@ -51,37 +62,74 @@ impl Sender {
     /// A recipient was refused.
     pub(crate) fn misses(&mut self, now: Timestamp, recipient: u32) {
         if self.suspended.is_none() {
-            self.refused.see(now, recipient, REFUSED);
+            self.refused.see(now, recipient, TOLD_APART);
         }
         self.last = now;
+    }
+
+    /// A next hop has refused a recipient of a message taken at that moment. What was taken before the sender was
+    /// resumed, or forgotten, is not among the recipients any more.
+    pub(crate) fn missed_by_hop(&mut self, now: Timestamp, taken: Timestamp, recipient: u32) {
+        if self.suspended.is_none() && taken >= self.since {
+            self.refused.see_late(now, taken, recipient, TOLD_APART);
+            self.by_hops.see_late(now, taken, recipient, TOLD_APART);
+        }
     }
 
     /// What is to be done with what has just been counted, and what is new.
     pub(crate) fn judge(&mut self, now: Timestamp, subject: &Subject, settings: &Settings) -> Judged {
         if let Some((_, cause)) = self.suspended {
-            return Judged { held: Some(cause), news: None };
+            return Judged { held: Some(cause), news: None, counted: true };
         }
         let limits = self.limits;
-        let Some((stage, cause)) = self.stage(now, &limits, settings) else { return Judged::default() };
+        let Some((stage, cause)) = self.stage(now, &limits, settings) else {
+            return Judged { counted: true, ..Judged::default() };
+        };
+        let news = self.reach(now, subject, stage, cause);
+        Judged { held: (stage >= Stage::Hold).then_some(cause), news, counted: true }
+    }
+
+    /// What is new, when a next hop has refused a recipient. Nothing else has changed, and what groups an account is
+    /// in, whose limits it has, is known when it sends.
+    pub(crate) fn judge_refused(&mut self, now: Timestamp, subject: &Subject, settings: &Settings) -> Option<News> {
+        if self.suspended.is_some() {
+            return None;
+        }
+        let cause = self.too_many_refused(now, settings)?;
+        self.reach(now, subject, Stage::Suspend, cause)
+    }
+
+    /// It is at a stage, which is news if it was at none as high.
+    fn reach(&mut self, now: Timestamp, subject: &Subject, stage: Stage, cause: Cause) -> Option<News> {
         if stage == Stage::Suspend {
             self.suspended = Some((now, cause));
-            (self.distinct, self.refused) = (Distinct::default(), Distinct::default());
+            (self.distinct, self.refused, self.by_hops) = Default::default();
         }
         let higher = stage > std::mem::replace(&mut self.stage, stage);
-        let news = higher.then(|| News { subject: subject.clone(), stage, cause, alert: self.alerts(now, stage) });
-        Judged { held: (stage >= Stage::Hold).then_some(cause), news }
+        higher.then(|| News { subject: subject.clone(), stage, cause, alert: self.alerts(now, stage) })
     }
 
     /// The highest stage that a count leads to, and the count that is the nearest to its limit.
     pub(crate) fn stage(&self, now: Timestamp, limits: &Limits, settings: &Settings) -> Option<(Stage, Cause)> {
-        let (refused, taken) = (self.refused.count(now, distinct::HOUR), self.recipients.0.sum(now));
-        let named = refused.saturating_add(taken);
-        let share = u64::from(settings.refused_percent) * u64::from(named);
-        if refused >= settings.refused_at_least && u64::from(refused) * 100 > share {
-            return Some((Stage::Suspend, Cause::Refused { refused, named }));
+        if let Some(cause) = self.too_many_refused(now, settings) {
+            return Some((Stage::Suspend, cause));
         }
         let nearest = self.amounts(now, limits).max_by_key(Amount::thousandths)?;
         Some((nearest.stage(settings), nearest.cause()))
+    }
+
+    /// Most of the recipients of the last hour were refused.
+    fn too_many_refused(&self, now: Timestamp, settings: &Settings) -> Option<Cause> {
+        let refused = self.refused.count(now, distinct::HOUR);
+        if refused < settings.refused_at_least {
+            return None;
+        }
+        // Whom a next hop refused had been taken, and is counted among the recipients. They are fewer than that if a
+        // process was killed before it had written down how many there were.
+        let only_here = refused.saturating_sub(self.by_hops.count(now, distinct::HOUR));
+        let named = self.recipients.0.sum(now).saturating_add(only_here).max(refused);
+        let is_most = u64::from(refused) * 100 > u64::from(settings.refused_percent) * u64::from(named);
+        is_most.then_some(Cause::Refused { refused, named })
     }
 
     fn amounts(&self, now: Timestamp, limits: &Limits) -> impl Iterator<Item = Amount> {
@@ -139,18 +187,19 @@ impl Sender {
 
     /// How many digests are kept of it.
     pub(crate) fn digests(&self) -> usize {
-        self.distinct.kept() + self.refused.kept()
+        self.distinct.kept() + self.refused.kept() + self.by_hops.kept()
     }
 
     /// The clock has gone back.
     pub(crate) fn rebase(&mut self, now: Timestamp) {
-        let Sender { messages, recipients, refused, distinct, last, suspended, alerted, stage: _, limits: _ } = self;
+        let Sender { messages, recipients, refused, by_hops, distinct, .. } = self;
         for (hour, day) in [messages, recipients] {
             hour.rebase(now);
             day.rebase(now);
         }
-        refused.rebase(now);
-        distinct.rebase(now);
+        [refused, by_hops, distinct].into_iter().for_each(|seen| seen.rebase(now));
+        let Sender { since, last, suspended, alerted, .. } = self;
+        *since = (*since).min(now);
         *last = (*last).min(now);
         suspended.iter_mut().for_each(|(since, _)| *since = (*since).min(now));
         alerted.iter_mut().flatten().for_each(|told| *told = (*told).min(now));

@@ -104,7 +104,10 @@ fn slowly_first_then_held_then_not_at_all() {
     assert!(send(&mut bounds, at(30 * 86_400), &u1, &strangers(0, 1)).held.is_some());
     assert!(bounds.resume(&u1) && !bounds.resume(&u1));
     assert_eq!(bounds.gate(at(30 * 86_400), user(&u1)), Gate::Open);
-    assert_eq!(send(&mut bounds, at(30 * 86_400), &u1, &strangers(0, 1)), Judged::default());
+    assert_eq!(
+        send(&mut bounds, at(30 * 86_400), &u1, &strangers(0, 1)),
+        Judged { counted: true, ..Judged::default() }
+    );
 }
 
 #[test]
@@ -167,6 +170,81 @@ fn who_names_mostly_people_that_are_not_there_is_suspended() {
     assert!((0..200).all(|n| bounds.refused(at(n * 300), user(&u3), &format!("n{n}@a.test")).is_none()));
 }
 
+/// A next hop refuses so many recipients, the first of them with this number, of what was taken then.
+fn refuse_by_hop(bounds: &mut Bounds, now: u64, subject: &Subject, taken: u64, first: u32, number: u32) -> Vec<String> {
+    let refused = strangers(first, number);
+    let news = refused.iter().filter_map(|to| bounds.refused_by_hop(at(now), subject, at(taken), to));
+    news.map(|news| format!("{}: {}", news.stage.name(), news.cause)).collect()
+}
+
+#[test]
+fn s3_strangers_whom_next_hops_refuse_are_refused_recipients() {
+    let (mut bounds, u1) = (bounds(), Subject::account("u1"));
+    send(&mut bounds, at(0), &u1, &strangers(0, 78));
+    // 39 of 78 are half of them, and no fewer than 40 must be refused.
+    assert!(refuse_by_hop(&mut bounds, 60, &u1, 0, 0, 39).is_empty());
+    assert!(refuse_by_hop(&mut bounds, 60, &u1, 0, 0, 39).is_empty(), "each of them once");
+    assert_eq!(refuse_by_hop(&mut bounds, 61, &u1, 0, 39, 5), ["suspend: 40 of 78 recipients refused in an hour"]);
+    assert!(matches!(bounds.gate(at(62), user(&u1)), Gate::Suspended(Cause::Refused { refused: 40, named: 78 })));
+    // What is still to come of it changes nothing, and neither does it when somebody has resumed the account.
+    assert!(bounds.resume(&u1));
+    assert!(refuse_by_hop(&mut bounds, 63, &u1, 0, 0, 78).is_empty());
+    assert!(send(&mut bounds, at(64), &u1, &strangers(500, 1)).counted);
+    assert!(refuse_by_hop(&mut bounds, 65, &u1, 0, 0, 78).is_empty());
+    assert_eq!(bounds.gate(at(66), user(&u1)), Gate::Open);
+}
+
+#[test]
+fn a_recipient_is_named_once_however_often_it_is_refused() {
+    let (mut bounds, u1) = (bounds(), Subject::account("u1"));
+    // Thirty are refused here; of seventy that are taken, ten and then some are refused by next hops.
+    (0..30).for_each(|n| assert_eq!(bounds.refused(at(0), user(&u1), &format!("here{n}")), None));
+    send(&mut bounds, at(0), &u1, &strangers(0, 70));
+    assert!(refuse_by_hop(&mut bounds, 5, &u1, 0, 0, 20).is_empty(), "50 of 100 are half");
+    // The directory has heard of them meanwhile: they have been counted.
+    strangers(0, 20).iter().for_each(|to| assert_eq!(bounds.refused(at(10), user(&u1), to), None));
+    assert_eq!(refuse_by_hop(&mut bounds, 20, &u1, 0, 20, 1), ["suspend: 51 of 100 recipients refused in an hour"]);
+}
+
+#[test]
+fn what_a_next_hop_refuses_counts_when_it_was_taken() {
+    let (mut bounds, u1) = (bounds(), Subject::account("u1"));
+    // Two hours later the hop is there again: nobody knows any more how many there were.
+    send(&mut bounds, at(0), &u1, &strangers(0, 100));
+    assert!(refuse_by_hop(&mut bounds, 7200, &u1, 0, 0, 100).is_empty());
+    // Half an hour later it is known.
+    send(&mut bounds, at(7200), &u1, &strangers(100, 60));
+    assert_eq!(
+        refuse_by_hop(&mut bounds, 9000, &u1, 7200, 100, 60),
+        ["suspend: 40 of 60 recipients refused in an hour"]
+    );
+    // The clock of whoever took it was ahead, as far as one can tell now.
+    let u2 = Subject::account("u2");
+    send(&mut bounds, at(9000), &u2, &strangers(0, 40));
+    assert_eq!(refuse_by_hop(&mut bounds, 9001, &u2, 99_999, 0, 40).len(), 1);
+}
+
+#[test]
+fn who_is_not_counted_is_not_refused_by_next_hops_either() {
+    let (mut bounds, device) = (bounds(), Subject::meant("10.0.0.5"));
+    assert!(!send(&mut bounds, at(0), &device, &strangers(0, 100)).counted);
+    assert!(refuse_by_hop(&mut bounds, 1, &device, 0, 0, 100).is_empty());
+    assert!(bounds.senders.is_empty());
+}
+
+#[test]
+fn the_groups_of_an_account_are_not_known_when_a_next_hop_refuses_and_do_not_matter() {
+    let (mut bounds, u1, groups) = (bounds(), Subject::account("u1"), [Box::from("News")]);
+    let member = User { subject: &u1, groups: &groups };
+    let to = strangers(0, 1000);
+    assert_eq!(bounds.message(at(0), member, to.iter().map(String::as_str)).held, None);
+    let mut bounds = Bounds::restore(settings(), bounds.save().as_bytes(), at(1)).unwrap();
+    // By the limits of accounts it would be far beyond them.
+    assert!(refuse_by_hop(&mut bounds, 2, &u1, 0, 0, 500).is_empty());
+    assert_eq!(bounds.gate(at(2), member), Gate::Open);
+    assert_eq!(refuse_by_hop(&mut bounds, 2, &u1, 0, 500, 1), ["suspend: 501 of 1000 recipients refused in an hour"]);
+}
+
 #[test]
 fn devices_have_no_limits_unless_they_are_given_some() {
     let device = Subject::meant("10.0.0.5");
@@ -224,6 +302,7 @@ fn what_was_counted_survives_a_restart() {
     (0..80).for_each(|n| _ = bounds.refused(at(0), user(&odd), &n.to_string()));
     let client = "10.0.0.5".parse().unwrap();
     (0..5).for_each(|n| _ = bounds.relays(at(0), client, &n.to_string(), None));
+    refuse_by_hop(&mut bounds, 0, &u1, 0, 0, 30);
     let saved = bounds.save();
     let mut again = Bounds::restore(settings(), saved.as_bytes(), at(60)).unwrap();
     assert_eq!(again.save(), saved);
@@ -232,10 +311,32 @@ fn what_was_counted_survives_a_restart() {
     // The same recipients are known again, and the next ones are too many.
     assert_eq!(send(&mut again, at(60), &u1, &strangers(0, 200)).held, None);
     assert!(send(&mut again, at(60), &u1, &strangers(500, 2)).held.is_some());
+    // Of the 501 named recipients those that a next hop has refused are known too.
+    assert!(refuse_by_hop(&mut again, 61, &u1, 0, 30, 220).is_empty());
+    assert_eq!(refuse_by_hop(&mut again, 61, &u1, 0, 250, 1), ["suspend: 251 of 501 recipients refused in an hour"]);
     assert!(matches!(again.gate(at(60), user(&odd)), Gate::Suspended(Cause::Refused { refused: 40, named: 40 })));
     // Half of it is nothing.
     assert!(Bounds::restore(settings(), &saved.as_bytes()[..saved.len() / 2], at(60)).is_err());
     assert!(Bounds::restore(settings(), saved.replace("u1", "u2").as_bytes(), at(60)).is_err());
+}
+
+#[test]
+fn a_file_of_before_next_hops_were_counted_is_read() {
+    let (mut bounds, u1) = (bounds(), Subject::account("u1"));
+    (0..40).for_each(|n| _ = bounds.refused(at(0), user(&u1), &n.to_string()));
+    let saved = bounds.save();
+    let (body, _) = saved.split_at(saved.rfind("end ").unwrap());
+    let without_the_last_two = |line: &str| line.rsplitn(3, ' ').last().map(str::to_owned);
+    let old: String = body
+        .lines()
+        .map(|line| {
+            let account = line.strip_prefix("account ").and_then(|_| without_the_last_two(line));
+            format!("{}\n", account.as_deref().unwrap_or(line))
+        })
+        .collect();
+    let sum = Sha256::digest(&old).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let mut again = Bounds::restore(settings(), format!("{old}end {sum}\n").as_bytes(), at(60)).unwrap();
+    assert!(matches!(again.gate(at(60), user(&u1)), Gate::Suspended(_)));
 }
 
 #[test]
@@ -260,6 +361,7 @@ fn who_is_suspended_is_never_forgotten() {
 enum Act {
     Send(u8, u32, u32),
     Refuse(u8, u16),
+    RefuseByHop(u8, u64, u32),
     Relay(u8, u8, u8),
     Resume(u8),
     Wait(u64),
@@ -271,6 +373,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (0..6_u8, 0..2000_u32, 0..200_u32).prop_map(|(who, first, number)| Act::Send(who, first, number)),
         6 => (0..6_u8, 0..100_u16).prop_map(|(who, first)| Act::Refuse(who, first)),
+        6 => (0..6_u8, 0..9000_u64, 0..2000_u32).prop_map(|(who, ago, first)| Act::RefuseByHop(who, ago, first)),
         4 => (0..6_u8, 0..9_u8, 0..9_u8).prop_map(|(who, name, domain)| Act::Relay(who, name, domain)),
         1 => (0..6_u8).prop_map(Act::Resume),
         4 => (0..200_000_u64).prop_map(Act::Wait),
@@ -301,6 +404,12 @@ proptest! {
                     let subject = Subject::account(&format!("u{who}"));
                     (first..first + 20).for_each(|n| _ = bounds.refused(at(now), user(&subject), &n.to_string()));
                 }
+                Act::RefuseByHop(who, ago, first) => {
+                    let subject = Subject::account(&format!("u{who}"));
+                    let known = bounds.senders.contains_key(&subject);
+                    refuse_by_hop(&mut bounds, now, &subject, now.saturating_sub(ago), first, 60);
+                    prop_assert_eq!(bounds.senders.contains_key(&subject), known);
+                }
                 Act::Relay(who, name, domain) => {
                     let client = IpAddr::from([10, 0, 0, who]);
                     let _ = bounds.relays(at(now), client, &name.to_string(), Some(&domain.to_string()));
@@ -330,7 +439,7 @@ proptest! {
     }
 
     #[test]
-    fn no_saved_octets_do_harm(octets in proptest::collection::vec(any::<u8>(), 0..300), lines in "((account =|device |relay )[a-z0-9./:@%-]{0,9}( [a-z0-9:@-]{0,9}){0,14}\n){0,5}") {
+    fn no_saved_octets_do_harm(octets in proptest::collection::vec(any::<u8>(), 0..300), lines in "((account =|device |relay )[a-z0-9./:@%-]{0,9}( [a-z0-9:@-]{0,9}){0,16}\n){0,5}") {
         let _ = Bounds::restore(settings(), &octets, at(0));
         // With the right checksum, too.
         let body = format!("bridgehead bounds 1\nkey {}\n{lines}", "00".repeat(16));

@@ -8,6 +8,7 @@ use crate::bounding;
 use crate::decisions::asked;
 use crate::door::Passage;
 use crate::event::{Asked, Event};
+use crate::gate;
 use crate::lookups::decide;
 use crate::session::{Accepted, Context};
 use crate::world::World;
@@ -164,6 +165,7 @@ pub(crate) async fn claims<W: World>(context: &mut Context<W>, claims: &Claims) 
         for_client: client,
         login: login.map(|name| &**name),
     });
+    gate::leave(context);
     context.client = client;
     context.arrival.client = client;
     // What TLS says is about the peer: its certificate must prove nobody else, nor its link bind anything.

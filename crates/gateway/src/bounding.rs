@@ -1,14 +1,15 @@
 //! The owner of what was counted of senders.
 //!
-//! Sessions ask it at MAIL and tell it of every message and every refused recipient; what follows is decided in
-//! `bounds`. What it knows is written to a file now and then, so that a restart gives nobody a new hour.
+//! Sessions ask it at MAIL and tell it of every message and every refused recipient, and connections to next hops of
+//! the recipients that are refused there; what follows is decided in `bounds`. What it knows is written to a file now and then, so that a restart gives nobody a new hour.
 
 mod alert;
 mod asked;
 
-pub(crate) use asked::{gate, message, missed, relay};
+pub(crate) use asked::{gate, message, missed, refused_by_hop, relay};
 
 use crate::event::Event;
+use crate::kept::Kept;
 use crate::world::World;
 use crate::{Gateway, Law};
 use alert::Alert;
@@ -17,18 +18,13 @@ use bounds::{Alarm, Bounds, Gate, Judged, News, Settings, Standing, Subject, Use
 use mail::{Account, Timestamp};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 /// What may wait for the owner; beyond that, whoever asks waits.
 const ORDERS: usize = 1024;
-/// How long what was counted may stay unwritten.
-const SAVE_AFTER: Duration = Duration::from_secs(10);
 /// The file, in the state directory.
-const FILE: &str = "bounds";
+pub(crate) const FILE: &str = "bounds";
 
 /// Whose sending is counted, and where.
 #[derive(Clone, Debug)]
@@ -47,6 +43,8 @@ enum Order {
     Message(Sending, Vec<String>, oneshot::Sender<Judged>),
     /// A recipient that it named was refused.
     Missed(Sending, String),
+    /// A next hop has refused these recipients of a message of its, which was taken at that moment.
+    RefusedByHop { subject: Subject, server: Box<str>, taken: Timestamp, recipients: Vec<String> },
     /// Somebody relays because of its address.
     Relays { client: IpAddr, hello: Box<str>, domain: Option<Box<str>>, server: Box<str> },
     /// The settings are other ones.
@@ -119,54 +117,30 @@ struct Owner<W: World> {
     bounds: Bounds,
     orders: Orders,
     alerts: mpsc::Sender<Alert>,
-    path: PathBuf,
-    /// When what was counted is to be written.
-    due: Option<Instant>,
+    kept: Kept,
 }
 
 /// Starts the owner with what was known when the last one ended.
-pub(crate) fn start<W: World>(gateway: &Arc<Gateway<W>>, law: &Law<W>, orders: Orders, saved: Option<Vec<u8>>) {
+pub(crate) fn start<W: World>(gateway: &Arc<Gateway<W>>, law: &Law<W>, orders: Orders, mut kept: Kept) {
     let settings = law.config.bounds.settings.clone();
     let key = || gateway.world.entropy()[..16].try_into().expect("invariant: 16 of 32 octets are 16");
-    let bounds = match saved {
-        None => Bounds::new(settings, key()),
-        Some(saved) => Bounds::restore(settings.clone(), &saved, gateway.world.now()).unwrap_or_else(|error| {
-            let what = format!("the file `{FILE}` of the state directory: {error}; it begins anew");
-            gateway.recorder.record(&Event::Damaged { what: &what });
-            Bounds::new(settings, key())
-        }),
-    };
+    let bounds = kept.restore(
+        gateway,
+        |saved| Bounds::restore(settings.clone(), saved, gateway.world.now()),
+        || Bounds::new(settings.clone(), key()),
+    );
     let alerts = alert::start(gateway);
-    let path = law.config.state_dir.join(FILE);
-    let owner = Owner { gateway: gateway.clone(), bounds, orders, alerts, path, due: None };
+    let owner = Owner { gateway: gateway.clone(), bounds, orders, alerts, kept };
     owner.publish();
     gateway.tasks.spawn(owner.run());
-}
-
-/// What was known when the last owner ended, if anything.
-///
-/// # Errors
-/// The file is there and cannot be read.
-pub(crate) fn saved<W: World>(world: &W, law: &Law<W>) -> std::io::Result<Option<Vec<u8>>> {
-    world.read_file(&law.config.state_dir.join(FILE))
 }
 
 impl<W: World> Owner<W> {
     async fn run(mut self) {
         let gateway = self.gateway.clone();
-        loop {
-            let due = self.due.unwrap_or_else(Instant::now);
-            tokio::select! {
-                biased;
-                () = gateway.stop.soft.given() => break,
-                () = tokio::time::sleep_until(due), if self.due.is_some() => self.save().await,
-                order = self.orders.received.recv() => match order {
-                    Some(order) => self.obey(order),
-                    None => break,
-                },
-            }
+        while let Some(order) = self.kept.next(&gateway, &mut self.orders.received, || self.bounds.save()).await {
+            self.obey(order);
         }
-        self.save().await;
     }
 
     fn obey(&mut self, order: Order) {
@@ -184,6 +158,13 @@ impl<W: World> Owner<W> {
                 let news = self.bounds.refused(now, user(&sending), &recipient);
                 self.say(now, news.as_ref(), &sending.server);
                 self.changed(news.is_some());
+            }
+            Order::RefusedByHop { subject, server, taken, recipients } => {
+                for recipient in &recipients {
+                    let news = self.bounds.refused_by_hop(now, &subject, taken, recipient);
+                    self.say(now, news.as_ref(), &server);
+                    self.changed(news.is_some());
+                }
             }
             Order::Relays { client, hello, domain, server } => {
                 if let Some(alarm) = self.bounds.relays(now, client, &hello, domain.as_deref()) {
@@ -242,23 +223,7 @@ impl<W: World> Owner<W> {
     /// Something is to be saved. Counts can wait, and be lost with a process that is killed; at what stage somebody is,
     /// cannot: a thief would be let out by a crash.
     fn changed(&mut self, at_once: bool) {
-        let now = Instant::now();
-        match self.due {
-            _ if at_once => self.due = Some(now),
-            None => self.due = Some(now + SAVE_AFTER),
-            Some(_) => {}
-        }
-    }
-
-    async fn save(&mut self) {
-        if self.due.take().is_none() {
-            return;
-        }
-        let written = self.gateway.world.write_file(&self.path, self.bounds.save().into_bytes()).await;
-        if let Err(error) = written {
-            let what = format!("the file `{FILE}` of the state directory could not be written: {error}");
-            self.gateway.recorder.record(&Event::Damaged { what: &what });
-        }
+        if at_once { self.kept.changed_for_good() } else { self.kept.changed() }
     }
 }
 

@@ -13,6 +13,7 @@ mod submit;
 pub use submit::{NotSubmitted, Submission, submit};
 
 use crate::Gateway;
+use crate::bounding;
 use crate::conclude::{self, Occasion, Settled};
 use crate::dispatch::Order;
 use crate::event::Event;
@@ -130,6 +131,7 @@ impl<W: World> Carrier<W> {
                 break;
             }
             // Not to be cut: what the next hop has said is known only here.
+            bounding::refused_by_hop(&self.gateway, &job.envelope, &attempted.refused).await;
             self.settle(&job, attempted.outcomes, hop, link.reports()).await;
             next = if attempted.usable { self.next(jobs).await } else { None };
         }
@@ -178,11 +180,13 @@ impl<W: World> Carrier<W> {
     async fn attempt(&self, link: &mut Link<W>, job: &Job) -> Attempted {
         if let Some(error) = &job.unreadable {
             let stale = matches!(error, ReadError::Gone);
-            return Attempted { outcomes: unreadable(job, error), usable: true, stale, exhausted: exhausted(error) };
+            let outcomes = unreadable(job, error);
+            return Attempted { usable: true, stale, exhausted: exhausted(error), ..Attempted::unusable(outcomes) };
         }
         let content = Source::new(&self.gateway, job.envelope.trace.to_vec(), &job.content);
         match link.transfer(&self.gateway.world, self.mail(job), content).await {
             Transferred::Finished(finished) => Attempted {
+                refused: refused(job, &finished.recipients),
                 outcomes: outcomes(job, finished.recipients, &link.hop, link.reports()),
                 usable: finished.usable,
                 stale: finished.stale,
@@ -291,6 +295,8 @@ impl<W: World> Drop for Presence<'_, W> {
 /// What came of an attempt.
 struct Attempted {
     outcomes: Vec<Outcome>,
+    /// The places of those whom the next hop does not want, of a message that was counted.
+    refused: Vec<usize>,
     /// The connection may carry another message.
     usable: bool,
     /// The connection had died while it was idle; a fresh one may try at once.
@@ -301,7 +307,7 @@ struct Attempted {
 
 impl Attempted {
     fn unusable(outcomes: Vec<Outcome>) -> Attempted {
-        Attempted { outcomes, usable: false, stale: false, exhausted: None }
+        Attempted { outcomes, refused: Vec::new(), usable: false, stale: false, exhausted: None }
     }
 }
 
@@ -311,6 +317,15 @@ fn exhausted(error: &ReadError) -> Option<Box<str>> {
         ReadError::Disk(why) if why.kind() == io::ErrorKind::OutOfMemory => Some(error.to_string().into()),
         _ => None,
     }
+}
+
+/// Whom the next hop refused for good, not the message or us, if anybody counts that.
+fn refused(job: &Job, verdicts: &[Verdict]) -> Vec<usize> {
+    if job.envelope.counted.is_none() {
+        return Vec::new();
+    }
+    let verdicts = job.item.recipients.iter().zip(verdicts);
+    verdicts.filter(|(_, verdict)| verdict.response().refuses_recipient()).map(|(place, _)| place).collect()
 }
 
 /// The verdicts of a next hop in the words of the queue. `reports`: the hop offers DSN.

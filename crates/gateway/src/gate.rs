@@ -19,6 +19,15 @@ pub(crate) fn of(server: &Server, config: &Config) -> Gate {
     Gate::new(&server.name, organization.map(mail::Domain::as_str), &config.invariants)
 }
 
+/// The session becomes that of another client (XCLIENT). What its peer should not have come to is remembered: to
+/// speak for somebody else does not undo it.
+pub(crate) fn leave<W: World>(context: &mut Context<W>) {
+    if context.broken.is_none() {
+        let past = context.server.gate.is_past(context.client, context.known);
+        context.broken = past.map(Box::from);
+    }
+}
+
 /// The reply to a message that would break an invariant. It says nothing of why; the log does.
 pub(crate) fn stops<W: World>(context: &Context<W>, envelope: &Envelope) -> Option<Reply> {
     let client = match &context.identity {
@@ -31,7 +40,8 @@ pub(crate) fn stops<W: World>(context: &Context<W>, envelope: &Envelope) -> Opti
         Host::Domain(domain) => Some(domain.as_str()),
         Host::Literal(_) => None,
     });
-    let invariant = context.server.gate.stops(&mail, &recipients)?;
+    let broken = context.broken.as_deref();
+    let invariant = broken.or_else(|| context.server.gate.stops(&mail, &recipients))?;
     let named = envelope.recipients.iter().take(RECIPIENTS);
     let recipients: Vec<String> = named.map(|one| one.forward_path.to_string()).collect();
     context.gateway.recorder.record(&Event::GateStopped {

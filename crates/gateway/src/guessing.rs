@@ -3,24 +3,19 @@
 //! Sessions ask it before a secret is checked and tell it what came of that; what it decides is in
 //! `identity`. What it knows is written to a file now and then, so that a restart gives nobody new tries.
 
-use crate::event::Event;
+use crate::kept::Kept;
 use crate::world::World;
 use crate::{Gateway, Law};
 use identity::guess::{Ban, Banned, Gate, Guard, Limits, Settings};
 use mail::Timestamp;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 /// What may wait for the owner; beyond that, whoever asks waits.
 const ORDERS: usize = 1024;
-/// How long what has happened may stay unwritten.
-const SAVE_AFTER: Duration = Duration::from_secs(10);
 /// The file, in the state directory.
-const FILE: &str = "guessing";
+pub(crate) const FILE: &str = "guessing";
 
 /// What the owner is asked or told.
 enum Order {
@@ -147,52 +142,28 @@ struct Owner<W: World> {
     gateway: Arc<Gateway<W>>,
     guard: Guard,
     orders: mpsc::Receiver<Order>,
-    path: PathBuf,
-    /// When what has happened is to be written.
-    due: Option<Instant>,
+    kept: Kept,
 }
 
 /// Starts the owner with what was known when the last one ended.
-pub(crate) fn start<W: World>(gateway: &Arc<Gateway<W>>, law: &Law<W>, orders: Orders, saved: Option<Vec<u8>>) {
+pub(crate) fn start<W: World>(gateway: &Arc<Gateway<W>>, law: &Law<W>, orders: Orders, mut kept: Kept) {
     let settings = limits(&law.config.guessing);
     let [key, _] = halves(gateway.world.entropy());
-    let guard = match saved {
-        None => Guard::new(settings, key),
-        Some(saved) => Guard::restore(settings.clone(), key, &saved, gateway.world.now()).unwrap_or_else(|error| {
-            let what = format!("the file `{FILE}` of the state directory: {error}; it begins anew");
-            gateway.recorder.record(&Event::Damaged { what: &what });
-            Guard::new(settings, key)
-        }),
-    };
-    let path = law.config.state_dir.join(FILE);
-    let owner = Owner { gateway: gateway.clone(), guard, orders: orders.0, path, due: None };
+    let guard = kept.restore(
+        gateway,
+        |saved| Guard::restore(settings.clone(), key, saved, gateway.world.now()),
+        || Guard::new(settings.clone(), key),
+    );
+    let owner = Owner { gateway: gateway.clone(), guard, orders: orders.0, kept };
     gateway.tasks.spawn(owner.run());
-}
-
-/// What was known when the last owner ended, if anything.
-///
-/// # Errors
-/// The file is there and cannot be read.
-pub(crate) fn saved<W: World>(world: &W, law: &Law<W>) -> std::io::Result<Option<Vec<u8>>> {
-    world.read_file(&law.config.state_dir.join(FILE))
 }
 
 impl<W: World> Owner<W> {
     async fn run(mut self) {
         let gateway = self.gateway.clone();
-        loop {
-            let due = self.due.unwrap_or_else(Instant::now);
-            tokio::select! {
-                biased;
-                () = gateway.stop.soft.given() => break,
-                () = tokio::time::sleep_until(due), if self.due.is_some() => self.save().await,
-                order = self.orders.recv() => match order {
-                    Some(order) => self.obey(order),
-                    None => break,
-                },
-            }
+        while let Some(order) = self.kept.next(&gateway, &mut self.orders, || self.guard.save()).await {
+            self.obey(order);
         }
-        self.save().await;
     }
 
     fn obey(&mut self, order: Order) {
@@ -204,41 +175,26 @@ impl<W: World> Owner<W> {
             Order::Failed { client, tried, named, secret, gate } => {
                 let verdict = self.guard.failed(now, client, named.as_deref().or(Some(&tried)), secret);
                 let _ = gate.send(verdict);
-                self.changed();
+                self.kept.changed();
             }
             Order::Succeeded(client, tried, account) => {
                 if tried != account {
                     self.guard.abandoned(now, client, &tried);
                 }
                 self.guard.succeeded(now, client, &account);
-                self.changed();
+                self.kept.changed();
             }
             Order::Abandoned(client, name) => self.guard.abandoned(now, client, &name),
             Order::Decoy(client) => {
                 self.guard.decoy(now, client);
-                self.changed();
+                self.kept.changed();
             }
             Order::Reloaded(settings) => self.guard.reload(settings),
             Order::Bans(answer) => _ = answer.send(self.guard.bans(now)),
             Order::Lift(banned, answer) => {
                 let _ = answer.send(self.guard.lift(&banned));
-                self.changed();
+                self.kept.changed();
             }
-        }
-    }
-
-    fn changed(&mut self) {
-        self.due.get_or_insert_with(|| Instant::now() + SAVE_AFTER);
-    }
-
-    async fn save(&mut self) {
-        if self.due.take().is_none() {
-            return;
-        }
-        let written = self.gateway.world.write_file(&self.path, self.guard.save().into_bytes()).await;
-        if let Err(error) = written {
-            let what = format!("the file `{FILE}` of the state directory could not be written: {error}");
-            self.gateway.recorder.record(&Event::Damaged { what: &what });
         }
     }
 }

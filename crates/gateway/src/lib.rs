@@ -27,6 +27,7 @@ mod gate;
 mod guessing;
 mod inbox;
 mod keeper;
+mod kept;
 mod listener;
 mod lookups;
 mod marks;

@@ -8,7 +8,7 @@ use policy::{Decision, Missing};
 
 /// Judges with as many look-ups as the rules need. Each restart has one more answer in the ledger,
 /// so there are at most as many as there are look-ups the rules can name.
-pub(crate) async fn decide<W: World, V>(
+pub(crate) async fn decide<W: World, V: 'static>(
     world: &W,
     law: &Law<W>,
     ledger: &mut Ledger,
@@ -16,7 +16,13 @@ pub(crate) async fn decide<W: World, V>(
 ) -> Decision<V> {
     loop {
         match judge(ledger) {
+            #[cfg(not(feature = "astray"))]
             Ok(decision) => return decision,
+            #[cfg(feature = "astray")]
+            Ok(mut decision) => {
+                world.mislead(&mut decision);
+                return decision;
+            }
             Err(Missing(query)) => {
                 // Boxed: what a look-up takes would stand empty in every task that may need one.
                 let found = Box::pin(find(world, law, &query)).await;

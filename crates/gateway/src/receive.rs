@@ -129,7 +129,7 @@ pub(crate) async fn receive<W: World>(
         return Answer::Refuse(reply);
     }
     bounding::relay(context, hello, &transaction).await;
-    context.held = bounding::message(context).await;
+    (context.held, context.counted) = bounding::message(context).await;
     let envelope = Arc::new(stamp(context, hello, transaction, id, &glance));
     if let Some(reply) = gate::stops(context, &envelope) {
         gateway.bodies.discard(&body);
@@ -236,6 +236,7 @@ fn stamp<W: World>(
             .collect(),
         warned: false,
         held: held.is_some(),
+        counted: context.counted.take(),
     }
 }
 

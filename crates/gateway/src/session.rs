@@ -68,6 +68,8 @@ pub(crate) struct Context<W: World> {
     pub identity: Identity,
     /// How that is known.
     pub known: invariant::Known,
+    /// An invariant that was broken before the session became that of another client.
+    pub broken: Option<Box<str>>,
     /// The link is secured by TLS.
     pub secured: bool,
     /// What TLS says about the link.
@@ -88,6 +90,8 @@ pub(crate) struct Context<W: World> {
     pub relays_by_list: bool,
     /// Why this message is held, if it is.
     pub held: Option<bounds::Cause>,
+    /// Whose sending it was counted as, if it was.
+    pub counted: Option<queue::Counted>,
     /// The recipients accepted so far in this transaction.
     pub accepted: Vec<Accepted>,
     /// The message that is arriving.
@@ -162,6 +166,7 @@ pub(crate) async fn run<W: World>(
         ledger: Ledger::new(),
         identity: Identity::Anonymous,
         known: invariant::Known::NotByAuth,
+        broken: None,
         secured: false,
         link: None,
         trying: None,
@@ -172,6 +177,7 @@ pub(crate) async fn run<W: World>(
         is_listed: false,
         relays_by_list: false,
         held: None,
+        counted: None,
         accepted: Vec::new(),
         incoming: None,
         submitted: 0,

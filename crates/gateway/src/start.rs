@@ -10,6 +10,7 @@ use crate::dispatch::{Dispatcher, ORDERS, Order};
 use crate::event::Event;
 use crate::guessing::{self, Guessing};
 use crate::keeper::Keeper;
+use crate::kept::Kept;
 use crate::listener::{Door, Greeting, Listening};
 use crate::memory::Memory;
 use crate::notices::{self, Notices};
@@ -111,18 +112,13 @@ impl<W: World> Handle<W> {
         let (notices, noticed) = Notices::new();
         let law = Arc::new(read_law(&*world, &notices, config)?);
         let sockets = listen(&*world, &law.config, &BTreeMap::new()).await?;
-        let disk = world
-            .spool_disk(&law.config.state_dir)
-            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let unusable = |source| StartError::Directory { directory: law.config.state_dir.clone(), source };
+        let disk = world.spool_disk(&law.config.state_dir).map_err(unusable)?;
         let settings = SpoolSettings { salt, ..law.config.queue.spool.clone() };
         let (spool, recovery) = world.blocking(move || Spool::open(disk, settings)).await.map_err(StartError::Spool)?;
-        let decoy = world
-            .lasting_secret(&law.config.state_dir)
-            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
-        let known = guessing::saved(&*world, &law)
-            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
-        let counted = bounding::saved(&*world, &law)
-            .map_err(|source| StartError::Directory { directory: law.config.state_dir.clone(), source })?;
+        let decoy = world.lasting_secret(&law.config.state_dir).map_err(unusable)?;
+        let known = Kept::read(&*world, &law, guessing::FILE).map_err(unusable)?;
+        let counted = Kept::read(&*world, &law, bounding::FILE).map_err(unusable)?;
         let (guessing, guesses) = Guessing::new();
         let (bounding, sendings) = Bounding::new();
         let memory = Memory::new(memory_limit(&law.config, &resources), resources.resident_bytes);

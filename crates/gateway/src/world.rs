@@ -241,4 +241,9 @@ pub trait World: Send + Sync + 'static {
 
     /// The wall clock.
     fn now(&self) -> Timestamp;
+
+    /// Makes another decision of the one that the rules have made, a [`policy::Decision`]. For the simulator, in
+    /// which the rules can be wrong: what must never be does not rest on them.
+    #[cfg(feature = "astray")]
+    fn mislead(&self, _decision: &mut dyn std::any::Any) {}
 }

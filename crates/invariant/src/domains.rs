@@ -137,6 +137,24 @@ mod tests {
         for text in ["", "*.", "*", "a..b", "a b.example", "[192.0.2.1]", "x@corp.example", "*.*.example"] {
             assert_eq!(text.parse::<Pattern>(), Err(DomainError), "{text:?}");
         }
-        assert_eq!("*.Corp.Example".parse::<Pattern>().unwrap().to_string(), "*.corp.example");
+        assert_eq!(DomainError.to_string(), "not a domain");
+        for (text, below) in [("*.Corp.Example", true), ("CORP.example.", false)] {
+            let pattern: Pattern = text.parse().unwrap();
+            assert_eq!((pattern.domain(), pattern.is_below()), ("corp.example", below));
+            assert_eq!(pattern.to_string(), if below { "*.corp.example" } else { "corp.example" });
+        }
+    }
+
+    #[test]
+    fn a_domain_is_as_long_as_one_can_be() {
+        // RFC 1035 §2.3.4: 63 octets of a label, 255 of a name.
+        let label = "a".repeat(63);
+        let name = |last: &str| format!("{label}.{label}.{label}.{last}");
+        let longest = name(&label);
+        assert_eq!(longest.len(), 255);
+        assert_eq!(longest.parse::<Pattern>().unwrap().domain(), longest);
+        assert_eq!(name(&"a".repeat(64)).parse::<Pattern>(), Err(DomainError));
+        assert_eq!(format!("{}.aa", name(&"a".repeat(61))).parse::<Pattern>(), Err(DomainError));
+        assert_eq!(format!("{label}a.example").parse::<Pattern>(), Err(DomainError));
     }
 }

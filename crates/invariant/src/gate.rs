@@ -86,6 +86,14 @@ impl Gate {
         let broken = self.bars.iter().find(|bar| bar.is_broken(mail, &self.inside, recipients.clone()));
         broken.map(|bar| &*bar.name)
     }
+
+    /// The name of the first invariant that a session has broken without any mail: by having been opened from
+    /// `address`, and by AUTH having been offered there. Asked where the session becomes that of another client.
+    #[must_use]
+    pub fn is_past(&self, address: IpAddr, known: Known) -> Option<&str> {
+        let broken = self.bars.iter().find(|bar| bar.comes_from(address) && bar.never.is_of_session(known));
+        broken.map(|bar| &*bar.name)
+    }
 }
 
 impl Bar {
@@ -106,16 +114,11 @@ impl Bar {
         inside: &Domains,
         mut recipients: impl Iterator<Item = Option<&'r str>>,
     ) -> bool {
-        let comes_from = || {
-            self.from.as_ref().is_none_or(|from| from.contains(mail.address))
-                && !self.except_from.contains(mail.address)
-        };
-        if !self.who.means(&mail.client) || !comes_from() {
+        if !self.who.means(&mail.client) || !self.comes_from(mail.address) {
             return false;
         }
         match self.never {
-            // Whoever sends mail has opened a session.
-            Never::Connect | Never::Submit => true,
+            Never::Submit => true,
             Never::Relay => {
                 // Recipients in one domain usually stand together, and are looked for once.
                 let mut last = None;
@@ -124,9 +127,25 @@ impl Bar {
                     last.replace(domain) != Some(domain) && !inside.contains(domain) && !self.except_to.contains(domain)
                 })
             }
+            never => never.is_of_session(mail.known),
+        }
+    }
+
+    fn comes_from(&self, address: IpAddr) -> bool {
+        self.from.as_ref().is_none_or(|from| from.contains(address)) && !self.except_from.contains(address)
+    }
+}
+
+impl Never {
+    /// Whether it has happened in a session in which this is known of its client, before any mail.
+    fn is_of_session(self, known: Known) -> bool {
+        match self {
+            // A session that is there has been opened.
+            Never::Connect => true,
             // Whoever has authenticated was offered it.
-            Never::AuthOffered => mail.known != Known::NotByAuth,
-            Never::AuthInClear => mail.known == Known::ByAuthInClear,
+            Never::AuthOffered => known != Known::NotByAuth,
+            Never::AuthInClear => known == Known::ByAuthInClear,
+            Never::Submit | Never::Relay => false,
         }
     }
 }
@@ -226,6 +245,28 @@ mod tests {
             assert_eq!(proved(never, Known::NotByAuth), not_by_auth);
             assert_eq!(proved(never, Known::ByAuthSecured), secured);
             assert_eq!(proved(never, Known::ByAuthInClear), in_clear);
+        }
+    }
+
+    #[test]
+    fn what_a_session_has_come_to_is_told_without_mail() {
+        let past = |never, known| {
+            let bar = Invariant { from: prefixes(&["10.0.0.0/8"]), ..invariant(never) };
+            let gate = Gate::new("inbound", INSIDE, &[bar]);
+            let [inside, outside] =
+                ["10.0.0.7", "192.0.2.1"].map(|address| gate.is_past(address.parse().unwrap(), known).is_some());
+            assert!(!outside, "{never} is said of other addresses");
+            inside
+        };
+        for (never, expected) in [
+            (Never::Connect, [true, true, true]),
+            (Never::AuthOffered, [false, true, true]),
+            (Never::AuthInClear, [false, false, true]),
+            (Never::Submit, [false; 3]),
+            (Never::Relay, [false; 3]),
+        ] {
+            let found = [Known::NotByAuth, Known::ByAuthSecured, Known::ByAuthInClear].map(|known| past(never, known));
+            assert_eq!(found, expected, "{never}");
         }
     }
 

@@ -157,3 +157,54 @@ fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, lead: &str, values: &[T]) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invariant_reads_as_a_sentence() {
+        let mut invariant = Invariant {
+            name: "x".into(),
+            line: 1,
+            never: Never::Relay,
+            who: Who::Anybody,
+            at: None,
+            from: Vec::new(),
+            except_from: Vec::new(),
+            except_to: Vec::new(),
+            waived_at: Vec::new(),
+        };
+        for (never, text) in [
+            (Never::Connect, "never: connect"),
+            (Never::Submit, "never: submit"),
+            (Never::AuthOffered, "never: auth-offered"),
+            (Never::AuthInClear, "never: auth-in-clear"),
+            (Never::Relay, "never: relay"),
+        ] {
+            invariant.never = never;
+            assert_eq!(invariant.to_string(), text);
+        }
+        for (who, text) in [
+            (Who::Anonymous, "anonymous"),
+            (Who::Accounts, "accounts"),
+            (Who::Peers, "peers"),
+            (Who::Account("u1".into()), "account:u1"),
+            (Who::Peer("ex1".into()), "peer:ex1"),
+            (Who::Group("a".into()), "group:a"),
+        ] {
+            invariant.who = who;
+            assert_eq!(invariant.to_string(), format!("never: relay by {text}"));
+        }
+        invariant.at = Some("inbound".into());
+        invariant.from = vec!["10.0.0.0/8".parse().unwrap(), "192.0.2.1".parse().unwrap()];
+        invariant.except_from = vec!["10.0.0.7".parse().unwrap()];
+        invariant.except_to = vec!["*.partner.example".parse().unwrap(), "corp2.example".parse().unwrap()];
+        assert_eq!(
+            invariant.to_string(),
+            "never: relay by group:a at inbound from 10.0.0.0/8, 192.0.2.1 except from 10.0.0.7 \
+             except to *.partner.example, corp2.example"
+        );
+        assert_eq!(invariant.finding_id("inbound"), "invariant:x:inbound");
+    }
+}

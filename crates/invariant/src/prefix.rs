@@ -53,13 +53,17 @@ impl Prefix {
     /// Its first and last address.
     #[must_use]
     pub fn range(&self) -> Range {
-        let (v6, number) = number(self.address);
-        let bits: u8 = if v6 { 128 } else { 32 };
-        let free = u32::from(bits.saturating_sub(self.length));
-        // A shift by all bits there are would be none at all.
-        let low = 1_u128.checked_shl(free).map_or(u128::MAX, |above| above - 1);
-        Range { v6, first: number & !low, last: number | low }
+        let (v6, first) = number(self.address);
+        // The bits behind the length are zero in the one and ones in the other.
+        Range { v6, first, last: first + behind(v6, self.length) }
     }
+}
+
+/// The bits behind a length, all of them ones.
+fn behind(v6: bool, length: u8) -> u128 {
+    let bits: u8 = if v6 { 128 } else { 32 };
+    // A shift by all bits there are would be none at all.
+    1_u128.checked_shl(u32::from(bits.saturating_sub(length))).map_or(u128::MAX, |above| above - 1)
 }
 
 impl Range {
@@ -83,17 +87,17 @@ impl FromStr for Prefix {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| PrefixError)?;
-        let bits = if number(address).0 { 128 } else { 32 };
+        let (v6, first) = number(address);
+        let bits = if v6 { 128 } else { 32 };
         let length = match length {
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().map_err(|_| PrefixError)?,
             Some(_) => return Err(PrefixError),
             None => bits,
         };
-        let prefix = Prefix { address, length };
-        if length > bits || prefix.range().first != number(address).1 {
+        if length > bits || first & behind(v6, length) != 0 {
             return Err(PrefixError);
         }
-        Ok(prefix)
+        Ok(Prefix { address, length })
     }
 }
 
@@ -136,12 +140,6 @@ impl Ranges {
             range.v6 == wanted.0 && wanted.1 <= range.last
         }
     }
-
-    /// Whether it has no address.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -162,6 +160,26 @@ mod tests {
         for text in ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0", "::/129", "corp.example", ""] {
             assert_eq!(text.parse::<Prefix>(), Err(PrefixError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_prefix_has_a_first_and_a_last_address() {
+        for (text, first, last) in [
+            ("10.1.0.0/16", "10.1.0.0", Some("10.1.255.255")),
+            ("10.0.0.7", "10.0.0.7", Some("10.0.0.7")),
+            ("0.0.0.0/0", "0.0.0.0", Some("255.255.255.255")),
+            ("2001:db8::/32", "2001:db8::", Some("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff")),
+            // A number that is also one of IPv4.
+            ("::/96", "::", Some("::255.255.255.255")),
+            ("::/0", "::", None),
+        ] {
+            let range = text.parse::<Prefix>().unwrap().range();
+            assert_eq!(range.first_address(), first.parse::<IpAddr>().unwrap(), "{text}");
+            let last = last.map_or((true, u128::MAX), |last| number(last.parse().unwrap()));
+            assert_eq!((range.v6, range.last), last, "{text}");
+        }
+        let error = "corp.example".parse::<Prefix>().unwrap_err();
+        assert_eq!(error.to_string(), "not an address or prefix");
     }
 
     #[test]

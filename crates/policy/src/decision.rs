@@ -112,15 +112,6 @@ impl Trace {
     }
 }
 
-impl<'a> IntoIterator for &'a Trace {
-    type Item = &'a Step;
-    type IntoIter = std::slice::Iter<'a, Step>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
-    }
-}
-
 /// Why something was refused. Closed: `gateway` gives each its reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -95,11 +95,6 @@ impl Recipients {
         self.known.values().map(BTreeSet::len).sum()
     }
 
-    /// Whether one of them is in this domain.
-    pub(crate) fn has_host(&self, domain: &Domain) -> bool {
-        self.known.iter().any(|(host, locals)| *host == Host::Domain(domain.clone()) && !locals.is_empty())
-    }
-
     /// With one more, or one less.
     pub(crate) fn with(mut self, address: &Mailbox, is_known: bool) -> Recipients {
         let locals = self.known.entry(address.host.clone()).or_default();
@@ -249,5 +244,68 @@ impl Domains {
             None => trace.no_match(self.remote_rule),
         }
         remote
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailbox(text: &str) -> Mailbox {
+        text.parse().unwrap()
+    }
+
+    fn domain(text: &str) -> Domain {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn recipients_are_a_set_without_regard_to_case() {
+        let listed = ["bob@corp.example", "Alice@corp.example", "alice@corp.example", "\"a \\\" b\"@corp2.example"];
+        let known = Recipients::new(RuleId::POSTMASTER, listed.map(mailbox));
+        assert_eq!(known.len(), 3);
+        assert!(known.contains(&mailbox("ALICE@corp.example")) && !known.contains(&mailbox("alice@corp2.example")));
+        assert_eq!(known.all().collect::<Vec<_>>(), ["alice@corp.example", "bob@corp.example", "a \" b@corp2.example"]);
+
+        let without = known.clone().with(&mailbox("Bob@corp.example"), false);
+        assert!(!without.contains(&mailbox("bob@corp.example")) && without.contains(&mailbox("alice@corp.example")));
+        let again = without.with(&mailbox("BOB@corp.example"), true);
+        assert_eq!(again.all().collect::<Vec<_>>(), known.all().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn one_recipient_of_a_domain_can_be_had() {
+        let listed = ["bob@corp.example", "Alice@corp.example", "\"a \\\" b\"@corp2.example"];
+        let known = Recipients::new(RuleId::POSTMASTER, listed.map(mailbox));
+        assert_eq!(known.one_at(&domain("corp.example")), Some(mailbox("alice@corp.example")));
+        let quoted = known.one_at(&domain("corp2.example")).unwrap();
+        assert!(known.contains(&quoted), "{quoted}");
+        assert_eq!(known.one_at(&domain("ext.example")), None);
+        let emptied = known.with(&quoted, false);
+        assert_eq!(emptied.one_at(&domain("corp2.example")), None);
+    }
+
+    #[test]
+    fn local_names_are_those_that_are_local() {
+        let (rule, corp) = (RuleId::POSTMASTER, domain("corp.example"));
+        let domains = Domains {
+            organization_rule: rule,
+            organization: [(corp.clone(), rule)].into(),
+            aliases: [(domain("old.example"), Alias { rule, target: corp.clone() })].into(),
+            default_domain: Some(Local { rule, domain: domain("bogus1") }),
+            remote_rule: rule,
+            remote: BTreeMap::new(),
+            remote_below: BTreeMap::new(),
+            recipients: None,
+            recipients_in: None,
+        };
+        let names: Vec<&str> = domains.local_names().map(Domain::as_str).collect();
+        assert_eq!(names, ["corp.example", "old.example", "bogus1"]);
+        let stamp = |name: &str| domains.local(&domain(name)).map(|(_, stamp)| stamp.as_str().to_owned());
+        assert_eq!(
+            names.iter().map(|name| stamp(name).unwrap()).collect::<Vec<_>>(),
+            ["corp.example", "corp.example", "bogus1"]
+        );
+        assert_eq!(stamp("sub.corp.example"), None);
     }
 }

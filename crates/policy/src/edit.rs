@@ -267,7 +267,7 @@ impl Draft<'_> {
             return;
         }
         // Neither would `check` take: a domain that is remote and ours, and recipients in a domain that is not ours.
-        let has_recipients = domains.recipients.as_ref().is_some_and(|known| known.has_host(domain));
+        let has_recipients = domains.recipients.as_ref().is_some_and(|known| known.one_at(domain).is_some());
         if if add { domains.remote.contains_key(domain) } else { has_recipients } {
             return;
         }

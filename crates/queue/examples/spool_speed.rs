@@ -99,6 +99,7 @@ fn envelope(id: MessageId) -> Envelope {
         recipients: vec![recipient],
         warned: false,
         held: false,
+        counted: None,
     }
 }
 

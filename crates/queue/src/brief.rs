@@ -235,6 +235,7 @@ impl Brief {
             recipients: self.forward_paths().map(recipient).collect(),
             warned: false,
             held: false,
+            counted: None,
         })
     }
 

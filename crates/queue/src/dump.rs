@@ -288,6 +288,7 @@ mod tests {
             recipients: vec![recipient],
             warned: false,
             held: false,
+            counted: None,
         }
     }
 

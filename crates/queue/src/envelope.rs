@@ -130,6 +130,15 @@ pub enum Kind {
     Report,
 }
 
+/// Whose sending a message was counted as when it was taken. What next hops refuse of it counts for them too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// That of the account of this name.
+    Account(Box<str>),
+    /// That of its client, which may send because of its address.
+    Client,
+}
+
 /// Where a recipient stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -214,6 +223,8 @@ pub struct Envelope {
     pub warned: bool,
     /// An administrator holds it back.
     pub held: bool,
+    /// Whose sending it was counted as, if it was.
+    pub counted: Option<Counted>,
 }
 
 impl Envelope {

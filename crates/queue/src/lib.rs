@@ -21,8 +21,8 @@ pub use body::{Bodies, Body, BodyFile, Draft, Glance, glance};
 pub use brief::{Brief, Diagnoses, Standing};
 pub use destination::{DestinationId, DestinationState, Terms};
 pub use envelope::{
-    Content, Diagnosis, Ending, Envelope, Kind, MessageId, NotAMessageId, Notify, Original, Outcome, Recipient, Ret,
-    State,
+    Content, Counted, Diagnosis, Ending, Envelope, Kind, MessageId, NotAMessageId, Notify, Original, Outcome,
+    Recipient, Ret, State,
 };
 pub use retry::Retry;
 pub use schedule::{ConnectionEnd, ConnectionId, Disposition, Item, Next, Places, Schedule, Summary};

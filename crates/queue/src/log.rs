@@ -14,8 +14,11 @@ use std::io::{self, IoSlice};
 
 /// Octets before the first record: two blocks, each with a copy of the header.
 pub(crate) const HEADER_BYTES: u64 = 2 * BLOCK_BYTES;
-/// The version of the format that is written, and the latest that can be read.
-pub(crate) const FORMAT: u32 = 1;
+/// The version of the format that is written, and the latest that can be read. A record may be copied from an
+/// earlier one as it is: what has been added since stands behind a flag that nothing of it has.
+pub(crate) const FORMAT: u32 = 2;
+/// The earliest that can be read.
+pub(crate) const EARLIEST_FORMAT: u32 = 1;
 const MAGIC: [u8; 8] = *b"BHspool\n";
 /// Octets of a header that mean something.
 const USED_BYTES: usize = 44;
@@ -94,8 +97,8 @@ impl Copy {
             return Copy::Bad;
         }
         match u32_at(from, 8) {
-            FORMAT if u64_at(from, 16) >= NUMBERS || u32_at(from, 12) >= INCARNATIONS => Copy::Bad,
-            FORMAT => Copy::Good(Header {
+            EARLIEST_FORMAT..=FORMAT if u64_at(from, 16) >= NUMBERS || u32_at(from, 12) >= INCARNATIONS => Copy::Bad,
+            EARLIEST_FORMAT..=FORMAT => Copy::Good(Header {
                 incarnation: u32_at(from, 12),
                 number: u64_at(from, 16),
                 salt: u64_at(from, 24),

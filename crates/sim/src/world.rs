@@ -5,6 +5,7 @@
 //! world (files placed, names asked for, lines logged) can be looked at from outside.
 
 use crate::accounts::Accounts;
+use crate::astray::lies::Lies;
 use crate::clock::SimClock;
 use crate::dice::Dice;
 use crate::disk::{Betrayal, LooseEnds, SimDisk};
@@ -21,6 +22,7 @@ use identity::{Finding, Inquiry, Secret};
 use mail::{Found, Query, Timestamp};
 use queue::disk::memory::MemoryDisk;
 use smtp::server::TlsFacts;
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -93,6 +95,8 @@ struct State {
     /// What goes on beside the tasks takes its time, as these decide; `None` where all is perfect.
     dice: Option<Dice>,
     resources: Option<Resources>,
+    /// What the rules answer instead of what they would.
+    lies: Option<Lies>,
 }
 
 /// The kind of a record that says that a message is finished (docs/spool.md).
@@ -237,6 +241,11 @@ impl SimWorld {
         let Some(dice) = &mut state.dice else { return Duration::ZERO };
         let ms = if dice.chance(30) { dice.between(0, most_ms) } else { 0 };
         Duration::from_millis(ms)
+    }
+
+    /// From now on the rules answer something else.
+    pub(crate) fn tell_lies(&self, lies: Lies) {
+        self.state().lies = Some(lies);
     }
 
     /// Says that `address` belongs to this host. As long as none is named, all do.
@@ -547,6 +556,12 @@ impl World for SimWorld {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn mislead(&self, decision: &mut dyn Any) {
+        if let Some(lies) = &mut self.state().lies {
+            lies.mislead(decision);
+        }
     }
 }
 

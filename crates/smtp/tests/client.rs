@@ -314,8 +314,10 @@ impl Stage<'_> {
                         Verdict::Deferred(_) => "Deferred",
                         Verdict::Failed(_) => "Failed",
                     };
-                    let who = if verdict.response().local { "we" } else { "peer" };
-                    self.say(format!("V: {word} {who}: {}", verdict.response()));
+                    let response = verdict.response();
+                    let who = if response.local { "we" } else { "peer" };
+                    let about = if response.refuses_recipient() { " about the recipient" } else { "" };
+                    self.say(format!("V: {word} {who}{about}: {response}"));
                 }
             }
             Output::Refused(response) => {

@@ -73,6 +73,9 @@ const OWNED: [(&str, &[&str]); 12] = [
     ("anyhow", &["bridgehead"]),
 ];
 
+/// The feature of `gateway` that only the simulator may ask for.
+const ASTRAY: &str = "astray";
+
 /// Reads the manifests under `crates` and holds them to the floors.
 pub(crate) fn findings(root: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -111,11 +114,26 @@ fn faults(name: &str, manifest: &Table) -> Vec<String> {
             None => {}
         }
     }
+    if name != "sim" && manifest.values().any(|value| asks_for(value, ASTRAY)) {
+        faults.push(format!(
+            "{name} must not have the feature {ASTRAY}: with it the rules can be made to answer wrongly"
+        ));
+    }
     let inherits = manifest.get("lints").and_then(|lints| lints.get("workspace")).and_then(Value::as_bool);
     if inherits != Some(true) {
         faults.push("the lints of the workspace are not inherited".to_owned());
     }
     faults
+}
+
+/// Whether a feature is asked for anywhere in a part of a manifest.
+fn asks_for(value: &Value, feature: &str) -> bool {
+    match value {
+        Value::String(text) => text == feature || text.strip_suffix(feature).is_some_and(|front| front.ends_with('/')),
+        Value::Array(list) => list.iter().any(|one| asks_for(one, feature)),
+        Value::Table(table) => table.values().any(|one| asks_for(one, feature)),
+        _ => false,
+    }
 }
 
 fn foreign_fault(name: &str, dependency: &str) -> Option<String> {
@@ -161,6 +179,15 @@ mod tests {
     fn the_simulator_does_not_ship() {
         assert_eq!(faults_of("bridgehead", "[dependencies]\nsim = {}"), ["bridgehead must not ship sim"]);
         assert!(faults_of("bridgehead", "[dev-dependencies]\nsim = {}").is_empty());
+    }
+
+    #[test]
+    fn only_the_simulator_makes_the_rules_answer_wrongly() {
+        let asks = "[dependencies]\ngateway = { workspace = true, features = [\"astray\"] }";
+        assert!(faults_of("sim", asks).is_empty());
+        assert_eq!(faults_of("bridgehead", asks).len(), 1);
+        assert_eq!(faults_of("bridgehead", "[features]\nx = [\"gateway/astray\"]").len(), 1);
+        assert!(faults_of("gateway", "[features]\nastray = []").is_empty());
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub struct Bounds {
     /// to there its messages are held in the queue.
     #[schemars(range(min = 101, max = 500))]
     pub suspend_beyond: u32,
-    /// How many hundredths of its recipients of an hour may be refused, each different one counted once; who has
-    /// more is suspended.
+    /// How many hundredths of its recipients of an hour may be refused, here or by next hops, each different one
+    /// counted once; who has more is suspended.
     #[schemars(range(min = 1, max = 100))]
     pub refused_share: u32,
     /// How many must have been refused before that counts.

@@ -1,15 +1,18 @@
-//! What a session asks and tells of its client.
+//! What a session asks and tells of its client, and what is told when a next hop refuses a recipient.
 //!
-//! While the gateway stops, the owner may have ended before the last transactions: then nothing is counted, and
-//! what is under way goes through as if nobody had asked. That is one message for each open session.
+//! While the gateway stops, the owner may have ended before the last transactions and attempts: then nothing is
+//! counted, and what is under way goes through as if nobody had asked. That is one message for each open session and
+//! for each connection to a next hop.
 
 use super::{Order, Sending};
+use crate::Gateway;
 use crate::answer::suspended;
 use crate::session::Context;
 use crate::world::World;
 use bounds::{Cause, Gate, Limits, Subject};
 use mail::{Identity, Mailbox, ReversePath};
 use policy::Mode;
+use queue::{Counted, Envelope};
 use smtp::server::{Answer, Hello, Transaction};
 use std::time::Duration;
 
@@ -38,12 +41,33 @@ pub(crate) async fn missed<W: World>(context: &mut Context<W>, recipient: &Mailb
     }
 }
 
-/// A message that is taken: whether it is held, and why.
-pub(crate) async fn message<W: World>(context: &mut Context<W>) -> Option<Cause> {
-    let sending = sending(context, false)?;
+/// A message is taken: whether it is held, and whose sending it was counted as. What is held goes out when an
+/// administrator has looked at it, and nothing of it counts from then on.
+pub(crate) async fn message<W: World>(context: &mut Context<W>) -> (Option<Cause>, Option<Counted>) {
+    let Some(sending) = sending(context, false) else { return (None, None) };
+    let counted = match &sending.subject {
+        Subject::Account(name) => Counted::Account(name.clone()),
+        Subject::Device(_) => Counted::Client,
+    };
     let recipients = context.accepted.iter().map(|accepted| accepted.to.to_string()).collect();
     let judged = context.gateway.bounding.ask(|judged| Order::Message(sending, recipients, judged)).await;
-    judged.and_then(|judged| judged.held)
+    let judged = judged.unwrap_or_default();
+    (judged.held, (judged.counted && judged.held.is_none()).then_some(counted))
+}
+
+/// A next hop has refused recipients of a message for good, those at these places of its envelope.
+pub(crate) async fn refused_by_hop<W: World>(gateway: &Gateway<W>, envelope: &Envelope, places: &[usize]) {
+    let subject = match (&envelope.counted, envelope.client) {
+        (Some(Counted::Account(name)), _) => Subject::account(name),
+        (Some(Counted::Client), Some(client)) => Subject::Device(client),
+        (Some(Counted::Client), None) | (None, _) => return,
+    };
+    let recipients = places.iter().filter_map(|place| envelope.recipients.get(*place));
+    let recipients: Vec<String> = recipients.map(|recipient| recipient.forward_path.to_string()).collect();
+    if !recipients.is_empty() {
+        let (server, taken) = (envelope.server.clone(), envelope.received);
+        gateway.bounding.tell(Order::RefusedByHop { subject, server, taken, recipients }).await;
+    }
 }
 
 /// A message is relayed because of its client's address: by what name it greeted, and for whom it sends.

@@ -42,6 +42,7 @@ fn envelope(id: MessageId) -> Arc<Envelope> {
         recipients: Vec::new(),
         warned: false,
         held: false,
+        counted: None,
     })
 }
 

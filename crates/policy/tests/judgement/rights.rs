@@ -461,9 +461,15 @@ proptest! {
             secured: true,
             reverse_path: &wish.from,
         };
-        let refusal = policy::sender(&free.rules(), &facts, &Ledger::new()).unwrap().verdict.err();
+        let rules = free.rules();
+        let refusal = policy::sender(&rules, &facts, &Ledger::new()).unwrap().verdict.err();
         let is_filtered = refusal == Some(Refusal::SenderFiltered { close: true });
         prop_assert_eq!(is_filtered, subject && *applied && filtered, "{:?}", refusal);
+        // The table of who may do what looks the filter up without asking the question.
+        if let ReversePath::Mailbox(from) = &wish.from {
+            let has = |senders: &FilteredSenders| senders.list.has(from, &rules.domains, NOW);
+            prop_assert_eq!(rules.senders_filtered_for(&wish.identity).is_some_and(has), is_filtered);
+        }
     }
 
     #[test]

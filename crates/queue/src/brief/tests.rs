@@ -28,6 +28,7 @@ fn envelope(paths: &[String]) -> Envelope {
         recipients: paths.iter().map(recipient).collect(),
         warned: false,
         held: false,
+        counted: None,
     }
 }
 

@@ -158,6 +158,7 @@ impl Plan<'_> {
             recipients: std::iter::once(self.sender).chain(copy).map(recipient).collect(),
             warned: false,
             held: false,
+            counted: None,
         }
     }
 

@@ -63,6 +63,7 @@ pub fn notice(
         recipients: vec![recipient],
         warned: false,
         held: false,
+        counted: None,
     };
     (envelope, body)
 }

@@ -48,6 +48,7 @@ fn envelope(recipients: Vec<Recipient>) -> Envelope {
         recipients,
         warned: false,
         held: false,
+        counted: None,
     }
 }
 

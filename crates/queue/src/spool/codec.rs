@@ -6,7 +6,7 @@
 
 use super::Attempt;
 use crate::envelope::{
-    Content, Diagnosis, Ending, Envelope, Kind, MessageId, Notify, Original, Outcome, Recipient, Ret, State,
+    Content, Counted, Diagnosis, Ending, Envelope, Kind, MessageId, Notify, Original, Outcome, Recipient, Ret, State,
 };
 use mail::{Class, EnhancedStatus, Host, Mailbox, ReversePath, Timestamp};
 use std::net::IpAddr;
@@ -80,12 +80,18 @@ fn put_envelope(to: &mut Vec<u8>, envelope: &Envelope) {
         Some(Ret::Headers) => 2,
     });
     put_text(to, envelope.envid.as_deref());
-    put_flags(to, &[envelope.smtputf8, envelope.warned, envelope.held]);
+    put_flags(to, &[envelope.smtputf8, envelope.warned, envelope.held, envelope.counted.is_some()]);
     put_content(to, &envelope.content);
     put_bytes(to, &envelope.trace);
     put_count(to, envelope.recipients.len());
     for recipient in &envelope.recipients {
         put_recipient(to, recipient);
+    }
+    // Nothing stands here of a message that is not counted: format 1 knows no others.
+    match &envelope.counted {
+        None => {}
+        Some(Counted::Account(name)) => put_text(to, Some(name)),
+        Some(Counted::Client) => put_text(to, None),
     }
 }
 
@@ -107,10 +113,11 @@ fn envelope(from: &mut Input<'_>, id: MessageId) -> Option<Envelope> {
         _ => return None,
     };
     let envid = from.maybe(Input::text)?;
-    let [smtputf8, warned, held] = from.flags()?;
+    let [smtputf8, warned, held, is_counted] = from.flags()?;
     let content = content(from)?;
     let trace = from.bytes()?.into();
     let recipients = from.list(RECIPIENT_OCTETS, recipient)?;
+    let counted = if is_counted { Some(counted(from)?) } else { None };
     Some(Envelope {
         id,
         kind,
@@ -127,7 +134,12 @@ fn envelope(from: &mut Input<'_>, id: MessageId) -> Option<Envelope> {
         recipients,
         warned,
         held,
+        counted,
     })
+}
+
+fn counted(from: &mut Input<'_>) -> Option<Counted> {
+    Some(from.maybe(Input::text)?.map_or(Counted::Client, Counted::Account))
 }
 
 fn put_content(to: &mut Vec<u8>, content: &Content) {

@@ -16,7 +16,7 @@ use super::{Attempt, Error, Location, Queued, ReadError, Recovery, Settings, Spo
 use crate::body::{Body, Draft};
 use crate::disk::memory::MemoryDisk;
 use crate::envelope::{
-    Content, Diagnosis, Ending, Envelope, Kind, MessageId, Notify, Original, Outcome, Recipient, Ret, State,
+    Content, Counted, Diagnosis, Ending, Envelope, Kind, MessageId, Notify, Original, Outcome, Recipient, Ret, State,
 };
 use mail::{Class, EnhancedStatus, ReversePath, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +78,7 @@ fn envelope(id: MessageId) -> Envelope {
         recipients: vec![first, recipient("bob@[192.0.2.1]"), recipient("carol@far.example")],
         warned: false,
         held: false,
+        counted: [None, Some(Counted::Client), Some(Counted::Account("u1".into()))][(id.0 % 3) as usize].clone(),
     }
 }
 

@@ -327,6 +327,7 @@ impl Transfer {
 /// The verdict on a recipient that RCPT was refused for. RFC 5321 §4.5.3.1.10: 552 may mean that
 /// there were too many of them, and is then to be read as 452; an enhanced status tells.
 fn refused_recipient(mut response: Response) -> Verdict {
+    response.to_rcpt = true;
     if response.code == 552 && response.is_too_many_recipients() {
         response.status.class = mail::Class::Transient;
     }

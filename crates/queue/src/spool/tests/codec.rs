@@ -47,7 +47,10 @@ fn some_envelope() -> impl Strategy<Value = Envelope> {
     let who = (any::<u64>(), any::<bool>(), any::<u64>(), text(), proptest::option::of(any::<std::net::IpAddr>()));
     let said = (proptest::option::of(text()), proptest::option::of(mailbox()), 0..3_u8, proptest::option::of(text()));
     let what = (any::<[bool; 8]>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..40));
-    (who, said, what, proptest::collection::vec(some_recipient(), 0..5)).prop_map(|(who, said, what, recipients)| {
+    let counted =
+        prop_oneof![Just(None), Just(Some(Counted::Client)), text().prop_map(|name| Some(Counted::Account(name)))];
+    let recipients = (counted, proptest::collection::vec(some_recipient(), 0..5));
+    (who, said, what, recipients).prop_map(|(who, said, what, (counted, recipients))| {
         let [smtputf8, warned, held, eight_bit, binary, dots, long_lines, utf8_headers] = what.0;
         Envelope {
             id: MessageId(who.0),
@@ -65,6 +68,7 @@ fn some_envelope() -> impl Strategy<Value = Envelope> {
             recipients,
             warned,
             held,
+            counted,
         }
     })
 }

@@ -1,14 +1,14 @@
-//! Spools as the released format has them, for ever: one for each row of the state table.
+//! Spools as the released formats have them, for ever: one for each row of the state table.
 //!
-//! `tests/spools/NAME.spool` is a directory as text, without its zeros; `NAME.found` is what a start
-//! makes of it. `UPDATE_SPOOLS=1` writes those that are missing and never one that is there: what
-//! has been written by a release must be read by every later one.
+//! `tests/spools/FORMAT/NAME.spool` is a directory as text, without its zeros; `NAME.found` is what a
+//! start makes of it. `UPDATE_SPOOLS=1` writes those of today's format that are missing and never one
+//! that is there: what has been written by a release must be read by every later one.
 
 #![expect(clippy::disallowed_methods, reason = "the spools are beside the tests")]
 
 use super::*;
 use crate::disk::{Disk, DiskFile};
-use crate::log::slot_name;
+use crate::log::{EARLIEST_FORMAT, FORMAT, slot_name};
 use std::fmt::Write;
 use std::io::IoSlice;
 use std::path::PathBuf;
@@ -16,8 +16,17 @@ use std::path::PathBuf;
 /// Octets of a line.
 const LINE: usize = 32;
 
-fn path(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "spools", name].iter().collect()
+fn path(format: u32, name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "spools", &format.to_string(), name].iter().collect()
+}
+
+/// The names of the spools that are kept of a format.
+fn kept(format: u32) -> Vec<String> {
+    let files = std::fs::read_dir(path(format, "")).expect("a directory");
+    let names = files.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
+    let mut kept: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".spool")?.to_owned())).collect();
+    kept.sort_unstable();
+    kept
 }
 
 /// A directory as text.
@@ -130,10 +139,6 @@ fn rows() -> Vec<(&'static str, MemoryDisk)> {
     ]
 }
 
-/// Spools that were written once and are not any more: the record that closes a segment was written
-/// together with what was copied out of it.
-const ONCE_WRITTEN: [&str; 1] = ["emptied"];
-
 fn row(write: impl Fn(&mut Bench)) -> MemoryDisk {
     let mut bench = Bench::new();
     write(&mut bench);
@@ -181,27 +186,41 @@ fn zero(disk: &MemoryDisk, at: usize) {
     disk.flip(&slot_name(1), at, octet);
 }
 
+/// Writes the spools of today's format that are missing.
+fn update() {
+    for (name, disk) in rows() {
+        let spool = path(FORMAT, &format!("{name}.spool"));
+        if !spool.exists() {
+            std::fs::create_dir_all(path(FORMAT, "")).expect("made");
+            std::fs::write(&spool, printed(&disk)).expect("written");
+            std::fs::write(path(FORMAT, &format!("{name}.found")), found(&disk.snapshot())).expect("written");
+        }
+    }
+}
+
 #[test]
 fn a_released_spool_is_read_for_ever() {
-    let update = std::env::var_os("UPDATE_SPOOLS").is_some();
-    let rows = rows().into_iter().map(|(name, disk)| (name, Some(disk)));
-    for (name, disk) in rows.chain(ONCE_WRITTEN.map(|name| (name, None))) {
-        let (spool, expected) = (path(&format!("{name}.spool")), path(&format!("{name}.found")));
-        if let Some(disk) = disk.filter(|_| update && !spool.exists()) {
-            std::fs::write(&spool, printed(&disk)).expect("written");
-            std::fs::write(&expected, found(&disk.snapshot())).expect("written");
-        }
-        let text = std::fs::read_to_string(&spool).unwrap_or_else(|error| panic!("{}: {error}", spool.display()));
-        let expected = std::fs::read_to_string(&expected).expect("what is found in it");
-        let disk = written(&text);
-        assert_eq!(found(&disk.fork()), expected, "{name}");
-        // A start that does not come to its end finds the same next time.
-        let broken_off = disk.fork();
-        broken_off.fail_at(1, crate::disk::memory::Fault::PowerCut);
-        let _ = Spool::open(broken_off.clone(), settings());
-        let again = found(&broken_off.cut(1));
-        assert_eq!(but_identifier(&again), but_identifier(&expected), "{name}, at the second start");
+    if std::env::var_os("UPDATE_SPOOLS").is_some() {
+        update();
     }
+    for format in EARLIEST_FORMAT..=FORMAT {
+        let kept = kept(format);
+        assert!(kept.len() >= rows().len(), "format {format}: {kept:?}");
+        kept.iter().for_each(|name| read_again(format, name));
+    }
+}
+
+fn read_again(format: u32, name: &str) {
+    let read = |end| std::fs::read_to_string(path(format, &format!("{name}.{end}"))).expect("a text");
+    let (text, expected) = (read("spool"), read("found"));
+    let disk = written(&text);
+    assert_eq!(found(&disk.fork()), expected, "{name} of format {format}");
+    // A start that does not come to its end finds the same next time.
+    let broken_off = disk.fork();
+    broken_off.fail_at(1, crate::disk::memory::Fault::PowerCut);
+    let _ = Spool::open(broken_off.clone(), settings());
+    let again = found(&broken_off.cut(1));
+    assert_eq!(but_identifier(&again), but_identifier(&expected), "{name} of format {format}, at the second start");
 }
 
 fn but_identifier(text: &str) -> &str {
@@ -211,7 +230,19 @@ fn but_identifier(text: &str) -> &str {
 #[test]
 fn what_is_written_today_is_what_was_released() {
     for (name, disk) in rows() {
-        let text = std::fs::read_to_string(path(&format!("{name}.spool"))).expect("a spool");
+        let text = std::fs::read_to_string(path(FORMAT, &format!("{name}.spool"))).expect("a spool");
         assert_eq!(printed(&disk), text, "{name}: another format needs another version, and spools of its own");
     }
+}
+
+#[test]
+fn a_spool_of_a_later_format_is_refused() {
+    let disk = row(|_| {});
+    let mut header = disk.content(&slot_name(1)).expect("a segment")[..44].to_vec();
+    header[8..12].copy_from_slice(&(FORMAT + 1).to_le_bytes());
+    let checksum = crc32c::crc32c(&header[..40]);
+    header[40..44].copy_from_slice(&checksum.to_le_bytes());
+    let file = disk.open(&slot_name(1)).expect("a segment");
+    file.write_at(0, &[IoSlice::new(&header)]).expect("written");
+    assert!(matches!(Spool::open(disk, settings()), Err(Error::Version(version)) if version == FORMAT + 1));
 }
