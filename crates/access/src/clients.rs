@@ -29,6 +29,15 @@ pub struct ClientClass {
     key: ClientKey,
 }
 
+impl ClientClass {
+    /// Those of them that have one of these addresses.
+    pub(crate) fn within(&self, addresses: &AddressSet) -> Option<ClientClass> {
+        let addresses = self.addresses.intersection(addresses);
+        let is_empty = addresses.is_empty();
+        (!is_empty).then(|| ClientClass { representative: addresses.representative(), addresses, ..self.clone() })
+    }
+}
+
 /// The forward-confirmed names of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Names {

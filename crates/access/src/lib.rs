@@ -11,6 +11,7 @@
 //! one configuration grants that another does not).
 
 pub mod addresses;
+mod answers;
 pub mod audit;
 mod classes;
 mod clients;
@@ -21,6 +22,7 @@ pub mod html;
 mod identities;
 pub mod plan;
 mod proof;
+mod proving;
 mod recipients;
 mod rows;
 mod senders;
@@ -30,14 +32,16 @@ mod verdict;
 mod witness;
 
 pub use addresses::AddressSet;
+pub use answers::Answers;
 pub use audit::{Audit, Surroundings};
 pub use classes::{Classes, Cuts, ServerClasses};
 pub use clients::{ClientClass, Names};
 pub use exposure::{Exposure, Read};
 pub use findings::{Finding, Severity};
 pub use identities::{IdentityClass, Member};
-pub use plan::{Direction, Plan};
+pub use plan::{Direction, Plan, Shown};
 pub use proof::{Broken, Outcome, Proof, prove};
+pub use proving::{can_be, comes_from};
 pub use recipients::{DomainPattern, RecipientClass, RecipientForm};
 pub use rows::{Row, Words};
 pub use senders::SenderClass;

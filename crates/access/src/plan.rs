@@ -1,19 +1,28 @@
 //! The plan: what one configuration lets somebody do that another does not.
 //!
 //! Both tables are made over the same classes and compared cell by cell, so what differs in the files and
-//! not in meaning is not here, and what is here is complete.
+//! not in meaning is not here, and what is here is complete. Each line has a session that is answered
+//! otherwise under the new settings than under the old ones: it is asked before it is shown.
 
 mod filters;
+mod headers;
+mod listeners;
+mod loans;
+mod mechanisms;
+mod show;
+mod side;
 
-use crate::audit::{Place, links};
-use crate::rows::{self, Row, Words};
-use crate::table::{Cell, HeaderCell, Link, ServerTable, Table};
+use self::side::Side;
+use crate::audit::links;
+use crate::rows::{Row, Words};
+use crate::table::{Cell, ServerTable, Table};
 use crate::verdict::Verdict;
-use crate::{Classes, SenderClass};
-use config::{Config, Server};
-use mail::{Identity, Timestamp};
-use policy::AddressPlace;
+use crate::{Answers, Classes};
+use config::Config;
+use mail::Timestamp;
 use serde::Serialize;
+pub use show::Shown;
+pub use side::Places;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which way a change goes.
@@ -56,8 +65,26 @@ impl Taken {
         }
     }
 
+    /// What the answers to a session come to.
+    #[must_use]
+    pub fn told(answers: &Answers) -> Taken {
+        match (answers.sender, answers.recipient) {
+            (Some(Ok(marked)), Some(Ok(None))) => Taken::Submitted { marked },
+            (Some(Ok(marked)), Some(Ok(Some(_)))) => Taken::Relayed { marked },
+            _ => Taken::Not,
+        }
+    }
+
     fn marked(self) -> bool {
         matches!(self, Taken::Submitted { marked: true } | Taken::Relayed { marked: true })
+    }
+
+    fn unmarked(self) -> Taken {
+        match self {
+            Taken::Not => Taken::Not,
+            Taken::Submitted { .. } => Taken::Submitted { marked: false },
+            Taken::Relayed { .. } => Taken::Relayed { marked: false },
+        }
     }
 
     fn relays(self) -> bool {
@@ -89,7 +116,7 @@ pub struct Change {
 }
 
 /// One line of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
     /// Which way.
     pub direction: Direction,
@@ -99,10 +126,13 @@ pub struct Line {
     pub what: String,
     /// Who, from where, over which link, as whom, to whom; nothing for changes that are no such.
     pub words: Option<Words>,
-    /// The rule that is responsible in the new settings.
-    pub rule: Option<Place>,
-    /// A session that shows it, as a command line; for a virtual server that is gone, by the old settings.
-    pub witness: Option<String>,
+    /// The rules that are responsible in the new settings.
+    pub by: Places,
+    /// The rules that let somebody in the old settings what nothing lets them any more.
+    pub was: Places,
+    /// A session that shows it; where the new settings have none such, by the old ones. None for sockets, which no
+    /// session is asked about.
+    pub witness: Option<Shown>,
 }
 
 /// What changes.
@@ -125,18 +155,19 @@ impl Plan {
     pub fn of(old: (&str, &Config), new: (&str, &Config), now: Timestamp) -> Plan {
         let classes = Classes::of(&[old.1, new.1], now);
         let (before, after) = (Table::of(old.1, &classes), Table::of(new.1, &classes));
-        let compared = Compared { old, new, before: &before, after: &after };
+        let compared = Compared { old, new, classes: &classes, before: &before, after: &after };
         let mut lines = Vec::new();
         let mut changes = Vec::new();
         for own in &classes.servers {
-            let found = compared.changes(&own.server);
-            lines.extend(found.iter().map(|change| compared.line(change)));
+            let (found, said) = compared.sessions(&own.server);
             changes.extend(found);
+            lines.extend(compared.listeners(&own.server));
+            lines.extend(said);
             lines.extend(compared.headers(&own.server));
-            lines.extend(compared.filters(&own.server, now));
-            lines.extend(compared.mechanisms(&own.server));
+            lines.extend(compared.filters(&own.server));
+            lines.extend(compared.mechanisms(own));
         }
-        lines.extend(compared.loans(now));
+        lines.extend(compared.loans());
         lines.sort_by(|one, other| (one.direction, &one.server).cmp(&(other.direction, &other.server)));
         Plan { old: old.0.to_owned(), new: new.0.to_owned(), lines, changes }
     }
@@ -156,156 +187,116 @@ impl Plan {
     }
 }
 
+/// Cells that change, by what became and what will become of their mail.
+type Changed = BTreeMap<(Taken, Taken), Vec<CellPlace>>;
+
+/// Where a cell stands among those of its virtual server.
+type CellPlace = [usize; 5];
+
+/// Two configurations, and what every class of session comes to in each.
 struct Compared<'a> {
     old: (&'a str, &'a Config),
     new: (&'a str, &'a Config),
+    classes: &'a Classes,
     before: &'a Table<'a>,
     after: &'a Table<'a>,
 }
 
 impl Compared<'_> {
-    /// The cells of a virtual server that change. One that is not in a table comes to nothing there.
-    fn changes(&self, server: &str) -> Vec<Change> {
-        let taken = |table: &Table<'_>| -> BTreeMap<[usize; 5], Taken> {
-            let cells = table.server(server).into_iter().flat_map(ServerTable::cells);
-            let taken = cells.filter(|cell| cell.verdict.is_taken());
-            taken.map(|cell| (Row::place(&cell), Taken::of(cell.verdict))).collect()
-        };
-        let (before, after) = (taken(self.before), taken(self.after));
-        let mut kinds: BTreeMap<(Taken, Taken), Vec<[usize; 5]>> = BTreeMap::new();
-        for place in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
-            let was = before.get(place).copied().unwrap_or(Taken::Not);
-            let is = after.get(place).copied().unwrap_or(Taken::Not);
-            if was != is {
-                kinds.entry((was, is)).or_default().push(*place);
-            }
-        }
-        let mut out = Vec::new();
-        for ((was, is), cells) in kinds {
-            out.extend(Row::of(cells).into_iter().map(|row| Change {
-                server: server.to_owned(),
-                row,
-                before: was,
-                after: is,
-            }));
-        }
-        out
+    /// What changes for the sessions of a virtual server: all cells that do, and what is said of them.
+    fn sessions(&self, server: &str) -> (Vec<Change>, Vec<Line>) {
+        let [mut before, mut after] = [self.before, self.after].map(|table| taken(table, server));
+        let all = rows(server, &changed(&before, &after));
+        let [more_before, more_after] = self.borrowed(server);
+        before.extend(more_before);
+        after.extend(more_after);
+        let lines = as_said(server, &changed(&before, &after)).iter().filter_map(|change| self.line(change)).collect();
+        (all, lines)
     }
 
-    fn line(&self, change: &Change) -> Line {
-        let (tables, names) = ([self.after, self.before], [self.new, self.old]);
-        let known = tables
-            .iter()
-            .zip(names)
-            .find_map(|(table, (file, config))| Some((table.server(&change.server)?, file, config)));
-        let (words, witness, rule) = match known {
-            None => (None, None, None),
-            Some((table, file, config)) => {
-                let marked = if change.after == Taken::Not { change.before } else { change.after }.marked();
-                let servers = [self.old.1, self.new.1].into_iter().filter_map(|config| config.server(&change.server));
-                let links = servers.map(links).max().unwrap_or_default();
-                let cell = table.cells().find(|cell| change.row.contains(cell));
-                // A session that cannot be in the new settings any more is shown in the old ones.
-                let former = || self.before.server(&change.server)?.cells().find(|cell| change.row.contains(cell));
-                let witness = match &cell {
-                    Some(cell) => Some(cell.witness().command(file)),
-                    None => former().map(|cell| cell.witness().command(self.old.0)),
-                };
-                let rule = cell.and_then(|cell| match change.after {
-                    Taken::Submitted { .. } => cell.submits_by,
-                    Taken::Relayed { .. } | Taken::Not => cell.rule,
-                });
-                (
-                    Some(change.row.words(table.classes, links, marked)),
-                    witness,
-                    rule.map(|rule| Place::of(&config.book, rule)),
-                )
-            }
-        };
-        Line {
+    /// What becomes of mail of cells that only the other table has, because only there such an address has a class of
+    /// its own: before and after. A loan that no rule asks for changes nothing, and without one an address is still
+    /// somebody's.
+    fn borrowed(&self, server: &str) -> [BTreeMap<CellPlace, Taken>; 2] {
+        let settings = [(self.before, self.old.1, self.after), (self.after, self.new.1, self.before)];
+        settings.map(|(table, config, other)| {
+            let (Some(table), Some(other)) = (table.server(server), other.server(server)) else {
+                return BTreeMap::new();
+            };
+            let cells = other.cells().filter(|cell| table.lacks_only_sender(cell));
+            let told = |cell: Cell<'_>| {
+                let taken = Taken::told(&Answers::of(config, &cell.witness(), self.classes.now));
+                (taken != Taken::Not).then(|| (Row::place(&cell), taken))
+            };
+            cells.filter_map(told).collect()
+        })
+    }
+
+    /// What is said of a change.
+    fn line(&self, change: &Change) -> Option<Line> {
+        let witness = self.showing(change)?;
+        let (old, new) = (Side::of(self.before, self.old.1, change), Side::of(self.after, self.new.1, change));
+        let links = [&old, &new].into_iter().flatten().map(|side| links(side.server)).max().unwrap_or_default();
+        let is_lost = change.after == Taken::Not;
+        let by = new.as_ref().map(|side| if is_lost { side.refused_by(old.as_ref()) } else { side.taken_by() });
+        let was = old.as_ref().filter(|_| is_lost).map(Side::taken_by);
+        let (taken_in, marked) = if is_lost { (&old, change.before.marked()) } else { (&new, change.after.marked()) };
+        Some(Line {
             direction: change.before.direction(change.after),
             server: Some(change.server.clone()),
             what: what(change.before, change.after).to_owned(),
-            words,
-            rule,
-            witness,
+            words: taken_in.as_ref().map(|side| side.words(links, marked)),
+            by: by.unwrap_or_default(),
+            was: was.unwrap_or_default(),
+            witness: Some(self.shown(witness)),
+        })
+    }
+}
+
+/// What becomes of mail of each cell of a virtual server, where it is taken.
+fn taken(table: &Table<'_>, server: &str) -> BTreeMap<CellPlace, Taken> {
+    let cells = table.server(server).into_iter().flat_map(ServerTable::cells);
+    let taken = cells.filter(|cell| cell.verdict.is_taken());
+    taken.map(|cell| (Row::place(&cell), Taken::of(cell.verdict))).collect()
+}
+
+/// The cells that change. One that is not there comes to nothing.
+fn changed(before: &BTreeMap<CellPlace, Taken>, after: &BTreeMap<CellPlace, Taken>) -> Changed {
+    let mut changed = Changed::new();
+    for place in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let was = before.get(place).copied().unwrap_or(Taken::Not);
+        let is = after.get(place).copied().unwrap_or(Taken::Not);
+        if was != is {
+            changed.entry((was, is)).or_default().push(*place);
         }
     }
+    changed
+}
 
-    /// What changes about addresses in headers.
-    fn headers(&self, server: &str) -> Vec<Line> {
-        let answers = |table: &Table<'_>| -> BTreeMap<(usize, AddressPlace, SenderClass), Header> {
-            let Some(own) = table.server(server) else { return BTreeMap::new() };
-            let mut out = BTreeMap::new();
-            for cell in own.headers() {
-                let key = (kind(&cell), cell.place, cell.sender);
-                let worst = out.entry(key).or_insert(Header::Refused);
-                *worst = (*worst).min(Header::of(&cell));
-            }
-            out
-        };
-        let (before, after) = (answers(self.before), answers(self.after));
-        let both = before.iter().filter_map(|(key, was)| Some((key, *was, *after.get(key)?)));
-        both.filter(|(_, was, is)| was != is)
-            .map(|((kind, place, sender), was, is)| Line {
-                direction: if is < was { Direction::Wider } else { Direction::Narrower },
-                server: Some(server.to_owned()),
-                what: format!("{} with {} in {} {}", KINDS[*kind], sender_words(*sender), field(*place), is.words(was)),
-                words: None,
-                rule: Some(Place::key(&self.new.1.book, &header_key(server, *kind, *place))),
-                witness: None,
-            })
-            .collect()
+/// The fewest rows found that are these cells.
+fn rows(server: &str, changed: &Changed) -> Vec<Change> {
+    let mut out = Vec::new();
+    for ((before, after), cells) in changed {
+        let change = |row| Change { server: server.to_owned(), row, before: *before, after: *after };
+        out.extend(Row::of(cells.iter().copied()).into_iter().map(change));
     }
+    out
+}
 
-    /// Mechanisms that are offered now, or no more, and on which link.
-    fn mechanisms(&self, name: &str) -> Vec<Line> {
-        let servers = [self.old.1, self.new.1].map(|config| config.server(name));
-        let offered = |server: Option<&Server>| -> BTreeSet<(String, Link)> {
-            let on = |link: Link| server.and_then(|server| link.offers(server)).unwrap_or_default();
-            let pairs =
-                Link::ALL.into_iter().flat_map(|link| on(link).iter().map(move |name| (name.to_string(), link)));
-            pairs.collect()
+/// The same as it is said: where mail is taken at all or no more, what of it is marked stands in the same line, unless
+/// that takes more lines.
+fn as_said(server: &str, changed: &Changed) -> Vec<Change> {
+    let mut with_marks = Changed::new();
+    for ((before, after), cells) in changed {
+        let (kind, is_marked) = match (*before, *after) {
+            (Taken::Not, is) => ((Taken::Not, is.unmarked()), is.marked()),
+            (was, Taken::Not) => ((was.unmarked(), Taken::Not), was.marked()),
+            kind => (kind, false),
         };
-        let [before, after] = servers.map(offered);
-        let change = |(mechanism, link): &(String, Link), direction, word: &str| Line {
-            direction,
-            server: Some(name.to_owned()),
-            what: format!("{mechanism} is {word} {link}"),
-            words: None,
-            rule: Some(Place::key(&self.new.1.book, &format!("virtual_server.{name}.authentication.mechanisms"))),
-            witness: None,
-        };
-        let more = after.difference(&before).map(|one| change(one, Direction::Wider, "offered now,"));
-        let less = before.difference(&after).map(|one| change(one, Direction::Narrower, "offered no more"));
-        more.chain(less).collect()
+        with_marks.entry(kind).or_default().extend(cells.iter().map(|cell| Row::marked(*cell, is_marked)));
     }
-
-    /// Addresses that are lent now, or no more.
-    fn loans(&self, now: Timestamp) -> Vec<Line> {
-        let lent = |config: &Config| -> BTreeMap<(String, String), Place> {
-            let grants = config.servers.first().map(|server| server.rules.send_as.grants.clone()).unwrap_or_default();
-            let live = grants.iter().filter(|loan| !loan.term.is_over(now));
-            let each = live.flat_map(|loan| {
-                let place = Place::of(&config.book, loan.rule);
-                loan.addresses.iter().map(move |one| ((rows::borrower(&loan.to), rows::lent(one)), place.clone()))
-            });
-            each.collect()
-        };
-        let (before, after) = (lent(self.old.1), lent(self.new.1));
-        let more = after.iter().filter(|(key, _)| !before.contains_key(key)).map(|(key, place)| (key, place, true));
-        let less = before.iter().filter(|(key, _)| !after.contains_key(key)).map(|(key, place)| (key, place, false));
-        more.chain(less)
-            .map(|((who, what), place, is_more)| Line {
-                direction: if is_more { Direction::Wider } else { Direction::Narrower },
-                server: None,
-                what: format!("{who} may {} send as {what}", if is_more { "now" } else { "no longer" }),
-                words: None,
-                rule: is_more.then(|| place.clone()),
-                witness: None,
-            })
-            .collect()
-    }
+    let (together, apart) = (rows(server, &with_marks), rows(server, changed));
+    if together.len() <= apart.len() { together } else { apart }
 }
 
 fn what(before: Taken, after: Taken) -> &'static str {
@@ -316,76 +307,7 @@ fn what(before: Taken, after: Taken) -> &'static str {
         (_, Taken::Not) => "may no longer submit",
         _ if before.marked() && !after.marked() => "is no longer marked",
         _ if after.marked() && !before.marked() => "is marked now",
-        (_, after) if after.relays() => "relays now, where it submitted",
-        _ => "submits now, where it relayed",
-    }
-}
-
-/// What becomes of an address in a header.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Header {
-    Taken,
-    Marked,
-    Refused,
-}
-
-impl Header {
-    fn of(cell: &HeaderCell<'_>) -> Header {
-        match cell.verdict {
-            Ok(false) => Header::Taken,
-            Ok(true) => Header::Marked,
-            Err(_) => Header::Refused,
-        }
-    }
-
-    fn words(self, before: Header) -> &'static str {
-        match self {
-            Header::Taken if before == Header::Refused => "is taken now",
-            Header::Taken => "is no longer marked",
-            Header::Marked if before == Header::Refused => "is taken now, and marked",
-            Header::Marked => "is marked now",
-            Header::Refused => "is refused now",
-        }
-    }
-}
-
-/// Whose mail: what headers come to depends on no more.
-const KINDS: [&str; 3] = ["mail of the anonymous", "mail of accounts", "mail of peers"];
-
-fn kind(cell: &HeaderCell<'_>) -> usize {
-    match cell.identity.identity {
-        Identity::Anonymous => 0,
-        Identity::Account(_) => 1,
-        Identity::Peer(_) => 2,
-    }
-}
-
-fn header_key(server: &str, kind: usize, place: AddressPlace) -> String {
-    let name = match place {
-        _ if kind == 0 => "anonymous",
-        AddressPlace::Envelope => "envelope",
-        AddressPlace::From => "from",
-        AddressPlace::Sender => "sender",
-        AddressPlace::ResentFrom => "resent_from",
-    };
-    format!("virtual_server.{server}.send_as.{name}")
-}
-
-fn field(place: AddressPlace) -> &'static str {
-    match place {
-        AddressPlace::Envelope => "the envelope",
-        AddressPlace::From => "From",
-        AddressPlace::Sender => "Sender",
-        AddressPlace::ResentFrom => "Resent-From",
-    }
-}
-
-fn sender_words(sender: SenderClass) -> &'static str {
-    match sender {
-        SenderClass::Null | SenderClass::Own => "an address of its own",
-        SenderClass::Lent => "a lent address",
-        SenderClass::Inside => "somebody else's address inside",
-        SenderClass::Outside => "an address outside",
-        SenderClass::Filtered => "a filtered address",
+        (_, after) if after.relays() => "is now relayed, not submitted",
+        _ => "is now submitted, not relayed",
     }
 }

@@ -259,7 +259,15 @@ impl Speaks<'_> {
             what: format!("{from}, {who}, {verb} to {to}"),
             rule: submits.or(cell.rule),
             key: None,
-            witness: cell.witness(),
+            witness: self.dated(cell.witness()),
+        }
+    }
+
+    /// What begins later is shown on the day it begins.
+    fn dated(&self, witness: Witness) -> Witness {
+        match self.since {
+            Some(since) => witness.on_day_of(since),
+            None => witness,
         }
     }
 
@@ -296,7 +304,7 @@ impl Speaks<'_> {
             what,
             rule,
             key,
-            witness: Witness::arrival(&server.name, client, link.unwrap_or(Link::Clear)),
+            witness: self.dated(Witness::arrival(&server.name, client, link.unwrap_or(Link::Clear))),
         }
     }
 

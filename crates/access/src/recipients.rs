@@ -21,6 +21,8 @@ pub struct RecipientClass {
     pub recipient: Mailbox,
     /// What directories say of them, should they be asked.
     pub found: Found,
+    /// Whether one of the configurations asks them.
+    pub asked: bool,
     key: Option<DomainKey>,
 }
 
@@ -241,14 +243,15 @@ impl<'a> Recipients<'a> {
 
     fn forms(&self, key: &DomainKey, domain: &Domain, patterns: &[DomainPattern]) -> Vec<RecipientClass> {
         let inside = key.iter().any(|kind| matches!(kind, Kind::Inside { .. }));
+        let asked = self.directories_are_asked();
         let class = |form, local: &str, found| {
             let recipient = format!("{local}@{domain}").parse().ok()?;
-            Some(RecipientClass { form, domains: patterns.to_vec(), recipient, found, key: Some(key.clone()) })
+            let asked = asked && !matches!(form, RecipientForm::Foreign | RecipientForm::Postmaster);
+            Some(RecipientClass { form, domains: patterns.to_vec(), recipient, found, asked, key: Some(key.clone()) })
         };
         if !inside {
             return class(RecipientForm::Foreign, "somebody", Found::Absent).into_iter().collect();
         }
-        let asked = self.rules.iter().any(|rules| rules.domains.recipients_in.is_some());
         let listed = self.rules.iter().any(|rules| rules.domains.recipients.is_some());
         let from_list = self.rules.iter().find_map(|rules| {
             let (_, stamp) = rules.domains.local(domain)?;
@@ -269,6 +272,10 @@ impl<'a> Recipients<'a> {
         .collect()
     }
 
+    fn directories_are_asked(&self) -> bool {
+        self.rules.iter().any(|rules| rules.domains.recipients_in.is_some())
+    }
+
     /// Whether one of the configurations accepts whoever is written to.
     fn some_do_not_say(&self) -> bool {
         self.rules.iter().any(|rules| rules.domains.recipients.is_none() && rules.domains.recipients_in.is_none())
@@ -286,7 +293,8 @@ impl<'a> Recipients<'a> {
         .into_iter()
         .filter_map(|(form, text)| {
             let recipient = text.parse().ok()?;
-            Some(RecipientClass { form, domains: vec![], recipient, found: Found::Absent, key: None })
+            let asked = form != RecipientForm::Literal && self.directories_are_asked();
+            Some(RecipientClass { form, domains: vec![], recipient, found: Found::Absent, asked, key: None })
         })
         .collect()
     }

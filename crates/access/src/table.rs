@@ -5,22 +5,22 @@
 //! recipient, nor that to a recipient on the sender. What is stored is each question's answers, and cells
 //! are put together while they are read.
 
+use crate::answers;
 use crate::classes::{Classes, ServerClasses};
 use crate::clients::{ClientClass, arrival, granted};
 use crate::identities::IdentityClass;
+use crate::proving::can_be;
 use crate::recipients::RecipientClass;
 use crate::senders::{SenderClass, User};
 use crate::verdict::{Asked, Verdict, Why};
 use crate::witness::Witness;
 use config::{Config, Server};
-use identity::{Mechanism, Peer};
-use mail::{Author, Authors, Found, Identity, Ledger, Query, ReversePath, Timestamp};
+use mail::{Author, Found, Identity, Ledger, Query, ReversePath, Timestamp};
 use policy::{
     AddressPlace, Admission, Decision, Finding, Grant, MessageFacts, Missing, RecipientFacts, RuleId, Rules,
     SenderFacts, Step, Trace,
 };
 use std::fmt;
-use std::net::IpAddr;
 
 /// Whether the link is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +90,14 @@ struct Session {
     header: Vec<HeaderAnswer>,
 }
 
+impl Session {
+    /// The address that stands for a class of sender; only asked for one that there is.
+    fn address(&self, class: SenderClass) -> &ReversePath {
+        let at = SenderClass::ALL.into_iter().position(|known| known == class);
+        at.and_then(|at| self.senders[at].as_ref()).map_or(&ReversePath::Null, |(path, _)| path)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct HeaderAnswer {
     place: AddressPlace,
@@ -156,10 +164,14 @@ pub struct HeaderCell<'t> {
     pub place: AddressPlace,
     /// Whose it is.
     pub sender: SenderClass,
+    /// Such an address.
+    pub author: &'t ReversePath,
     /// Taken and whether it is marked, or the refusal.
     pub verdict: Result<bool, Verdict>,
     /// The rule responsible.
     pub rule: RuleId,
+    /// The places of its client and its identity, for whoever compares two tables.
+    pub places: [usize; 2],
 }
 
 impl<'c> Table<'c> {
@@ -234,8 +246,11 @@ impl ServerTable<'_> {
     /// What addresses in headers come to, of whoever may submit.
     pub fn headers(&self) -> impl Iterator<Item = HeaderCell<'_>> {
         let identities = self.classes.identities.len();
-        let possible = move |at: usize| self.links.iter().any(|(_, _, possible)| possible[at]);
-        let sessions = self.sessions.iter().enumerate().filter(move |(at, _)| possible(*at));
+        let possible = move |at: usize| self.links.iter().any(|(_, closed, possible)| !closed && possible[at]);
+        let admitted = move |at: usize| self.connection[at / identities].verdict.is_ok();
+        let submits = |session: &Session| session.senders.iter().flatten().any(|(_, judged)| judged.verdict.is_ok());
+        let sessions = self.sessions.iter().enumerate();
+        let sessions = sessions.filter(move |(at, session)| possible(*at) && admitted(*at) && submits(session));
         sessions.flat_map(move |(at, session)| {
             session.header.iter().map(move |answer| HeaderCell {
                 server: self.name(),
@@ -243,10 +258,21 @@ impl ServerTable<'_> {
                 identity: &self.classes.identities[at % identities],
                 place: answer.place,
                 sender: answer.sender,
+                author: session.address(answer.sender),
                 verdict: answer.judged.verdict,
                 rule: answer.judged.rule,
+                places: [at / identities, at % identities],
             })
         })
+    }
+
+    /// Whether there are sessions here like that of a cell of another table over the same classes, but none of them has
+    /// an address of the cell's class of sender.
+    pub(crate) fn lacks_only_sender(&self, cell: &Cell<'_>) -> bool {
+        let [client, identity, sender, _] = cell.place;
+        let at = client * self.classes.identities.len() + identity;
+        let exists = self.links.iter().any(|(link, _, possible)| *link == cell.link && possible[at]);
+        exists && self.sessions[at].senders[sender].is_none()
     }
 
     fn session(&self, link: Link, closed: bool, client: usize, identity: usize) -> impl Iterator<Item = Cell<'_>> {
@@ -335,35 +361,18 @@ impl<'c> Asking<'_, 'c> {
     }
 
     fn links(&self) -> Vec<(Link, bool, Vec<bool>)> {
-        let links = Link::ALL.into_iter().filter_map(|link| Some((link, link.offers(self.server)?)));
+        let links = Link::ALL.into_iter().filter(|link| link.offers(self.server).is_some());
         links
-            .map(|(link, offered)| {
-                let closed = link == Link::Clear && self.server.session.tls_required;
+            .map(|link| {
+                let closed = answers::is_closed(self.server, link);
                 let sessions = self.own.clients.iter().flat_map(|client| {
-                    let address = client.representative;
-                    self.own.identities.iter().map(move |class| self.can_be(&class.identity, address, offered))
+                    let at = (client.representative, link);
+                    let can_be = move |class: &IdentityClass| can_be(self.config, self.server, &class.identity, at);
+                    self.own.identities.iter().map(can_be)
                 });
                 (link, closed, sessions.collect())
             })
             .collect()
-    }
-
-    /// Whether somebody at this address can prove to be this, by one of the mechanisms that are offered.
-    fn can_be(&self, identity: &Identity, address: IpAddr, offered: &[Box<str>]) -> bool {
-        let known = !self.server.authentication.directories.is_empty();
-        match identity {
-            Identity::Anonymous => true,
-            Identity::Account(_) => (known && !offered.is_empty()) || self.is_spoken_for(offered, known),
-            Identity::Peer(name) => {
-                let mut peers = self.config.peers.iter().filter(|peer| peer.name == *name);
-                peers.any(|peer| comes_from(peer, address) && provable(peer, offered, known))
-            }
-        }
-    }
-
-    /// Whether a peer can say here that its client is an account, wherever that comes from (XCLIENT).
-    fn is_spoken_for(&self, offered: &[Box<str>], known: bool) -> bool {
-        self.config.peers.iter().any(|peer| peer.trust.xclient && provable(peer, offered, known))
     }
 
     fn connection(&self, client: &ClientClass) -> (Judged<bool>, Option<Admission>) {
@@ -439,32 +448,12 @@ impl<'c> Asking<'_, 'c> {
     }
 
     fn header(&self, client: &ClientClass, identity: &Identity, place: AddressPlace, author: &Author) -> Judged<bool> {
-        let mut authors = Authors::default();
-        match place {
-            AddressPlace::From | AddressPlace::Envelope => authors.from.push(author.clone()),
-            AddressPlace::Sender => authors.sender.push(author.clone()),
-            AddressPlace::ResentFrom => authors.resent_from.push(author.clone()),
-        }
+        let authors = answers::authors(place, author.clone());
         let facts =
             MessageFacts { client: client.representative, now: self.classes.now, identity, authors: &authors, hops: 0 };
         let decision = judge(client, &Found::Absent, |ledger| policy::message(self.rules(), &facts, ledger));
         judged(&decision, |taken| !taken.marks.is_empty(), last(&decision.trace))
     }
-}
-
-fn comes_from(peer: &Peer, address: IpAddr) -> bool {
-    peer.addresses.is_empty() || peer.addresses.iter().any(|net| net.contains(address))
-}
-
-/// Whether a peer can prove itself by one of these mechanisms.
-pub(crate) fn provable(peer: &Peer, offered: &[Box<str>], directories: bool) -> bool {
-    offered.iter().filter_map(|name| name.parse().ok()).any(|mechanism| match mechanism {
-        Mechanism::External => !peer.certificates.is_empty(),
-        Mechanism::Gssapi | Mechanism::GssSpnego => {
-            directories && !(peer.principals.is_empty() && peer.accounts.is_empty())
-        }
-        _ => directories && !peer.accounts.is_empty(),
-    })
 }
 
 /// Asks until nothing is missing; what look-ups find is what the classes say.

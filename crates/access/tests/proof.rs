@@ -137,6 +137,10 @@ fn a_denial_that_ends_is_looked_at_behind_its_end() {
     assert_eq!(told(&deny(""), never), Vec::<String>::new());
     let found = told(&deny(", expires = \"2031-12-31\""), never);
     assert!(found[0].starts_with("outbound [anywhere] since 2032-01-01T00:00:00.000Z: "), "{found:?}");
+    // Pasted today, the session is shown as of the day on which it begins.
+    let config = settings(&deny(", expires = \"2031-12-31\""), &format!("[[invariant]]\nname = \"x\"\n{never}\n"));
+    let text = access::text::invariants("settings", &config, &prove(&config, NOW));
+    assert!(text.contains("--at 2032-01-01"), "{text}");
     let found = told(&deny(", expires = \"2020-12-31\""), never);
     assert!(found[0].starts_with("outbound [anywhere]: "), "{found:?}");
 }

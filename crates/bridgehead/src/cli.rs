@@ -157,6 +157,17 @@ pub(crate) struct Plan {
     pub json: bool,
 }
 
+/// What directories say of a recipient
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Recipient {
+    /// Somebody is called that
+    Known,
+    /// Nobody is called that
+    Unknown,
+    /// They do not answer
+    Unclear,
+}
+
 /// `explain`
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -177,6 +188,9 @@ pub(crate) struct Explain {
     /// The client has no forward-confirmed name
     #[arg(long, conflicts_with = "client_name")]
     pub no_client_name: bool,
+    /// The name of the client cannot be found out
+    #[arg(long, conflicts_with_all = ["client_name", "no_client_name"])]
+    pub client_name_unclear: bool,
     /// The link is secured by TLS
     #[arg(long)]
     pub tls: bool,
@@ -201,6 +215,9 @@ pub(crate) struct Explain {
     /// A recipient; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub rcpt: Vec<String>,
+    /// What the directories would say of the recipients, instead of asking them
+    #[arg(long, value_name = "WORD", requires = "rcpt")]
+    pub rcpt_is: Option<Recipient>,
     /// What stands in From of the message; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub header_from: Vec<String>,

@@ -1,6 +1,6 @@
 //! What changes about the sender filter: from whom mail is refused now, or taken again.
 
-use super::{Compared, Direction, Line};
+use super::{Compared, Direction, Line, Places, Shown};
 use crate::audit::Place;
 use crate::filters::{covers, effective, subjects, whose};
 use crate::rows::{self, said};
@@ -16,12 +16,13 @@ struct Turned<'a> {
     identity: Identity,
     entries: Vec<&'a FilteredSender>,
     rule: Place,
-    witness: String,
+    witness: Shown,
 }
 
 impl Compared<'_> {
     /// What changes at a virtual server that is in both configurations.
-    pub(super) fn filters(&self, name: &str, now: Timestamp) -> Vec<Line> {
+    pub(super) fn filters(&self, name: &str) -> Vec<Line> {
+        let now = self.classes.now;
         let (Some(old), Some(new)) = (self.old.1.server(name), self.new.1.server(name)) else { return Vec::new() };
         let (Some(before), Some(after)) = (self.before.server(name), self.after.server(name)) else {
             return Vec::new();
@@ -39,7 +40,8 @@ impl Compared<'_> {
                 server: Some(name.to_owned()),
                 what: format!("mail of {} from {} {word}", whose(&identities), said(&senders, "and")),
                 words: None,
-                rule: Some(first.rule),
+                by: first.rule.into(),
+                was: Places::default(),
                 witness: Some(first.witness),
             })
         };
@@ -62,7 +64,7 @@ impl Compared<'_> {
             let entries: Vec<&FilteredSender> = effective(&filtering.rules, &identity, now).filter(shown).collect();
             let Some(first) = entries.first() else { continue };
             let Some((cell, address)) = example(first) else { continue };
-            let witness = Witness::of_sender(cell, &address).command(self.new.0);
+            let witness = self.shown(Witness::of_sender(cell, &address));
             let rule = self.responsible((filtering, taking), &identity, first);
             let turned = Turned { identity, entries, rule, witness };
             let alike = |group: &&mut Vec<Turned<'s>>| {

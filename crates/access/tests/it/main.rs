@@ -6,6 +6,7 @@ mod draw;
 mod golden;
 mod properties;
 mod table;
+mod witnesses;
 
 use config::Config;
 use mail::Timestamp;

@@ -16,14 +16,18 @@ const DRAWS: u64 = 200;
 
 /// What would be an open relay says that it knows.
 fn config(draw: &Draw) -> Option<Config> {
-    let text = draw.text();
+    settings(&draw.text())
+}
+
+/// The settings of a text that is drawn.
+pub(crate) fn settings(text: &str) -> Option<Config> {
     let word = "relay.open_relay = \"i-know-this-is-an-open-relay\"\n";
     let insisting = text.replace("relay.authenticated", &format!("{word}relay.authenticated"));
-    [text, insisting].iter().find_map(|text| Config::from_text("drawn", text).ok()).map(|(config, _)| config)
+    [text, &insisting].iter().find_map(|text| Config::from_text("drawn", text).ok()).map(|(config, _)| config)
 }
 
 /// Drawn settings that have no mistake; a few in a hundred have one virtual server that is open and one that is not.
-fn draws() -> impl Iterator<Item = (Dice, Draw, Config)> {
+pub(crate) fn draws() -> impl Iterator<Item = (Dice, Draw, Config)> {
     (0..DRAWS).filter_map(|seed| {
         let mut dice = Dice::seeded(seed);
         let draw = Draw::new(&mut dice);

@@ -96,7 +96,7 @@ impl Explainer<'_> {
         let (client, now, identity) = (described.client, described.now, &described.identity);
         let facts = ConnectionFacts { client, now, open_in_all: 0, open: 0, open_from_client: 0, open_from_network: 0 };
         let Some(Verdict::Admitted(admission)) = self.ask(&Question::Connection(facts)) else { return };
-        for (question, explained) in credentials::explained(self.server, described) {
+        for (question, explained) in credentials::explained(self.config, self.server, described) {
             let refused = explained.refused;
             self.asked.push(Asked { question, explained });
             if refused {
@@ -107,7 +107,7 @@ impl Explainer<'_> {
             return;
         }
         for recipient in &described.recipients {
-            self.recipient(&RecipientFacts { client, now, identity, recipient });
+            self.recipient(&RecipientFacts { client, now, identity, recipient }, described.found.as_ref());
         }
         if let Some((authors, hops)) = &described.message {
             let _ = self.ask(&Question::Message(MessageFacts { client, now, identity, authors, hops: *hops }));
@@ -120,10 +120,11 @@ impl Explainer<'_> {
         self.ask(&Question::Sender(SenderFacts { client, now, admission, identity, secured, reverse_path })).is_some()
     }
 
-    fn recipient(&mut self, facts: &RecipientFacts<'_>) {
+    /// `said`: what directories would say, instead of asking them.
+    fn recipient(&mut self, facts: &RecipientFacts<'_>, said: Option<&Found>) {
         let rules = &self.server.rules;
         if let Err(Missing(query @ Query::Recipient(_))) = policy::recipient(rules, facts, &self.ledger) {
-            let found = recipient_exists(self.config, &query);
+            let found = said.cloned().unwrap_or_else(|| recipient_exists(self.config, &query));
             self.ledger.enter(query, found);
         }
         let to = match self.ask(&Question::Recipient(*facts)) {
@@ -153,7 +154,9 @@ impl Explainer<'_> {
     fn ask(&mut self, question: &Question<'_>) -> Option<Verdict> {
         let rules = &self.server.rules;
         let Ok(decision) = question.ask(rules, &self.ledger) else {
-            let answer = "depends on the name of the client; give --client-name or --no-client-name".to_owned();
+            let answer =
+                "depends on the name of the client; give --client-name, --no-client-name or --client-name-unclear"
+                    .to_owned();
             let explained = Explained { answer, refused: true, steps: Vec::new(), edits: Vec::new() };
             self.asked.push(Asked { question: words(question), explained });
             return None;

@@ -1,6 +1,7 @@
 //! A session as the command line describes it.
 
 use crate::cli;
+use access::Link;
 use anyhow::{Context, Result, bail};
 use config::{Config, Server};
 use identity::{Finding, Inquiry, No};
@@ -25,6 +26,8 @@ pub(super) struct Described {
     pub known: Known,
     pub reverse_path: ReversePath,
     pub recipients: Vec<Mailbox>,
+    /// What the directories would say of them; `None`: they are asked.
+    pub found: Option<Found>,
     /// Who the message says it is from, and its Received fields; `None` if nothing is said about it.
     pub message: Option<(Authors, u32)>,
     names: Option<Found>,
@@ -64,9 +67,15 @@ impl Described {
             known,
             reverse_path: reverse_path(&explain.mail_from)?,
             recipients: recipients.collect::<Result<_>>()?,
+            found: explain.rcpt_is.map(found),
             message: message(explain)?,
             names: names(explain)?,
         })
+    }
+
+    /// The link that it is on.
+    pub(super) fn link(&self) -> Link {
+        if self.secured { Link::Tls } else { Link::Clear }
     }
 
     /// What look-ups would find, as far as the command line says.
@@ -79,9 +88,20 @@ impl Described {
     }
 }
 
+fn found(said: cli::Recipient) -> Found {
+    match said {
+        cli::Recipient::Known => Found::Exists,
+        cli::Recipient::Unknown => Found::Absent,
+        cli::Recipient::Unclear => Found::Unavailable,
+    }
+}
+
 fn names(explain: &cli::Explain) -> Result<Option<Found>> {
     if explain.no_client_name {
         return Ok(Some(Found::Absent));
+    }
+    if explain.client_name_unclear {
+        return Ok(Some(Found::Unavailable));
     }
     let names: Result<Vec<mail::Domain>, _> = explain.client_name.iter().map(|name| name.parse()).collect();
     let names = names.context("--client-name is not a domain name")?;
