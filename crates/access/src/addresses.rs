@@ -3,9 +3,12 @@
 //! Both families are one ordered space here, IPv4 first. An IPv4-mapped IPv6 address is its IPv4
 //! address, as everywhere (conformance row 22).
 
+mod words;
+
 use mail::{Net, canonical};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use words::Words;
 
 /// One of the two address families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -218,6 +221,19 @@ impl AddressSet {
         self.0.iter().flat_map(|span| prefixes(*span)).collect()
     }
 
+    /// As [`Display`](fmt::Display) does, but of many networks only the first few and how many more there are.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        self.extreme().map_or_else(|| Words::of(self).short(), ToOwned::to_owned)
+    }
+
+    fn extreme(&self) -> Option<&'static str> {
+        if self.is_everywhere() {
+            return Some("anywhere");
+        }
+        self.is_empty().then_some("nowhere")
+    }
+
     /// An address that stands for all: one that examples use (RFC 5737), if it is in it; otherwise of the first span.
     ///
     /// # Panics
@@ -274,26 +290,12 @@ fn size(free: u32) -> u128 {
 }
 
 impl fmt::Display for AddressSet {
-    /// As prefixes: those that are in it, or `anywhere except` those that are not, whichever are fewer.
+    /// The shortest that is true: networks, networks with exceptions, or `anywhere except` those that are not in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_everywhere() {
-            return f.write_str("anywhere");
+        match self.extreme() {
+            Some(word) => f.write_str(word),
+            None => Words::of(self).fmt(f),
         }
-        if self.is_empty() {
-            return f.write_str("nowhere");
-        }
-        let (inside, outside) = (self.prefixes(), self.complement().prefixes());
-        let list = if inside.len() <= outside.len() {
-            &inside
-        } else {
-            f.write_str("anywhere except ")?;
-            &outside
-        };
-        for (at, net) in list.iter().enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            write!(f, "{comma}{net}")?;
-        }
-        Ok(())
     }
 }
 
@@ -313,11 +315,24 @@ mod tests {
             (&["10.0.0.0/9", "10.128.0.0/9"][..], "10.0.0.0/8"),
             (&["0.0.0.0/0", "::/0"], "anywhere"),
             (&[], "nowhere"),
-            (&["10.0.0.5", "2001:db8::1"], "10.0.0.5, 2001:db8::1"),
+            (&["10.0.0.5", "2001:db8::1"], "10.0.0.5 and 2001:db8::1"),
+            (&["10.0.0.1", "10.0.0.2", "10.0.0.3"], "10.0.0.1 and 10.0.0.2/31"),
         ] {
             assert_eq!(set(nets).to_string(), text);
         }
         assert_eq!(set(&["10.0.0.0/8"]).complement().to_string(), "anywhere except 10.0.0.0/8");
+    }
+
+    #[test]
+    fn one_address_less_is_said_as_an_exception() {
+        let without = |nets: &[&str], not: &[&str]| set(nets).intersection(&set(not).complement());
+        let of_one = without(&["10.0.0.0/8"], &["10.0.5.5"]);
+        assert_eq!(of_one.to_string(), "10.0.0.0/8 except 10.0.5.5");
+        let of_two = without(&["10.0.0.0/8", "192.168.0.0/16"], &["10.0.5.5", "10.9.0.0/16"]);
+        assert_eq!(of_two.to_string(), "10.0.0.0/8 (except 10.0.5.5 and 10.9.0.0/16) and 192.168.0.0/16");
+        assert_eq!(of_two.in_short(), of_two.to_string());
+        assert_eq!(without(&["0.0.0.0/0"], &["10.0.5.5"]).to_string(), "0.0.0.0/0 except 10.0.5.5");
+        assert_eq!(without(&["2001:db8::/32"], &["2001:db8::1"]).to_string(), "2001:db8::/32 except 2001:db8::1");
     }
 
     #[test]

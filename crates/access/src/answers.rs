@@ -28,8 +28,8 @@ pub struct Answers {
     pub recipient: Option<Result<Option<Grant>, Verdict>>,
     /// Whether its mail is marked for what its header says, or the refusal.
     pub message: Option<Result<bool, Verdict>>,
-    /// Whether a look-up was needed of which the session says nothing.
-    pub needs_more: bool,
+    /// Whether a look-up was asked for that the session says nothing of, so that somebody else may be told otherwise.
+    pub is_vague: bool,
 }
 
 impl Answers {
@@ -38,9 +38,9 @@ impl Answers {
     pub fn of(config: &Config, session: &Witness, now: Timestamp) -> Answers {
         let mut answers = Answers::default();
         let Some(server) = config.server(&session.server) else { return answers };
-        let asking = Asking { rules: &server.rules, session, now, needs_more: Cell::new(false) };
-        asking.all(config, server, &mut answers);
-        answers.needs_more = asking.needs_more.get();
+        let asking = Asking { rules: &server.rules, session, now, is_vague: Cell::new(false) };
+        asking.answer(config, server, &mut answers);
+        answers.is_vague = asking.is_vague.get();
         answers
     }
 }
@@ -54,11 +54,11 @@ struct Asking<'a> {
     rules: &'a Rules,
     session: &'a Witness,
     now: Timestamp,
-    needs_more: Cell<bool>,
+    is_vague: Cell<bool>,
 }
 
 impl Asking<'_> {
-    fn all(&self, config: &Config, server: &Server, answers: &mut Answers) {
+    fn answer(&self, config: &Config, server: &Server, answers: &mut Answers) {
         let session = self.session;
         let Some(admission) = self.connection() else { return };
         let Some(offered) = session.link.offers(server) else { return };
@@ -67,8 +67,8 @@ impl Asking<'_> {
         }
         answers.admitted = true;
         answers.offered = session.mechanism.as_ref().map(|mechanism| offered.contains(mechanism));
-        let at = (session.client, session.link);
-        if answers.offered == Some(false) || !can_be(config, server, &session.identity, at) {
+        if answers.offered == Some(false) || !can_be(config, server, &session.identity, (session.client, session.link))
+        {
             return;
         }
         let sender = self.sender(admission);
@@ -114,14 +114,18 @@ impl Asking<'_> {
             match ask(&ledger) {
                 Ok(decision) => return decision.verdict,
                 Err(Missing(query)) => {
-                    let found = match &query {
-                        Query::ConfirmedNames(_) if self.session.names == Names::Any => None,
-                        Query::ConfirmedNames(_) => Some(self.session.names.found()),
-                        Query::Recipient(_) => self.session.found.clone(),
-                        Query::Addresses(_) => None,
+                    let is_told = match &query {
+                        Query::ConfirmedNames(_) => self.session.names != Names::Any,
+                        Query::Recipient(_) => self.session.found.is_some(),
+                        Query::Addresses(_) => false,
                     };
-                    self.needs_more.set(self.needs_more.get() || found.is_none());
-                    ledger.enter(query, found.unwrap_or(Found::Unavailable));
+                    self.is_vague.set(self.is_vague.get() || !is_told);
+                    let found = match &query {
+                        Query::ConfirmedNames(_) => self.session.names.found(),
+                        Query::Recipient(_) => self.session.found.clone().unwrap_or(Found::Unavailable),
+                        Query::Addresses(_) => Found::Unavailable,
+                    };
+                    ledger.enter(query, found);
                 }
             }
         }

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Rules that are named one by one for a row.
-const RULES: usize = 3;
+pub(crate) const RULES: usize = 3;
 
 /// What is known of the host that the settings are for, beside what they say themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,12 +153,10 @@ pub(crate) struct Auditor<'a> {
 impl Auditor<'_> {
     fn server(&self, table: &ServerTable<'_>) -> Option<ServerAudit> {
         let server = self.config.server(table.name())?;
-        let clear = server.listen.iter().map(ToString::to_string);
-        let tls = server.listen_tls.iter().map(|address| format!("{address} (TLS)"));
         Some(ServerAudit {
             name: server.name.to_string(),
             role: server.role.map(|role| role_name(role).to_owned()),
-            listen: clear.chain(tls).collect(),
+            listen: listeners(server),
             submit: self.permissions(server, table, false),
             relay: self.permissions(server, table, true),
             filtered: Filtered::of(&self.config.book, server, table),
@@ -179,7 +177,8 @@ impl Auditor<'_> {
         for (by, cells) in kinds {
             out.extend(Row::of(cells).into_iter().map(|row| {
                 let rules = rules_of(server, table, &row, by);
-                let words = row.words(table.classes, links(server), false);
+                let barred = row.barred(table.classes, table.cells());
+                let words = row.words(table.classes, links(server), false, &barred);
                 let witness = table.cells().find(|cell| row.contains(cell) && cell.verdict.is_taken());
                 (
                     row,
@@ -204,10 +203,17 @@ fn loans(config: &Config, now: Timestamp) -> Vec<Loan> {
     live.map(|loan| Loan {
         who: rows::borrower(&loan.to),
         addresses: loan.addresses.iter().map(rows::lent).collect(),
-        until: loan.term.expires.map(config::exceptions::last_day),
+        until: loan.term.last_day(),
         rule: Place::of(&config.book, loan.rule),
     })
     .collect()
+}
+
+/// Where a virtual server listens.
+pub(crate) fn listeners(server: &Server) -> Vec<String> {
+    let clear = server.listen.iter().map(ToString::to_string);
+    let tls = server.listen_tls.iter().map(|address| format!("{address} (TLS)"));
+    clear.chain(tls).collect()
 }
 
 /// How many links a virtual server has, so that what holds for all of them need not be said.
@@ -226,7 +232,7 @@ pub(crate) fn role_name(role: Role) -> &'static str {
 }
 
 /// The rules that give a row what it has: of a list, every live entry that means somebody of it.
-fn rules_of(server: &Server, table: &ServerTable<'_>, row: &Row, by: Option<Grant>) -> Vec<RuleId> {
+pub(crate) fn rules_of(server: &Server, table: &ServerTable<'_>, row: &Row, by: Option<Grant>) -> Vec<RuleId> {
     let (rules, now) = (&server.rules, table.now());
     let rights = match by {
         None => Some(&rules.submit),

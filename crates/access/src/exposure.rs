@@ -2,7 +2,6 @@
 
 use crate::addresses::AddressSet;
 use crate::audit::Place;
-use crate::rows;
 use crate::table::{Link, ServerTable, Table};
 use config::{Config, Server};
 use identity::Mechanism;
@@ -68,7 +67,7 @@ pub(crate) fn of(config: &Config, table: &Table<'_>) -> Vec<Exposure> {
                 in_the_clear,
                 read: read(mechanism, in_the_clear),
                 guessed,
-                from: rows::addresses(&reach),
+                from: reach.in_short(),
                 from_strangers: !reach.intersection(&AddressSet::public()).is_empty(),
                 rule: Place::key(&config.book, &key),
             });

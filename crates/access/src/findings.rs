@@ -169,12 +169,13 @@ impl View<'_> {
         if !strangers.is_many() {
             return None;
         }
-        let too_wide = rows::addresses(&strangers);
         let (key, mend) = match self.server.rules.relay.mode {
             Mode::AllExcept => {
-                ("relay.mode", format!("{} = \"only\", and list those who may.", self.key("relay.mode")))
+                ("relay.mode", format!("Write {} = \"only\", and list those who may.", self.key("relay.mode")))
             }
-            Mode::Only => ("relay.list", format!("Take {too_wide} out of {}.", self.key("relay.list"))),
+            Mode::Only => {
+                ("relay.list", format!("Take {} out of {}.", self.too_wide(&strangers), self.key("relay.list")))
+            }
         };
         let mut finding = self.finding(
             "open-relay",
@@ -191,6 +192,19 @@ impl View<'_> {
         Some(finding)
     }
 
+    /// The entries of the relay list that let so many strangers in, as they stand there; where only all of them
+    /// together are too many, the addresses.
+    fn too_wide(&self, strangers: &AddressSet) -> String {
+        let live = self.server.rules.relay.list.entries().iter().filter(|entry| !entry.term.is_over(self.table.now()));
+        let nets = live.filter_map(|entry| match entry.what {
+            policy::Match::Net(net) => Some(net),
+            policy::Match::Domain(_) => None,
+        });
+        let wide = nets.filter(|net| AddressSet::of([net]).intersection(strangers).is_many());
+        let wide: Vec<String> = wide.map(|net| net.to_string()).collect();
+        if wide.is_empty() { strangers.in_short() } else { rows::said(&wide, "and") }
+    }
+
     fn unsafe_mode(&self) -> Option<Finding> {
         (self.server.rules.relay.mode == Mode::AllExcept).then(|| {
             self.finding(
@@ -200,7 +214,7 @@ impl View<'_> {
                 [
                     format!("{} lets every client relay that is not listed.", self.server.name),
                     "One change of connection control or authentication makes it an open relay.".to_owned(),
-                    format!("{} = \"only\", and list those who may.", self.key("relay.mode")),
+                    format!("Write {} = \"only\", and list those who may.", self.key("relay.mode")),
                 ],
             )
         })
@@ -269,7 +283,7 @@ impl View<'_> {
                     format!("Every account that may submit may relay through {}, from anywhere.", self.server.name),
                     "One guessed password is enough to send spam to the world.".to_owned(),
                     format!(
-                        "{} = false, and name those who may in {}.",
+                        "Write {} = false, and name those who may in {}.",
                         self.key("relay.authenticated"),
                         self.key("relay.allow")
                     ),
@@ -351,7 +365,7 @@ impl View<'_> {
             [
                 format!("Accounts may send through {} with addresses outside the organization.", self.server.name),
                 "Mail with somebody else's address leaves under our name.".to_owned(),
-                format!("{} = \"refuse\".", self.key("send_as.outside")),
+                format!("Write {} = \"refuse\".", self.key("send_as.outside")),
             ],
         );
         finding.witness = self.witness(&cell);

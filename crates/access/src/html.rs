@@ -42,7 +42,7 @@ fn finding(out: &mut String, finding: &Finding) {
     let _ = writeln!(out, "<section class=\"{class}\">\n<h3>{class}: {}</h3>", escaped(&finding.id));
     let _ = writeln!(out, "<p><b>{}</b> {}</p>", escaped(&finding.what), escaped(&finding.why));
     let place = escaped(&finding.rule.to_string());
-    let _ = writeln!(out, "<p>To mend it: {} <code>{place}</code></p>", escaped(&finding.mend));
+    let _ = writeln!(out, "<p>To mend it: {}</p>\n<p>Where: <code>{place}</code></p>", escaped(&finding.mend));
     if let Some(witness) = &finding.witness {
         let _ = writeln!(out, "<pre>{}</pre>", escaped(witness));
     }
@@ -72,15 +72,10 @@ fn permissions(out: &mut String, title: &str, list: &[Permission]) {
     out.push_str("<table>\n<tr><th>Who<th>From<th>As<th>To<th>By</tr>\n");
     for permission in list {
         let words = &permission.words;
-        let link = if words.link.is_empty() { String::new() } else { format!(", {}", words.link) };
-        let mut rules: Vec<String> = permission.rules.iter().map(ToString::to_string).collect();
-        let more = permission.rules_in_all - permission.rules.len();
-        if more > 0 {
-            rules.push(format!("and {more} more"));
-        }
-        let cells = [words.who.clone(), format!("{}{link}", words.from), words.sender.clone(), words.to.clone()];
+        let rules = text::places(&permission.rules, permission.rules_in_all);
+        let cells = [words.who.clone(), words.origin(), words.sender.clone(), words.to.clone()];
         let cells: Vec<String> = cells.iter().map(|cell| format!("<td>{}", escaped(cell))).collect();
-        let _ = writeln!(out, "<tr>{}<td><code>{}</code></tr>", cells.join(""), escaped(&rules.join(", ")));
+        let _ = writeln!(out, "<tr>{}<td><code>{}</code></tr>", cells.join(""), escaped(&rules));
     }
     out.push_str("</table>\n");
 }
@@ -109,7 +104,8 @@ fn exposure(out: &mut String, audit: &Audit) {
     );
     for one in &audit.exposure {
         let from = if one.guessed { one.from.as_str() } else { "nowhere" };
-        let cells = [one.server.as_str(), one.mechanism.as_str(), one.read.words(), from];
+        let read = if one.in_the_clear { one.read.words() } else { "nothing: TLS only" };
+        let cells = [one.server.as_str(), one.mechanism.as_str(), read, from];
         let cells: Vec<String> = cells.iter().map(|cell| format!("<td>{}", escaped(cell))).collect();
         let _ = writeln!(out, "<tr>{}<td><code>{}</code></tr>", cells.join(""), escaped(&one.rule.to_string()));
     }

@@ -36,6 +36,21 @@ pub enum Member {
     Is(Who),
 }
 
+impl IdentityClass {
+    /// On which lists an account is that is one of both; `None` unless both are accounts.
+    pub(crate) fn together_with(&self, other: &IdentityClass) -> Option<Lists> {
+        match (&self.key, &other.key) {
+            (IdentityKey::Account(one), IdentityKey::Account(two)) => Some(one | two),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the accounts that are on exactly these lists.
+    pub(crate) fn is(&self, lists: Lists) -> bool {
+        self.key == IdentityKey::Account(lists)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum IdentityKey {
     Anonymous,
@@ -44,7 +59,7 @@ enum IdentityKey {
 }
 
 /// On which lists an account is, a bit for each.
-type Lists = u32;
+pub(crate) type Lists = u32;
 
 /// What decides which class an identity belongs to, at one virtual server.
 pub(crate) struct Identities<'a> {

@@ -6,11 +6,14 @@
 
 mod filters;
 mod headers;
+mod listeners;
 mod loans;
 mod mechanisms;
 mod show;
+mod side;
 
-use crate::audit::{Place, links};
+use self::side::Side;
+use crate::audit::links;
 use crate::rows::{Row, Words};
 use crate::table::{Cell, ServerTable, Table};
 use crate::verdict::Verdict;
@@ -19,6 +22,7 @@ use config::Config;
 use mail::Timestamp;
 use serde::Serialize;
 pub use show::Shown;
+pub use side::Places;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which way a change goes.
@@ -75,6 +79,14 @@ impl Taken {
         matches!(self, Taken::Submitted { marked: true } | Taken::Relayed { marked: true })
     }
 
+    fn unmarked(self) -> Taken {
+        match self {
+            Taken::Not => Taken::Not,
+            Taken::Submitted { .. } => Taken::Submitted { marked: false },
+            Taken::Relayed { .. } => Taken::Relayed { marked: false },
+        }
+    }
+
     fn relays(self) -> bool {
         matches!(self, Taken::Relayed { .. })
     }
@@ -114,10 +126,13 @@ pub struct Line {
     pub what: String,
     /// Who, from where, over which link, as whom, to whom; nothing for changes that are no such.
     pub words: Option<Words>,
-    /// The rule that is responsible in the new settings.
-    pub rule: Option<Place>,
-    /// A session that shows it; where the new settings have none such, by the old ones.
-    pub witness: Shown,
+    /// The rules that are responsible in the new settings.
+    pub by: Places,
+    /// The rules that let somebody in the old settings what nothing lets them any more.
+    pub was: Places,
+    /// A session that shows it; where the new settings have none such, by the old ones. None for sockets, which no
+    /// session is asked about.
+    pub witness: Option<Shown>,
 }
 
 /// What changes.
@@ -146,6 +161,7 @@ impl Plan {
         for own in &classes.servers {
             let (found, said) = compared.sessions(&own.server);
             changes.extend(found);
+            lines.extend(compared.listeners(&own.server));
             lines.extend(said);
             lines.extend(compared.headers(&own.server));
             lines.extend(compared.filters(&own.server));
@@ -192,11 +208,9 @@ impl Compared<'_> {
         let [mut before, mut after] = [self.before, self.after].map(|table| taken(table, server));
         let all = rows(server, &changed(&before, &after));
         let [more_before, more_after] = self.borrowed(server);
-        let is_all = more_before.is_empty() && more_after.is_empty();
         before.extend(more_before);
         after.extend(more_after);
-        let said = if is_all { all.clone() } else { rows(server, &changed(&before, &after)) };
-        let lines = said.iter().filter_map(|change| self.line(change)).collect();
+        let lines = as_said(server, &changed(&before, &after)).iter().filter_map(|change| self.line(change)).collect();
         (all, lines)
     }
 
@@ -209,7 +223,7 @@ impl Compared<'_> {
             let (Some(table), Some(other)) = (table.server(server), other.server(server)) else {
                 return BTreeMap::new();
             };
-            // Who is filtered is said by itself.
+            // From whom mail is filtered is said by itself.
             let unfiltered = other.cells().filter(|cell| cell.sender != SenderClass::Filtered);
             let cells = unfiltered.filter(|cell| table.lacks_only_sender(cell));
             let told = |cell: Cell<'_>| {
@@ -220,28 +234,23 @@ impl Compared<'_> {
         })
     }
 
-    /// What is said of a change: about the new settings, unless they do not have that virtual server any more.
+    /// What is said of a change.
     fn line(&self, change: &Change) -> Option<Line> {
-        let known = [(self.after, self.new), (self.before, self.old)];
-        let (table, (_, config)) =
-            known.into_iter().find_map(|(table, settings)| Some((table.server(&change.server)?, settings)))?;
-        let (witness, shown) = self.showing(change)?;
-        let own = |cell: &Cell<'_>| change.row.contains(cell);
-        let cell = shown.filter(|_| self.after.server(&change.server).is_some()).or_else(|| table.cells().find(own));
-        let rule = cell.and_then(|cell| match change.after {
-            Taken::Submitted { .. } => cell.submits_by,
-            Taken::Relayed { .. } | Taken::Not => cell.rule,
-        });
-        let marked = if change.after == Taken::Not { change.before } else { change.after }.marked();
-        let servers = [self.old.1, self.new.1].into_iter().filter_map(|config| config.server(&change.server));
-        let links = servers.map(links).max().unwrap_or_default();
+        let witness = self.showing(change)?;
+        let (old, new) = (Side::of(self.before, self.old.1, change), Side::of(self.after, self.new.1, change));
+        let links = [&old, &new].into_iter().flatten().map(|side| links(side.server)).max().unwrap_or_default();
+        let is_lost = change.after == Taken::Not;
+        let by = new.as_ref().map(|side| if is_lost { side.refused_by(old.as_ref()) } else { side.taken_by() });
+        let was = old.as_ref().filter(|_| is_lost).map(Side::taken_by);
+        let (taken_in, marked) = if is_lost { (&old, change.before.marked()) } else { (&new, change.after.marked()) };
         Some(Line {
             direction: change.before.direction(change.after),
             server: Some(change.server.clone()),
             what: what(change.before, change.after).to_owned(),
-            words: Some(change.row.words(table.classes, links, marked)),
-            rule: rule.map(|rule| Place::of(&config.book, rule)),
-            witness: self.shown(witness),
+            words: taken_in.as_ref().map(|side| side.words(links, marked)),
+            by: by.unwrap_or_default(),
+            was: was.unwrap_or_default(),
+            witness: Some(self.shown(witness)),
         })
     }
 }
@@ -276,6 +285,22 @@ fn rows(server: &str, changed: &Changed) -> Vec<Change> {
     out
 }
 
+/// The same as it is said: where mail is taken at all or no more, what of it is marked stands in the same line, unless
+/// that takes more lines.
+fn as_said(server: &str, changed: &Changed) -> Vec<Change> {
+    let mut with_marks = Changed::new();
+    for ((before, after), cells) in changed {
+        let (kind, is_marked) = match (*before, *after) {
+            (Taken::Not, is) => ((Taken::Not, is.unmarked()), is.marked()),
+            (was, Taken::Not) => ((was.unmarked(), Taken::Not), was.marked()),
+            kind => (kind, false),
+        };
+        with_marks.entry(kind).or_default().extend(cells.iter().map(|cell| Row::marked(*cell, is_marked)));
+    }
+    let (together, apart) = (rows(server, &with_marks), rows(server, changed));
+    if together.len() <= apart.len() { together } else { apart }
+}
+
 fn what(before: Taken, after: Taken) -> &'static str {
     match (before, after) {
         (Taken::Not, after) if after.relays() => "may now relay",
@@ -284,7 +309,7 @@ fn what(before: Taken, after: Taken) -> &'static str {
         (_, Taken::Not) => "may no longer submit",
         _ if before.marked() && !after.marked() => "is no longer marked",
         _ if after.marked() && !before.marked() => "is marked now",
-        (_, after) if after.relays() => "relays now, where it submitted",
-        _ => "submits now, where it relayed",
+        (_, after) if after.relays() => "is now relayed, not submitted",
+        _ => "is now submitted, not relayed",
     }
 }

@@ -3,6 +3,8 @@
 //! A row is a box: every combination of its classes. Cells are merged along one axis after the other,
 //! only where everything else is equal, so the rows of some cells are these cells and no others.
 
+mod who;
+
 use crate::addresses::AddressSet;
 use crate::classes::ServerClasses;
 use crate::clients::{ClientClass, Names};
@@ -70,8 +72,12 @@ impl Row {
 
     /// As [`Row::place`], with what is marked apart from what is not, so that a row can have both.
     pub(crate) fn place_with_mark(cell: &Cell<'_>) -> [usize; AXES] {
-        let mut place = Row::place(cell);
-        place[SENDER] += if cell.verdict.marked() { SenderClass::ALL.len() } else { 0 };
+        Row::marked(Row::place(cell), cell.verdict.marked())
+    }
+
+    /// A place, of what is marked or of what is not.
+    pub(crate) fn marked(mut place: [usize; AXES], is_marked: bool) -> [usize; AXES] {
+        place[SENDER] += if is_marked { SenderClass::ALL.len() } else { 0 };
         place
     }
 
@@ -91,9 +97,14 @@ impl Row {
     /// Whether a cell is in it.
     #[must_use]
     pub fn contains(&self, cell: &Cell<'_>) -> bool {
+        self.contains_but_for(AXES, cell)
+    }
+
+    /// Whether it would be, if this axis did not matter.
+    fn contains_but_for(&self, ignored: usize, cell: &Cell<'_>) -> bool {
         let marked = Row::place(cell)[SENDER] + SenderClass::ALL.len();
         let within = |(at, (axis, place)): (usize, (&BTreeSet<usize>, usize))| {
-            axis.contains(&place) || at == SENDER && axis.contains(&marked)
+            at == ignored || axis.contains(&place) || at == SENDER && axis.contains(&marked)
         };
         self.0.iter().zip(Row::place(cell)).enumerate().all(within)
     }
@@ -123,15 +134,34 @@ impl Row {
         self.clients(classes).fold(AddressSet::default(), |all, client| all.union(&client.addresses))
     }
 
-    /// In words. `links` are those that the virtual server has; `marked`: what is not the sender's own is marked.
-    pub(crate) fn words(&self, classes: &ServerClasses, links: usize, marked: bool) -> Words {
+    /// The identities that are not in it and of whose mail nothing is taken that the row says of others. The cells are
+    /// those of its virtual server.
+    pub(crate) fn barred<'t>(&self, classes: &ServerClasses, cells: impl Iterator<Item = Cell<'t>>) -> BTreeSet<usize> {
+        // Only some accounts, but not all others, are said in words that can mean somebody else as well.
+        let accounts = || self.identities(classes).filter(|class| matches!(class.identity, Identity::Account(_)));
+        if accounts().next().is_none() || accounts().any(|class| class.alike.contains(&Member::Unlisted)) {
+            return BTreeSet::new();
+        }
+        let others = (0..classes.identities.len()).filter(|at| !self.0[IDENTITY].contains(at));
+        let mut barred: BTreeSet<usize> = others.collect();
+        for cell in cells.filter(|cell| cell.verdict.is_taken()) {
+            if self.contains_but_for(IDENTITY, &cell) {
+                barred.remove(&Row::place(&cell)[IDENTITY]);
+            }
+        }
+        barred
+    }
+
+    /// In words. `links` are those that the virtual server has; `marked`: what is not the sender's own is marked;
+    /// `barred`: identities that the words must not mean.
+    pub(crate) fn words(&self, classes: &ServerClasses, links: usize, marked: bool, barred: &BTreeSet<usize>) -> Words {
         let link = match (self.0[LINK].len() == links, self.0[LINK].contains(&1)) {
             (true, _) => "",
             (false, true) => "over TLS",
             (false, false) => "in the clear",
         };
         Words {
-            who: who(classes, &self.0[IDENTITY]),
+            who: who::said(classes, &self.0[IDENTITY], barred),
             from: from(classes, &self.0[CLIENT]),
             link: link.to_owned(),
             sender: senders(&self.0[SENDER], marked),
@@ -140,99 +170,28 @@ impl Row {
     }
 }
 
+impl Words {
+    /// From where, and over which link if that makes a difference.
+    pub(crate) fn origin(&self) -> String {
+        if self.link.is_empty() { self.from.clone() } else { format!("{}, {}", self.from, self.link) }
+    }
+}
+
 /// A list as it is said: the first few, and how many more.
 pub(crate) fn said(items: &[String], last: &str) -> String {
-    if items.len() > SAID + 1 {
-        return format!("{} and {} more", items[..SAID].join(", "), items.len() - SAID);
+    said_at_most(items, last, SAID)
+}
+
+/// As [`said`], of a length of one's own; one more than that is said, too, for `and 1 more` is no shorter.
+pub(crate) fn said_at_most(items: &[String], last: &str, most: usize) -> String {
+    if items.len() > most.saturating_add(1) {
+        return format!("{} and {} more", items[..most].join(", "), items.len() - most);
     }
     match items {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
     }
-}
-
-fn who(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {
-    let is_account = |at: &usize| matches!(classes.identities[*at].identity, Identity::Account(_));
-    let all: Vec<usize> = (0..classes.identities.len()).collect();
-    let (accounts, others): (Vec<usize>, Vec<usize>) = places.iter().copied().partition(is_account);
-    let every: Vec<usize> = all.iter().copied().filter(is_account).collect();
-    if places.len() == all.len() {
-        return "anybody".to_owned();
-    }
-    let mut parts = Vec::new();
-    if others.contains(&0) {
-        parts.push("anybody without authenticating".to_owned());
-    }
-    if accounts.len() == every.len() && !every.is_empty() {
-        parts.push("every account".to_owned());
-    } else if !accounts.is_empty() {
-        parts.push(some_accounts(classes, &accounts, &every));
-    }
-    let peers: Vec<String> =
-        others.iter().filter(|at| **at != 0).filter_map(|at| peer(&classes.identities[*at])).collect();
-    if !peers.is_empty() {
-        let word = if peers.len() == 1 { "peer" } else { "peers" };
-        parts.push(format!("{word} {}", said(&peers, "and")));
-    }
-    said(&parts, "and")
-}
-
-fn peer(class: &IdentityClass) -> Option<String> {
-    match &class.identity {
-        Identity::Peer(name) => Some(name.to_string()),
-        Identity::Anonymous | Identity::Account(_) => None,
-    }
-}
-
-/// Some accounts, but not all: by whom they are, or by whom they are not.
-fn some_accounts(classes: &ServerClasses, places: &[usize], every: &[usize]) -> String {
-    let inside = |at: &&usize| classes.identities[**at].alike.contains(&Member::Unlisted);
-    if places.iter().any(|at| inside(&at)) {
-        let others: Vec<usize> = every.iter().copied().filter(|at| !places.contains(at)).collect();
-        return format!("every account except {}", members(classes, &others));
-    }
-    members(classes, places)
-}
-
-fn members(classes: &ServerClasses, places: &[usize]) -> String {
-    let (mut accounts, mut groups, mut several) = (Vec::new(), Vec::new(), Vec::new());
-    for class in places.iter().map(|at| &classes.identities[*at]) {
-        for member in &class.alike {
-            match member {
-                Member::Is(Who::Account(name)) => accounts.push(name.to_string()),
-                Member::Is(Who::Group(name)) => groups.push(name.to_string()),
-                Member::Unlisted => accounts.push("on no list".to_owned()),
-            }
-        }
-        if class.alike.is_empty() {
-            several.push(combination(class));
-        }
-    }
-    let mut parts = Vec::new();
-    if !groups.is_empty() {
-        let word = if groups.len() == 1 { "group" } else { "groups" };
-        parts.push(format!("members of {word} {}", said(&groups, "or")));
-    }
-    if !accounts.is_empty() {
-        let word = if accounts.len() == 1 { "account" } else { "accounts" };
-        parts.push(format!("{word} {}", said(&accounts, "and")));
-    }
-    // Who is in several groups is said only where no single one does the same.
-    if parts.is_empty() {
-        parts = several;
-    }
-    said(&parts, "and")
-}
-
-/// Accounts that it takes several groups to be.
-fn combination(class: &IdentityClass) -> String {
-    let Identity::Account(account) = &class.identity else { return String::new() };
-    let groups: Vec<String> = account.groups.iter().map(ToString::to_string).collect();
-    if account.groups.len() == 1 {
-        return format!("account {} in group {}", account.name, groups.join(""));
-    }
-    format!("who is in groups {}", said(&groups, "and also"))
 }
 
 fn from(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {
@@ -248,10 +207,10 @@ fn from(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {
             *all = all.union(&class.addresses);
         }
     }
-    let mut parts: Vec<String> = if plain.is_empty() { vec![] } else { vec![addresses(&plain)] };
+    let mut parts: Vec<String> = if plain.is_empty() { vec![] } else { vec![plain.in_short()] };
     for (words, set) in named {
         let where_from =
-            if set.union(&plain).is_everywhere() { String::new() } else { format!(" at {}", addresses(&set)) };
+            if set.union(&plain).is_everywhere() { String::new() } else { format!(" at {}", set.in_short()) };
         parts.push(format!("{words}{where_from}"));
     }
     said(&parts, "and")
@@ -268,20 +227,6 @@ fn names(names: &Names) -> Option<String> {
             format!("hosts named {} or below", said(&list, if alike.is_empty() { "and also" } else { "or" }))
         }
     })
-}
-
-/// A set of addresses as it is said.
-pub(crate) fn addresses(set: &AddressSet) -> String {
-    if set.is_everywhere() || set.is_empty() {
-        return set.to_string();
-    }
-    let list = |set: &AddressSet| set.prefixes().iter().map(ToString::to_string).collect::<Vec<String>>();
-    let (inside, outside) = (list(set), list(&set.complement()));
-    if inside.len() <= outside.len() {
-        said(&inside, "and")
-    } else {
-        format!("anywhere except {}", said(&outside, "and"))
-    }
 }
 
 fn senders(places: &BTreeSet<usize>, marked: bool) -> String {

@@ -1,6 +1,6 @@
 //! Reports for a terminal of 100 columns.
 
-use crate::audit::{Audit, Loan, Permission, ServerAudit};
+use crate::audit::{Audit, Loan, Permission, Place, ServerAudit};
 use crate::exposure::Exposure;
 use crate::findings::{Finding, Severity};
 use crate::plan::{Direction, Line, Plan};
@@ -90,20 +90,36 @@ fn none(list: &[Permission]) -> &'static str {
 
 fn permission(permission: &Permission) -> String {
     let mut out = wrapped(&permission.words.who, 4, 8);
-    out.push_str(&words(&permission.words, 8));
-    let mut rules: Vec<String> = permission.rules.iter().map(ToString::to_string).collect();
-    let more = permission.rules_in_all - permission.rules.len();
-    if more > 0 {
-        rules.push(format!("and {more} more"));
-    }
-    out.push_str(&labelled(8, "by", &rules.join(", ")));
+    let from = permission.words.origin();
+    out.push_str(&words(&permission.words, &from, 8));
+    out.push_str(&labelled(8, "by", &places(&permission.rules, permission.rules_in_all)));
     out
 }
 
+/// Rules, the first few of `in_all`. Entries of one list that follow each other share its key.
+pub(crate) fn places(rules: &[Place], in_all: usize) -> String {
+    let list = |place: &Place| place.key.rsplit_once('[').map(|(list, _)| list.to_owned());
+    let mut said = Vec::new();
+    for (at, place) in rules.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| list(&rules[before]));
+        let behind = rules.get(at + 1);
+        let key = match list(place) {
+            Some(own) if before.as_ref() == Some(&own) => place.key[own.len()..].to_owned(),
+            _ => place.key.clone(),
+        };
+        let shares_line =
+            behind.is_some_and(|next| next.line == place.line && list(next).is_some() && list(next) == list(place));
+        said.push(if shares_line { key } else { Place { key, line: place.line }.to_string() });
+    }
+    match in_all - rules.len() {
+        0 => said.join(", "),
+        more => format!("{} and {more} more", said.join(", ")),
+    }
+}
+
 /// All but who.
-fn words(words: &Words, indent: usize) -> String {
-    let from = if words.link.is_empty() { words.from.clone() } else { format!("{}, {}", words.from, words.link) };
-    let mut out = labelled(indent, "from", &from);
+fn words(words: &Words, from: &str, indent: usize) -> String {
+    let mut out = labelled(indent, "from", from);
     out.push_str(&labelled(indent, "as", &words.sender));
     out.push_str(&labelled(indent, "to", &words.to));
     out
@@ -170,21 +186,28 @@ fn line(line: &Line) -> String {
         Direction::Sideways => "~ sideways",
     };
     let server = line.server.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-    let who = line.words.as_ref().map(|words| subject(&words.who, &line.what)).unwrap_or_else(|| line.what.clone());
+    let who = line.words.as_ref().map(|words| subject(words, &line.what)).unwrap_or_else(|| line.what.clone());
     let mut out = wrapped(&format!("{mark}  {server}{who}"), 0, 12);
     if let Some(words) = &line.words {
-        out.push_str(&self::words(words, 12));
+        // The link stands in the sentence: it is often what has changed.
+        out.push_str(&self::words(words, &words.from, 12));
     }
-    if let Some(rule) = &line.rule {
-        out.push_str(&labelled(12, "by", &rule.to_string()));
+    if !line.by.rules.is_empty() {
+        out.push_str(&labelled(12, "by", &places(&line.by.rules, line.by.in_all)));
     }
-    out.push_str(&command(12, "see", &line.witness.to_string()));
+    if !line.was.rules.is_empty() {
+        out.push_str(&labelled(12, "was", &format!("by {}", places(&line.was.rules, line.was.in_all))));
+    }
+    if let Some(witness) = &line.witness {
+        out.push_str(&command(12, "see", &witness.to_string()));
+    }
     out
 }
 
-/// A sentence: who may what; of a mark, whose mail.
-fn subject(who: &str, what: &str) -> String {
-    if what.starts_with("is ") { format!("mail of {who} {what}") } else { format!("{who} {what}") }
+/// A sentence: who may what, and how if it matters; of a mark, whose mail.
+fn subject(words: &Words, what: &str) -> String {
+    let of = if what.starts_with("is ") { "mail of " } else { "" };
+    format!("{of}{} {what} {}", words.who, words.link).trim_end().to_owned()
 }
 
 /// What became of the invariants of the settings that are called `file`.
@@ -225,6 +248,19 @@ fn broken(file: &str, config: &Config, broken: &Broken) -> String {
     }
     out.push_str(&command(4, "see", &broken.witness.command(file)));
     out
+}
+
+/// What speaks against settings: by what it is known, what it is, and a command that shows it.
+#[must_use]
+pub fn objection(id: &str, what: &str, witness: Option<&str>) -> String {
+    let witness = witness.map(|witness| command(4, "see", witness)).unwrap_or_default();
+    format!("{}{}{witness}", wrapped(id, 2, 4), wrapped(what, 4, 4))
+}
+
+/// A sentence, and below it a command line that can be pasted.
+#[must_use]
+pub fn advice(sentence: &str, line: &str) -> String {
+    format!("{}{}", wrapped(sentence, 0, 2), command(0, "", line))
 }
 
 /// A label and its text, hung behind it.

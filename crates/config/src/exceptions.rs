@@ -86,7 +86,7 @@ impl Config {
     pub fn ending(&self, text: &str, now: Timestamp) -> Vec<Mistake> {
         self.about(text, |exception, key, places| {
             let end = exception.term.expires?;
-            let day = last_day(end);
+            let day = exception.term.last_day()?;
             let at = below(key, "expires");
             let (found, expected) = if end <= now {
                 (
@@ -124,13 +124,6 @@ impl Config {
         mistakes.sort_by_key(|mistake| mistake.place.as_ref().map_or(0, |place| place.span.start));
         mistakes
     }
-}
-
-/// The last day on which something holds that ends at this moment.
-#[must_use]
-pub fn last_day(end: Timestamp) -> String {
-    let last = Timestamp::from_millis(end.millis().saturating_sub(1));
-    last.to_string().chars().take("2026-11-21".len()).collect()
 }
 
 fn of_server(server: &Server) -> impl Iterator<Item = Exception<'_>> {

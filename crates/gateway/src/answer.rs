@@ -295,6 +295,7 @@ pub(crate) fn refuse<W: World, V>(
     gateway.recorder.record(&Event::Refused {
         server: &config.name,
         client: context.client,
+        account: context.identity.name(),
         asked: asked(question),
         reason,
         reply: &reply,
@@ -326,6 +327,7 @@ fn say_refused<W: World>(
     context.gateway.recorder.record(&Event::Refused {
         server: &context.server.config.name,
         client: context.client,
+        account: context.identity.name(),
         asked,
         reason,
         reply,

@@ -109,6 +109,8 @@ pub(crate) enum Event<'a> {
     Refused {
         server: &'a str,
         client: IpAddr,
+        /// The account or peer that the client has proved to be.
+        account: Option<&'a str>,
         asked: Asked,
         reason: &'static str,
         reply: &'a Reply,
@@ -367,8 +369,11 @@ impl Event<'_> {
                 to.text("server", server);
                 to.text("passage", passage.name());
             }
-            Event::Refused { server, client, asked, reason, reply, decision, sender, recipient, why } => {
+            Event::Refused { server, client, account, asked, reason, reply, decision, sender, recipient, why } => {
                 session(to, server, client);
+                if let Some(account) = account {
+                    to.text("account", account);
+                }
                 to.field("asked", &asked.name());
                 to.field("reason", &reason);
                 to.field("reply", reply);

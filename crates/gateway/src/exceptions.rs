@@ -6,7 +6,6 @@
 use crate::Gateway;
 use crate::event::Event;
 use crate::world::World;
-use config::exceptions::last_day;
 use mail::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,7 +44,7 @@ fn look<W: World>(gateway: &Gateway<W>, told: &mut BTreeSet<(Box<str>, Timestamp
     // What is not in the settings any more may come back, and is told of again.
     let before = std::mem::take(told);
     for exception in law.config.exceptions() {
-        let Some(end) = exception.term.expires else { continue };
+        let (Some(end), Some(last_day)) = (exception.term.expires, exception.term.last_day()) else { continue };
         if end > now {
             next = next.into_iter().chain([end.since(now)]).min();
             continue;
@@ -57,7 +56,7 @@ fn look<W: World>(gateway: &Gateway<W>, told: &mut BTreeSet<(Box<str>, Timestamp
             gateway.recorder.record(&Event::Expired {
                 key: place.key,
                 what: &exception.what.to_string(),
-                last_day: &last_day(end),
+                last_day: &last_day,
                 owner: exception.term.owner.as_deref(),
                 reason: exception.term.reason.as_deref(),
             });

@@ -27,6 +27,7 @@ pub fn log_lines(kind: usize, number: u64, texts: &[String; 3]) -> (Vec<u8>, Vec
             decision: None,
             server,
             client,
+            account: Some(b),
             asked: Asked::Recipient,
             reason: "relay-denied",
             reply: &reply,

@@ -326,6 +326,7 @@ impl<W: World> Inside<W> {
         let refused = Event::Refused {
             server: &self.server,
             client: facts.client,
+            account: None,
             asked: Asked::Connection,
             reason,
             reply: &reply,

@@ -10,7 +10,7 @@ use crate::rights::Places;
 use crate::rule_book::RuleId;
 use crate::rules::Rules;
 use crate::send_as::{Addresses, stamped};
-use crate::term::Term;
+use crate::term::{self, Term};
 use mail::{Domain, Host, Identity, Mailbox, ReversePath, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -158,15 +158,8 @@ impl SenderList {
     /// Whether an entry means this address. Adds the step of the first that does, or that of the list; before it,
     /// those of entries that would have and are over.
     fn find(&self, address: &Mailbox, domains: &Domains, now: Timestamp, trace: &mut Trace) -> bool {
-        for entry in self.of(address, domains) {
-            if !entry.term.is_over(now) {
-                trace.matched(entry.rule);
-                return true;
-            }
-            trace.expired(entry.rule);
-        }
-        trace.no_match(self.rule);
-        false
+        let entries = self.of(address, domains).map(|entry| (entry.rule, &entry.term));
+        term::one_holds(entries, self.rule, now, trace)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::decision::Trace;
 use crate::rule_book::RuleId;
-use crate::term::Term;
+use crate::term::{self, Term};
 use mail::{Account, Timestamp};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -67,16 +67,8 @@ impl Holders {
     /// Whether an entry means this account. Adds the step of the first that does, or that of the list; before it,
     /// those of entries that would have and are over.
     pub(crate) fn find(&self, account: &Account, now: Timestamp, trace: &mut Trace) -> bool {
-        for at in self.named.places(account) {
-            let entry = &self.entries[at];
-            if !entry.term.is_over(now) {
-                trace.matched(entry.rule);
-                return true;
-            }
-            trace.expired(entry.rule);
-        }
-        trace.no_match(self.rule);
-        false
+        let entries = self.named.places(account).into_iter().map(|at| &self.entries[at]);
+        term::one_holds(entries.map(|entry| (entry.rule, &entry.term)), self.rule, now, trace)
     }
 }
 

@@ -1,5 +1,7 @@
 //! An exception with an end: who answers for an entry of a list or a grant, why it is there, and when it ends.
 
+use crate::decision::Trace;
+use crate::rule_book::RuleId;
 use mail::{Day, Timestamp};
 use std::time::Duration;
 
@@ -33,4 +35,23 @@ impl Term {
         let expires = day.get(..10).and_then(|day| day.parse::<Day>().ok()).map(Day::ends);
         Term { expires, ..self.clone() }
     }
+}
+
+/// Whether one of these entries of a list holds, which all mean whoever is asked about. Adds the step of the first that
+/// does, or that of the list; before it, those of entries that would have and are over.
+pub(crate) fn one_holds<'a>(
+    entries: impl Iterator<Item = (RuleId, &'a Term)>,
+    list: RuleId,
+    now: Timestamp,
+    trace: &mut Trace,
+) -> bool {
+    for (rule, term) in entries {
+        if !term.is_over(now) {
+            trace.matched(rule);
+            return true;
+        }
+        trace.expired(rule);
+    }
+    trace.no_match(list);
+    false
 }

@@ -2,8 +2,10 @@
 
 use super::{Finding, Severity};
 use crate::audit::{Auditor, Place};
+use crate::rows::said;
+use config::exceptions::Exception;
 use config::{Config, Server};
-use policy::{Allowed, Borrower, Mode, RuleId, Term};
+use policy::{Allowed, Borrower, Mode};
 use std::collections::BTreeSet;
 
 /// Findings about every list and every loan.
@@ -21,7 +23,7 @@ pub(super) fn of(auditor: &Auditor<'_>) -> Vec<Finding> {
 /// A list of exceptions, by its key.
 struct Exceptions<'a> {
     key: String,
-    entries: Vec<(RuleId, &'a Term)>,
+    entries: Vec<Exception<'a>>,
 }
 
 impl Exceptions<'_> {
@@ -41,43 +43,47 @@ fn lists<'a>(auditor: &'a Auditor<'_>) -> Vec<Exceptions<'a>> {
     for exception in auditor.config.exceptions() {
         let place = auditor.config.book.place(exception.rule).key;
         let key = place.rsplit_once('[').map_or(place, |(list, _)| list);
-        let entry = (exception.rule, exception.term);
         match lists.iter_mut().find(|list| list.key == key) {
-            Some(list) => list.entries.push(entry),
-            None => lists.push(Exceptions { key: key.to_owned(), entries: vec![entry] }),
+            Some(list) => list.entries.push(exception),
+            None => lists.push(Exceptions { key: key.to_owned(), entries: vec![exception] }),
         }
     }
     lists
 }
 
 fn over(auditor: &Auditor<'_>, list: &Exceptions<'_>) -> Option<Finding> {
-    let over: Vec<RuleId> =
-        list.entries.iter().filter(|(_, term)| term.is_over(auditor.table.now)).map(|(rule, _)| *rule).collect();
+    let now = auditor.table.now;
+    let over: Vec<&Exception<'_>> = list.entries.iter().filter(|entry| entry.term.is_over(now)).collect();
     let (first, is) = (over.first()?, if over.len() == 1 { "entry is" } else { "entries are" });
+    let each = over.iter().map(|entry| {
+        let end = entry.term.last_day().map(|day| format!("last day {day}"));
+        let owner = entry.term.owner.as_ref().map(|owner| format!("owner {owner}"));
+        let told: Vec<String> = end.into_iter().chain(owner).collect();
+        format!("{} ({})", entry.what, told.join(", "))
+    });
     Some(Finding {
         id: format!("expired:{}", list.key),
         severity: Severity::Warning,
-        what: format!("{} {is} over in {}.", over.len(), list.key),
+        what: format!("{} {is} over in {}: {}.", over.len(), list.key, said(&each.collect::<Vec<_>>(), "and")),
         why: "It does nothing any more; whoever counts on it does not know.".to_owned(),
         mend: "Remove it, or give it a new end.".to_owned(),
-        rule: Place::of(&auditor.config.book, *first),
+        rule: Place::of(&auditor.config.book, first.rule),
         witness: None,
     })
 }
 
 fn unowned(auditor: &Auditor<'_>, list: &Exceptions<'_>) -> Option<Finding> {
-    let unowned = list.entries.iter().filter(|(_, term)| term.owner.is_none());
-    let unowned: Vec<RuleId> = unowned.map(|(rule, _)| *rule).collect();
+    let unowned: Vec<&Exception<'_>> = list.entries.iter().filter(|entry| entry.term.owner.is_none()).collect();
     let first = unowned.first().filter(|_| list.opens(auditor.config))?;
     let is = if unowned.len() == 1 { "entry has" } else { "entries have" };
+    let each: Vec<String> = unowned.iter().map(|entry| entry.what.to_string()).collect();
     Some(Finding {
         id: format!("unowned:{}", list.key),
         severity: Severity::Notice,
-        what: format!("{} {is} no owner in {}.", unowned.len(), list.key),
+        what: format!("{} {is} no owner in {}: {}.", unowned.len(), list.key, said(&each, "and")),
         why: "When it is asked whether it is still needed, there is nobody to ask.".to_owned(),
-        mend: "Write owner, reason and expires at each: { ..., owner = \"...\", reason = \"...\", expires = \"...\" }."
-            .to_owned(),
-        rule: Place::of(&auditor.config.book, *first),
+        mend: "Write owner, reason and expires at each; `bridgehead check --strict` shows how.".to_owned(),
+        rule: Place::of(&auditor.config.book, first.rule),
         witness: None,
     })
 }

@@ -62,7 +62,7 @@ pub(super) fn of(view: &View<'_>) -> Vec<Finding> {
             "integrated",
             differs(integrated, !others.is_empty(), named),
             "authentication.mechanisms",
-            "no mechanism but Basic is offered, and servers of the organization need one",
+            "it offers no mechanism that hides the secret, and servers of the organization need one",
             "= [\"GSSAPI\"], or another that shows no password",
         ),
         (
@@ -97,7 +97,7 @@ pub(super) fn of(view: &View<'_>) -> Vec<Finding> {
                 [
                     format!("{} is no {}: {what}.", view.server.name, role_name(role)),
                     "It departs from the table of roles (source S3, figure 5).".to_owned(),
-                    format!("{} {mend}.", view.key(key)),
+                    format!("Write {} {mend}.", view.key(key)),
                 ],
             );
             finding.id = format!("role:{}:{name}", view.server.name);

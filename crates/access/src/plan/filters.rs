@@ -1,6 +1,6 @@
 //! What changes about the sender filter: from whom mail is refused now, or taken again.
 
-use super::{Compared, Direction, Line, Taken};
+use super::{Compared, Direction, Line, Places, Taken};
 use crate::audit::Place;
 use crate::filters::{covers, effective, subjects, whose};
 use crate::rows::{self, said};
@@ -39,8 +39,9 @@ impl Compared<'_> {
                 server: Some(name.to_owned()),
                 what: format!("mail of {} from {} {word}", whose(&identities), said(&senders, "and")),
                 words: None,
-                rule: Some(first.rule),
-                witness: self.shown(first.session),
+                by: first.rule.into(),
+                was: Places::default(),
+                witness: Some(self.shown(first.session)),
             })
         };
         closed.chain(opened).filter_map(line).collect()

@@ -1,7 +1,7 @@
 //! What changes about addresses in the header of a message.
 
 use super::show::Wanted;
-use super::{Compared, Direction, Line};
+use super::{Compared, Direction, Line, Places};
 use crate::audit::Place;
 use crate::rows;
 use crate::table::{HeaderCell, Link};
@@ -106,8 +106,9 @@ impl Compared<'_> {
             server: Some(server.to_owned()),
             what: format!("mail of {whose} with {address} in {field} {becomes}"),
             words: None,
-            rule: Some(self.header_rule(server, kind, alike)),
-            witness: self.shown(session),
+            by: self.header_rule(server, kind, alike).into(),
+            was: Places::default(),
+            witness: Some(self.shown(session)),
         })
     }
 
@@ -184,10 +185,10 @@ fn field(place: AddressPlace) -> &'static str {
 
 fn sender_words(sender: SenderClass) -> &'static str {
     match sender {
+        SenderClass::Filtered => "a filtered address",
         SenderClass::Null | SenderClass::Own => "an address of its own",
         SenderClass::Lent => "a lent address",
         SenderClass::Inside => "somebody else's address inside",
         SenderClass::Outside => "an address outside",
-        SenderClass::Filtered => "a filtered address",
     }
 }

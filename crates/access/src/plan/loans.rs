@@ -6,7 +6,7 @@
 
 use super::headers::Header;
 use super::show::Wanted;
-use super::{Compared, Direction, Line};
+use super::{Compared, Direction, Line, Places};
 use crate::audit::Place;
 use crate::clients::ClientClass;
 use crate::table::{Link, ServerTable, Table};
@@ -42,8 +42,9 @@ impl Compared<'_> {
                 server: None,
                 what: format!("{who} may {} send as {what}{unmarked}", if is_more { "now" } else { "no longer" }),
                 words: None,
-                rule: is_more.then(|| lent.rule.clone()),
-                witness: self.shown(session),
+                by: if is_more { lent.rule.clone().into() } else { Places::default() },
+                was: if is_more { Places::default() } else { lent.rule.clone().into() },
+                witness: Some(self.shown(session)),
             })
         };
         more.chain(less).filter_map(line).collect()

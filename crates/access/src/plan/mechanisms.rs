@@ -1,6 +1,6 @@
 //! Mechanisms that are offered now, or no more, and on which link.
 
-use super::{Compared, Direction, Line};
+use super::{Compared, Direction, Line, Places};
 use crate::audit::Place;
 use crate::table::Link;
 use crate::{ServerClasses, Witness};
@@ -30,8 +30,9 @@ impl Compared<'_> {
             server: Some(own.server.to_string()),
             what: format!("{mechanism} is {word} {link}"),
             words: None,
-            rule: Some(Place::key(&self.new.1.book, &key)),
-            witness: self.shown(session),
+            by: Place::key(&self.new.1.book, &key).into(),
+            was: Places::default(),
+            witness: Some(self.shown(session)),
         })
     }
 }

@@ -54,16 +54,17 @@ impl Compared<'_> {
         Shown { file: file.to_owned(), session }
     }
 
-    /// A session that shows a change of cells; and its cell, if the new settings have it.
-    pub(super) fn showing(&self, change: &Change) -> Option<(Witness, Option<Cell<'_>>)> {
+    /// A session that shows a change of cells.
+    pub(super) fn showing(&self, change: &Change) -> Option<Witness> {
         let own = |cell: &Cell<'_>| change.row.contains(cell);
         let after = || self.after.server(&change.server).into_iter().flat_map(ServerTable::cells).filter(own);
         let before = || self.before.server(&change.server).into_iter().flat_map(ServerTable::cells).filter(own);
-        let shows =
-            |session: &Witness| self.told(session).map(|told| Taken::told(&told)) == [change.before, change.after];
-        let mut new = after().map(|cell| (cell.witness(), Some(cell)));
-        let mut old = before().map(|cell| (cell.witness(), None));
-        let found = new.find(|(session, _)| shows(session)).or_else(|| old.find(|(session, _)| shows(session)));
+        // Where mail is taken at all or no more, it is said with the mark and without.
+        let is_one_sided = change.before == Taken::Not || change.after == Taken::Not;
+        let as_said = |taken: Taken| if is_one_sided { taken.unmarked() } else { taken };
+        let wanted = [change.before, change.after].map(as_said);
+        let shows = |session: &Witness| self.told(session).map(|told| as_said(Taken::told(&told))) == wanted;
+        let found = after().chain(before()).map(|cell| cell.witness()).find(shows);
         let others = || {
             let inside = after().chain(before()).filter(|cell| cell.sender == SenderClass::Inside);
             let strangers = self.strangers(&change.server);
@@ -71,10 +72,10 @@ impl Compared<'_> {
                 let session = cell.witness();
                 strangers.clone().into_iter().map(move |one| session.clone().from(&ReversePath::Mailbox(one)))
             });
-            all.find(shows).map(|session| (session, None))
+            all.find(shows)
         };
         // What cannot be shown so is said all the same: a change that is not said would be worse.
-        let any = || after().chain(before()).next().map(|cell| (cell.witness(), None));
+        let any = || after().chain(before()).next().map(|cell| cell.witness());
         found.or_else(others).or_else(any)
     }
 

@@ -132,7 +132,9 @@ fn h22_what_init_writes_has_no_findings() {
                 more_domains: vec!["corp2.example".parse().unwrap()],
                 realm,
             };
-            let config = config(&template.text(&options));
+            let text = template.text(&options);
+            no_line_is_too_long(&text);
+            let config = config(&text);
             let audit = Audit::of(template.name(), &config, &Surroundings::default(), NOW);
             assert!(audit.findings.is_empty(), "{}", text::audit(&audit));
             if options.realm.is_none() {

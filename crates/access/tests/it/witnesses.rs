@@ -5,7 +5,7 @@ use crate::NOW;
 use crate::draw::Draw;
 use crate::properties::{draws, settings};
 use access::plan::Line;
-use access::{Direction, Link, Plan, Witness};
+use access::{Direction, Link, Plan, Shown, Witness};
 use config::{Config, Server};
 use mail::{Account, Author, Authors, Identity, Ledger, Mailbox, Query, ReversePath, Timestamp};
 use policy::{
@@ -118,7 +118,10 @@ fn grade(fate: Fate) -> u8 {
 
 /// What the session of a line comes to under both settings; it must be what the line says.
 fn shows(line: &Line, settings: [&Config; 2]) -> Result<(), String> {
-    let session = &line.witness.session;
+    let Some(Shown { session, .. }) = &line.witness else {
+        let is_said = line.what.contains("listens on ") || line.what.contains("listened on ");
+        return if is_said { Ok(()) } else { Err(format!("no session shows it: {line:#?}")) };
+    };
     let moments = session.day.map_or_else(|| vec![NOW, LATER], |day| vec![NOW, day.begins()]);
     for moment in moments {
         let [old, new] = settings.map(|config| fate(config, session, moment));
@@ -146,8 +149,9 @@ fn is_said(what: &str, [old, new]: [Fate; 2]) -> bool {
         "may no longer submit" => submits(old) && new == Fate::Not,
         "is marked now" => grade(old) == 0 && grade(new) == 1,
         "is no longer marked" => grade(old) == 1 && grade(new) == 0,
-        "relays now, where it submitted" => submits(old) && relays(new),
-        "submits now, where it relayed" => relays(old) && submits(new),
+        "is now relayed, not submitted" => submits(old) && relays(new),
+        "is now submitted, not relayed" => relays(old) && submits(new),
+        _ if what.ends_with(" is filtered no more") => grade(old) == 2,
         _ if what.ends_with(" unmarked") => grade(old) + grade(new) == 1,
         _ if what.ends_with(" is taken now") => grade(old) == 2 && grade(new) == 0,
         _ if what.ends_with(" is taken now, and marked") => grade(old) == 2 && grade(new) == 1,
@@ -165,8 +169,9 @@ fn kind(line: &Line) -> &'static str {
     match () {
         () if line.words.is_some() => "sessions",
         () if line.server.is_none() => "loans",
-        () if line.witness.session.mechanism.is_some() => "mechanisms",
-        () if line.witness.session.header.is_some() => "headers",
+        () if line.witness.is_none() => "listeners",
+        () if line.witness.iter().any(|shown| shown.session.mechanism.is_some()) => "mechanisms",
+        () if line.witness.iter().any(|shown| shown.session.header.is_some()) => "headers",
         () => "filters",
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn run(init: cli::Init) -> Result<ExitCode> {
         Some(file) => {
             write_new(file, &text)?;
             let file = file.display();
-            eprintln!("{file} is written. The addresses in it are examples: put yours there, then");
+            eprintln!("{file} is written.");
+            eprintln!("Addresses, accounts and certificates in it are examples: put yours there, then");
             eprintln!("    bridgehead check {file}");
         }
     }

@@ -4,6 +4,7 @@ use crate::cli;
 use crate::control::{self, Reloaded, ServeCommand};
 use crate::objections::Objection;
 use crate::settings;
+use access::text;
 use anyhow::Result;
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,7 +25,9 @@ pub(super) fn run(reload: &cli::Reload) -> Result<ExitCode> {
             if !reload.running.json {
                 println!("the settings were taken");
                 print!("{plan}");
-                accepted.iter().for_each(|id| println!("  although {id} is found; it is accepted"));
+                accepted.iter().for_each(|id| println!("although {id} is found; it is accepted"));
+                let needless = reload.accept.iter().filter(|id| !accepted.contains(id));
+                needless.for_each(|id| println!("there was no need for --accept {id}: nothing of that name is found"));
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -41,11 +44,7 @@ pub(super) fn run(reload: &cli::Reload) -> Result<ExitCode> {
 
 /// What speaks against settings, for a person.
 pub(super) fn said(objections: &[Objection]) -> String {
-    let one = |Objection { id, what, witness }: &Objection| {
-        let witness = witness.as_ref().map(|witness| format!("    see: {witness}\n")).unwrap_or_default();
-        format!("  {id}\n    {what}\n{witness}")
-    };
-    objections.iter().map(one).collect()
+    objections.iter().map(|one| text::objection(&one.id, &one.what, one.witness.as_deref())).collect()
 }
 
 /// How to insist, by which command and for which settings file.
@@ -55,5 +54,5 @@ pub(super) fn insist(objections: &[Objection], command: &str, file: Option<&Path
     }
     let ids: Vec<String> = objections.iter().map(|objection| format!(" --accept {}", objection.id)).collect();
     let config = file.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
-    format!("to take them all the same: bridgehead {command}{config}{}\n", ids.concat())
+    text::advice("to take them all the same:", &format!("bridgehead {command}{config}{}", ids.concat()))
 }

@@ -53,9 +53,10 @@ impl Check<'_> {
         let key = below("virtual_server", name);
         let named = self.server_name(&key, name);
         // No decision rests on these; what is said about them leads to their lines.
-        for name in ["listen", "listen_tls", "role", "tls.mode"] {
+        for name in ["listen", "listen_tls", "role"] {
             self.rule(&below(&key, name));
         }
+        self.rule(&below(&below(&key, "tls"), "mode"));
         let listen = self.listen(&key, server);
         let proxies = self.all(&server.proxies, &below(&key, "proxies"), Self::proxy);
         let own = match &server.hostname {

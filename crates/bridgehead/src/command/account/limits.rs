@@ -43,5 +43,9 @@ fn ask(account: &cli::Account, command: &LimitsCommand) -> Result<LimitsAnswer> 
 fn line(standing: &StandingView) -> String {
     let since = standing.since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
     let why = standing.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    format!("{} {}{since}{why}", standing.sender, standing.stage)
+    let stage = match &*standing.stage {
+        "open" => "within its limits",
+        reached => reached,
+    };
+    format!("{} {stage}{since}{why}", standing.sender)
 }

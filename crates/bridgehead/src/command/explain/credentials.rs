@@ -7,11 +7,12 @@ use config::{Authentication, Config, Server};
 use gateway::explain::{Explained, StepView};
 use identity::{Mechanism, Protection};
 use mail::{Account, Identity};
+use policy::RuleBook;
 
 /// What there is to say, each with the question it answers; nothing where AUTH does not exist and nobody asks
 /// about it.
 pub(super) fn explained(config: &Config, server: &Server, described: &Described) -> Vec<(String, Explained)> {
-    if let Some(no_link) = link(server, described.link()) {
+    if let Some(no_link) = link(&config.book, server, described.link()) {
         return vec![("link".to_owned(), no_link)];
     }
     let mut all = Vec::new();
@@ -27,10 +28,10 @@ pub(super) fn explained(config: &Config, server: &Server, described: &Described)
 }
 
 /// Why there is no such link, or nothing to be said on it.
-fn link(server: &Server, link: Link) -> Option<Explained> {
+fn link(book: &RuleBook, server: &Server, link: Link) -> Option<Explained> {
     let no = |reply: &str, key: &str, tested: &str| {
         let key = format!("virtual_server.{}.{key}", server.name);
-        Some(refused(reply, vec![step(&key, "match", Some(tested.to_owned()))]))
+        Some(refused(reply, vec![setting(book, &key, "match", tested.to_owned())]))
     };
     match link {
         // RFC 3207 §4: everything else waits for TLS.
@@ -78,7 +79,7 @@ fn unproved(config: &Config, server: &Server, described: &Described) -> Explaine
         Some(_) => (mechanisms, format!("of {}, none is one that it can use", offered.join(", "))),
         None => (format!("{settings}.directories"), "no directory knows any account".to_owned()),
     };
-    refused("it cannot prove that here", vec![step(&key, "no match", Some(tested))])
+    refused("it cannot prove that here", vec![setting(&config.book, &key, "no match", tested)])
 }
 
 fn link_offers_more(server: &Server, link: Link) -> &'static str {
@@ -172,6 +173,12 @@ fn known(account: &Account, known: Known) -> Explained {
     let steps =
         if told { vec![step(&format!("account {}", account.name), &groups, Some(addresses))] } else { Vec::new() };
     Explained { answer: answer.to_owned(), refused: is_refused, steps, edits: Vec::new() }
+}
+
+/// A step that rests on a key of the settings, with its line.
+fn setting(book: &RuleBook, key: &str, finding: &str, tested: String) -> StepView {
+    let line = book.find(key).and_then(|rule| book.place(rule).line);
+    StepView { line, built_in: false, ..step(key, finding, Some(tested)) }
 }
 
 fn step(key: &str, finding: &str, tested: Option<String>) -> StepView {

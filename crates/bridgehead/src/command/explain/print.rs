@@ -85,7 +85,7 @@ pub(super) fn past(view: &DecisionView) -> String {
 pub(super) fn forgotten(id: &str, kept: usize) -> String {
     format!(
         "the gateway does not know decision {id}: it keeps about the last {kept} refusals of this start. \
-         The line of the log with decision={id} names the client, the addresses and the rules; describe that session \
+         The line of the log with decision={id} names the client, its account, the addresses and the rules; describe that session \
          with --server, --client and so on"
     )
 }
