@@ -23,8 +23,8 @@ pub(crate) fn of(server: &Server, config: &Config) -> Gate {
 /// speak for somebody else does not undo it.
 pub(crate) fn leave<W: World>(context: &mut Context<W>) {
     if context.broken.is_none() {
-        let past = context.server.gate.is_past(context.client, context.known);
-        context.broken = past.map(Box::from);
+        let broken = context.server.gate.broken_by_session(context.client, context.known);
+        context.broken = broken.map(Box::from);
     }
 }
 

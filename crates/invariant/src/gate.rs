@@ -90,7 +90,7 @@ impl Gate {
     /// The name of the first invariant that a session has broken without any mail: by having been opened from
     /// `address`, and by AUTH having been offered there. Asked where the session becomes that of another client.
     #[must_use]
-    pub fn is_past(&self, address: IpAddr, known: Known) -> Option<&str> {
+    pub fn broken_by_session(&self, address: IpAddr, known: Known) -> Option<&str> {
         let broken = self.bars.iter().find(|bar| bar.comes_from(address) && bar.never.is_of_session(known));
         broken.map(|bar| &*bar.name)
     }
@@ -253,8 +253,8 @@ mod tests {
         let past = |never, known| {
             let bar = Invariant { from: prefixes(&["10.0.0.0/8"]), ..invariant(never) };
             let gate = Gate::new("inbound", INSIDE, &[bar]);
-            let [inside, outside] =
-                ["10.0.0.7", "192.0.2.1"].map(|address| gate.is_past(address.parse().unwrap(), known).is_some());
+            let [inside, outside] = ["10.0.0.7", "192.0.2.1"]
+                .map(|address| gate.broken_by_session(address.parse().unwrap(), known).is_some());
             assert!(!outside, "{never} is said of other addresses");
             inside
         };

@@ -5,7 +5,7 @@ use super::settings;
 use mail::{ReversePath, Timestamp};
 use queue::disk::memory::MemoryDisk;
 use queue::spool::Spool;
-use queue::{Content, Draft, Envelope, Kind, MessageId, Recipient, State};
+use queue::{Content, Counted, Draft, Envelope, Kind, MessageId, Recipient, State};
 use std::sync::LazyLock;
 
 /// A record to be written, right but for what is to be wrong about it.
@@ -46,7 +46,9 @@ impl Record<'_> {
 /// Writes both copies of a segment's header.
 pub(crate) fn seal(segment: &mut [u8], number: u64, incarnation: u32, salt: u64) {
     let mut header = b"BHspool\n".to_vec();
-    header.extend(1_u32.to_le_bytes());
+    // Both formats: they differ in nothing but what an envelope may have.
+    let format: u32 = if number.is_multiple_of(2) { 2 } else { 1 };
+    header.extend(format.to_le_bytes());
     header.extend(incarnation.to_le_bytes());
     header.extend(number.to_le_bytes());
     header.extend(salt.to_le_bytes());
@@ -99,5 +101,6 @@ pub(crate) fn envelope(id: MessageId) -> Envelope {
         recipients: vec![recipient],
         warned: false,
         held: false,
+        counted: Some(Counted::Account("u1".into())),
     }
 }

@@ -105,7 +105,7 @@ impl Caller {
         let login_said = login.map(|name| format!(" LOGIN={name}")).unwrap_or_default();
         let reply = self.ask(&format!("XCLIENT {said}{login_said}")).await?;
         if !reply.starts_with("220") {
-            return if reply.starts_with("55") && reply.contains("5.7") { Err(Over) } else { Ok(()) };
+            return Ok(());
         }
         self.client.from.push(address.unwrap_or(self.from()));
         self.client.proved = login.map_or(Proved::Nobody, account);
