@@ -17,7 +17,7 @@ use crate::audit::links;
 use crate::rows::{Row, Words};
 use crate::table::{Cell, ServerTable, Table};
 use crate::verdict::Verdict;
-use crate::{Answers, Classes};
+use crate::{Answers, Classes, SenderClass};
 use config::Config;
 use mail::Timestamp;
 use serde::Serialize;
@@ -223,7 +223,9 @@ impl Compared<'_> {
             let (Some(table), Some(other)) = (table.server(server), other.server(server)) else {
                 return BTreeMap::new();
             };
-            let cells = other.cells().filter(|cell| table.lacks_only_sender(cell));
+            // From whom mail is filtered is said by itself.
+            let unfiltered = other.cells().filter(|cell| cell.sender != SenderClass::Filtered);
+            let cells = unfiltered.filter(|cell| table.lacks_only_sender(cell));
             let told = |cell: Cell<'_>| {
                 let taken = Taken::told(&Answers::of(config, &cell.witness(), self.classes.now));
                 (taken != Taken::Not).then(|| (Row::place(&cell), taken))

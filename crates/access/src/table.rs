@@ -90,18 +90,11 @@ struct Session {
     header: Vec<HeaderAnswer>,
 }
 
-impl Session {
-    /// The address that stands for a class of sender; only asked for one that there is.
-    fn address(&self, class: SenderClass) -> &ReversePath {
-        let at = SenderClass::ALL.into_iter().position(|known| known == class);
-        at.and_then(|at| self.senders[at].as_ref()).map_or(&ReversePath::Null, |(path, _)| path)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct HeaderAnswer {
     place: AddressPlace,
     sender: SenderClass,
+    author: ReversePath,
     judged: Judged<bool>,
 }
 
@@ -258,7 +251,7 @@ impl ServerTable<'_> {
                 identity: &self.classes.identities[at % identities],
                 place: answer.place,
                 sender: answer.sender,
-                author: session.address(answer.sender),
+                author: &answer.author,
                 verdict: answer.judged.verdict,
                 rule: answer.judged.rule,
                 places: [at / identities, at % identities],
@@ -408,7 +401,7 @@ impl<'c> Asking<'_, 'c> {
             let Some(ReversePath::Mailbox(author)) = user(None).representative(sender) else { continue };
             for place in [AddressPlace::From, AddressPlace::Sender, AddressPlace::ResentFrom] {
                 let judged = self.header(client, identity, place, &Author::Mailbox(author.clone()));
-                header.push(HeaderAnswer { place, sender, judged });
+                header.push(HeaderAnswer { place, sender, author: ReversePath::Mailbox(author.clone()), judged });
             }
         }
         Session { senders, recipients, header }

@@ -45,11 +45,6 @@ impl Witness {
         session.by(&cell.identity.identity).from(cell.reverse_path).to(cell.recipient)
     }
 
-    /// A session of this cell, but with this sender.
-    pub(crate) fn of_sender(cell: &Cell<'_>, sender: &Mailbox) -> Witness {
-        Witness::of(cell).from(&ReversePath::Mailbox(sender.clone()))
-    }
-
     /// The beginning of a session.
     pub(crate) fn arrival(server: &str, client: &ClientClass, link: Link) -> Witness {
         Witness {

@@ -1,6 +1,6 @@
 //! What changes about the sender filter: from whom mail is refused now, or taken again.
 
-use super::{Compared, Direction, Line, Places, Shown};
+use super::{Compared, Direction, Line, Places, Taken};
 use crate::audit::Place;
 use crate::filters::{covers, effective, subjects, whose};
 use crate::rows::{self, said};
@@ -8,7 +8,7 @@ use crate::senders::{SenderClass, one_of};
 use crate::table::{Cell, ServerTable};
 use crate::witness::Witness;
 use config::Server;
-use mail::{Identity, Mailbox, Timestamp};
+use mail::{Identity, Mailbox, ReversePath, Timestamp};
 use policy::{Addresses, FilteredSender, Rules};
 
 /// Mail of an identity that one configuration filters and the other takes.
@@ -16,19 +16,18 @@ struct Turned<'a> {
     identity: Identity,
     entries: Vec<&'a FilteredSender>,
     rule: Place,
-    witness: Shown,
+    session: Witness,
 }
 
 impl Compared<'_> {
     /// What changes at a virtual server that is in both configurations.
     pub(super) fn filters(&self, name: &str) -> Vec<Line> {
-        let now = self.classes.now;
         let (Some(old), Some(new)) = (self.old.1.server(name), self.new.1.server(name)) else { return Vec::new() };
         let (Some(before), Some(after)) = (self.before.server(name), self.after.server(name)) else {
             return Vec::new();
         };
-        let closed = self.turned((new, old), before, now);
-        let opened = self.turned((old, new), after, now);
+        let closed = self.turned((new, old), before);
+        let opened = self.turned((old, new), after);
         let closed = closed.into_iter().map(|group| (Direction::Narrower, "is refused now", group));
         let opened = opened.into_iter().map(|group| (Direction::Wider, "is filtered no more", group));
         let line = |(direction, word, group): (Direction, &str, Vec<Turned<'_>>)| {
@@ -42,7 +41,7 @@ impl Compared<'_> {
                 words: None,
                 by: first.rule.into(),
                 was: Places::default(),
-                witness: Some(first.witness),
+                witness: Some(self.shown(first.session)),
             })
         };
         closed.chain(opened).filter_map(line).collect()
@@ -50,23 +49,23 @@ impl Compared<'_> {
 
     /// What `filtering` refuses and `taking` takes, by identity; identities with the same are together. `table` is that
     /// of `taking`: what nobody may send there is not worth a word.
-    fn turned<'s>(
-        &self,
-        (filtering, taking): (&'s Server, &Server),
-        table: &ServerTable<'_>,
-        now: Timestamp,
-    ) -> Vec<Vec<Turned<'s>>> {
+    fn turned<'s>(&self, (filtering, taking): (&'s Server, &Server), table: &ServerTable<'_>) -> Vec<Vec<Turned<'s>>> {
+        let now = self.classes.now;
         let mut groups: Vec<Vec<Turned<'s>>> = Vec::new();
         for identity in subjects(&filtering.rules) {
-            let taken = Taken::of(table, &identity);
-            let example = |entry: &&FilteredSender| taken.example(&taking.rules, &identity, &entry.addresses, now);
-            let shown = |entry: &&FilteredSender| example(entry).is_some();
-            let entries: Vec<&FilteredSender> = effective(&filtering.rules, &identity, now).filter(shown).collect();
-            let Some(first) = entries.first() else { continue };
-            let Some((cell, address)) = example(first) else { continue };
-            let witness = self.shown(Witness::of_sender(cell, &address));
+            let takers = Takers::of(table, &identity);
+            let session = |entry: &FilteredSender| {
+                let (cell, address) = takers.example(&taking.rules, &identity, &entry.addresses, now)?;
+                let session = cell.witness().from(&ReversePath::Mailbox(address));
+                self.is_turned(&session, taking).then_some(session)
+            };
+            let filtered = effective(&filtering.rules, &identity, now);
+            let shown: Vec<(&FilteredSender, Witness)> =
+                filtered.filter_map(|entry| Some((entry, session(entry)?))).collect();
+            let Some((first, session)) = shown.first().cloned() else { continue };
+            let entries: Vec<&FilteredSender> = shown.into_iter().map(|(entry, _)| entry).collect();
             let rule = self.responsible((filtering, taking), &identity, first);
-            let turned = Turned { identity, entries, rule, witness };
+            let turned = Turned { identity, entries, rule, session };
             let alike = |group: &&mut Vec<Turned<'s>>| {
                 group.iter().all(|other| (&other.entries, &other.rule) == (&turned.entries, &turned.rule))
             };
@@ -76,6 +75,13 @@ impl Compared<'_> {
             }
         }
         groups
+    }
+
+    /// Whether mail of a session is taken by the settings of `taking`, and not by the others.
+    fn is_turned(&self, session: &Witness, taking: &Server) -> bool {
+        let [old, new] = self.told(session).map(|told| Taken::told(&told) != Taken::Not);
+        let is_new = self.new.1.server(&session.server).is_some_and(|new| std::ptr::eq(new, taking));
+        if is_new { new && !old } else { old && !new }
     }
 
     /// The line of the new settings to which a difference leads.
@@ -101,19 +107,19 @@ impl Compared<'_> {
 }
 
 /// A session of an identity whose mail is taken, for each class of sender that can be filtered.
-struct Taken<'t> {
+struct Takers<'t> {
     lent: Option<Cell<'t>>,
     inside: Option<Cell<'t>>,
     outside: Option<Cell<'t>>,
 }
 
-impl<'t> Taken<'t> {
-    fn of(table: &'t ServerTable<'_>, identity: &Identity) -> Taken<'t> {
+impl<'t> Takers<'t> {
+    fn of(table: &'t ServerTable<'_>, identity: &Identity) -> Takers<'t> {
         let first = |class: SenderClass| {
             let is_one = |cell: &Cell<'_>| cell.identity.identity == *identity && cell.sender == class;
             table.cells().find(|cell| is_one(cell) && cell.verdict.is_taken())
         };
-        Taken {
+        Takers {
             lent: first(SenderClass::Lent),
             inside: first(SenderClass::Inside),
             outside: first(SenderClass::Outside),

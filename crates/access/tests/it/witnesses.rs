@@ -159,6 +159,7 @@ fn is_said(what: &str, [old, new]: [Fate; 2]) -> bool {
         _ if what.ends_with(" is marked now") => grade(old) == 0 && grade(new) == 1,
         _ if what.contains(" may now send as ") => grade(old) == 2,
         _ if what.ends_with(" is refused now") || what.contains(" may no longer send as ") => grade(new) == 2,
+        _ if what.ends_with(" is filtered no more") => grade(old) == 2 && grade(new) < 2,
         _ if what.contains(" is offered now, ") => (grade(old), grade(new)) == (2, 0),
         _ => what.contains(" is offered no more ") && (grade(old), grade(new)) == (0, 2),
     }
@@ -170,7 +171,8 @@ fn kind(line: &Line) -> &'static str {
         () if line.server.is_none() => "loans",
         () if line.witness.is_none() => "listeners",
         () if line.witness.iter().any(|shown| shown.session.mechanism.is_some()) => "mechanisms",
-        () => "headers",
+        () if line.witness.iter().any(|shown| shown.session.header.is_some()) => "headers",
+        () => "filters",
     }
 }
 
@@ -193,7 +195,7 @@ fn look(all: &[Config]) -> BTreeMap<&'static str, u32> {
 fn the_session_of_every_line_shows_what_it_says() {
     let all: Vec<Config> = draws().map(|(_, _, config)| config).take(24).collect();
     let looked = look(&all);
-    for (kind, least) in [("sessions", 500), ("headers", 40), ("mechanisms", 10), ("loans", 20)] {
+    for (kind, least) in [("sessions", 500), ("headers", 40), ("mechanisms", 10), ("loans", 20), ("filters", 2)] {
         assert!(looked.get(kind).is_some_and(|count| *count > least), "{kind}: {looked:?}");
     }
 }
