@@ -62,10 +62,10 @@ impl Response {
             (1, detail) => !matches!(detail, 7 | 8),
             // The mailbox is closed (RFC 3463 §3.3); a full one is there.
             (2, detail) => detail == 1,
-            // Nothing is said beside the code (RFC 5321 §4.2.3). Two large providers say 550 5.5.0 and 550 5.4.1 of an
-            // address that does not exist.
-            (0 | 5, 0) => matches!(self.code, 550 | 551 | 553),
-            (4, 1) => self.code == 550,
+            // Two large providers say these of an address that does not exist.
+            (5, 0) | (4, 1) => self.code == 550,
+            // Nothing said beside the code can mean us as well (RFC 5321 §4.2.3): a hop that wants nothing of ours must
+            // not get everybody here suspended.
             _ => false,
         }
     }
@@ -135,9 +135,6 @@ mod tests {
             (551, (1, 6)),
             (556, (1, 10)),
             (550, (2, 1)),
-            (550, (0, 0)),
-            (551, (0, 0)),
-            (553, (0, 0)),
             (550, (5, 0)),
             (550, (4, 1)),
         ];
@@ -150,6 +147,8 @@ mod tests {
             // Our address is on a block list; we may not relay there; our sender has no domain; the mailbox is full.
             (550, (7, 1)),
             (554, (7, 1)),
+            (550, (0, 0)),
+            (553, (0, 0)),
             (554, (0, 0)),
             (553, (1, 8)),
             (550, (1, 7)),
