@@ -6,11 +6,13 @@
 //! alone, and only where no address entry decides; a client may have several, and what they do together is
 //! what any one of them does, so classes are closed under having both.
 
-use crate::addresses::{AddressSet, Span, intervals};
 use crate::classes::Cuts;
 use crate::verdict::Why;
 use config::Config;
-use mail::{Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath, Timestamp, canonical};
+use mail::{
+    AddressSet, Domain, Found, Identity, Ledger, Mailbox, Net, Query, ReversePath, Span, Timestamp, canonical,
+    intervals,
+};
 use policy::{
     Acceptance, Admission, Borrower, ConnectionFacts, Grant, List, Match, RecipientFacts, Rules, SenderFacts,
 };

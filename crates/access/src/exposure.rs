@@ -1,10 +1,10 @@
 //! The credential exposure map: where a secret could be read on the way or guessed, and from which networks.
 
-use crate::addresses::AddressSet;
 use crate::audit::Place;
 use crate::table::{Link, ServerTable, Table};
 use config::{Config, Server};
 use identity::Mechanism;
+use mail::AddressSet;
 use serde::Serialize;
 
 /// What can become of a secret in one mechanism of one virtual server.

@@ -2,9 +2,9 @@
 //! matters, and the nearest edit that mends it.
 
 mod exceptions;
+mod relay_list;
 mod roles;
 
-use crate::addresses::AddressSet;
 use crate::audit::{Auditor, Place, Surroundings};
 use crate::exposure;
 use crate::proving::provable;
@@ -12,7 +12,7 @@ use crate::rows;
 use crate::senders::SenderClass;
 use crate::table::{Cell, ServerTable};
 use config::{Role, Server};
-use mail::{Identity, Net};
+use mail::{AddressSet, Identity};
 use policy::{Grant, Mode};
 use serde::Serialize;
 
@@ -97,6 +97,7 @@ impl View<'_> {
         found.extend(self.nobody_can_talk());
         found.extend(self.outside_senders());
         found.extend(self.covered(surroundings));
+        found.extend(self.devices_shut_out());
     }
 
     fn key(&self, key: &str) -> String {
@@ -151,58 +152,6 @@ impl View<'_> {
                 matches!(cell.verdict, crate::Verdict::Relayed { by: Grant::Authenticated | Grant::Right, .. })
             }),
         )
-    }
-
-    fn open_relay(&self) -> Option<Finding> {
-        let by_list = |cell: &Cell<'_>| matches!(cell.verdict, crate::Verdict::Relayed { by: Grant::List, .. });
-        let cells = || {
-            let anonymous = |cell: &Cell<'_>| matches!(cell.identity.identity, Identity::Anonymous);
-            self.table.cells().filter(move |cell| anonymous(cell) && by_list(cell))
-        };
-        let mut from = AddressSet::default();
-        for cell in cells() {
-            if !from.contains(cell.client.representative) {
-                from = from.union(&cell.client.addresses);
-            }
-        }
-        let strangers = from.intersection(&AddressSet::public());
-        if !strangers.is_many() {
-            return None;
-        }
-        let (key, mend) = match self.server.rules.relay.mode {
-            Mode::AllExcept => {
-                ("relay.mode", format!("Write {} = \"only\", and list those who may.", self.key("relay.mode")))
-            }
-            Mode::Only => {
-                ("relay.list", format!("Take {} out of {}.", self.too_wide(&strangers), self.key("relay.list")))
-            }
-        };
-        let mut finding = self.finding(
-            "open-relay",
-            Severity::Critical,
-            key,
-            [
-                format!("Anybody in the Internet can send mail to anywhere through {}.", self.server.name),
-                "It will be found within days, used for spam, and listed by everybody.".to_owned(),
-                mend,
-            ],
-        );
-        let public = |cell: &Cell<'_>| !cell.client.addresses.intersection(&AddressSet::public()).is_empty();
-        finding.witness = cells().find(public).and_then(|cell| self.witness(&cell));
-        Some(finding)
-    }
-
-    /// The entries of the relay list that let so many strangers in, as they stand there; where only all of them
-    /// together are too many, the addresses.
-    fn too_wide(&self, strangers: &AddressSet) -> String {
-        let live = self.server.rules.relay.list.entries().iter().filter(|entry| !entry.term.is_over(self.table.now()));
-        let nets = live.filter_map(|entry| match entry.what {
-            policy::Match::Net(net) => Some(net),
-            policy::Match::Domain(_) => None,
-        });
-        let wide = nets.filter(|net| AddressSet::of([net]).intersection(strangers).is_many());
-        let wide: Vec<String> = wide.map(|net| net.to_string()).collect();
-        if wide.is_empty() { strangers.in_short() } else { rows::said(&wide, "and") }
     }
 
     fn unsafe_mode(&self) -> Option<Finding> {
@@ -370,49 +319,6 @@ impl View<'_> {
         );
         finding.witness = self.witness(&cell);
         Some(finding)
-    }
-
-    /// Relay grants by address whose address is not that of who sends.
-    fn covered(&self, surroundings: &Surroundings) -> Vec<Finding> {
-        let rules = &self.server.rules;
-        let now = self.table.now();
-        let live = rules.relay.list.entries().iter().filter(|entry| !entry.term.is_over(now));
-        let nets: Vec<(Net, policy::RuleId)> = live
-            .filter_map(|entry| match entry.what {
-                policy::Match::Net(net) => Some((net, entry.rule)),
-                policy::Match::Domain(_) => None,
-            })
-            .collect();
-        if rules.relay.mode == Mode::AllExcept {
-            return Vec::new();
-        }
-        let own = self.server.listen.iter().chain(&self.server.listen_tls).map(std::net::SocketAddr::ip);
-        let own: Vec<Net> = own.filter(|ip| !ip.is_unspecified() && !ip.is_loopback()).map(Net::from).collect();
-        let gateways: Vec<Net> = surroundings.gateways.iter().copied().map(Net::from).collect();
-        let kinds = [
-            ("relay-covers-proxy", Severity::Critical, &self.server.proxies, "a declared proxy"),
-            ("relay-covers-self", Severity::Warning, &own, "this host itself"),
-            ("relay-covers-gateway", Severity::Critical, &gateways, "the default gateway of this host"),
-        ];
-        let mut found = Vec::new();
-        for (id, severity, addresses, word) in kinds {
-            let set = AddressSet::of(addresses);
-            let Some((net, rule)) = nets.iter().find(|(net, _)| set.overlaps(*net)) else { continue };
-            let place = Place::of(&self.auditor.config.book, *rule);
-            let mut finding = self.finding(
-                id,
-                severity,
-                "relay.list",
-                [
-                    format!("The relay list of {} has {net}, which covers {word}.", self.server.name),
-                    "Whoever comes through there comes from that address, and could relay.".to_owned(),
-                    format!("Take that address out of {}.", place.key),
-                ],
-            );
-            finding.rule = place;
-            found.push(finding);
-        }
-        found
     }
 }
 

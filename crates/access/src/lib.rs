@@ -10,8 +10,7 @@
 //! From the table come the *audit* (who may submit and who may relay, with findings) and the *plan* (what
 //! one configuration grants that another does not).
 
-pub mod addresses;
-mod answers;
+pub mod answers;
 pub mod audit;
 mod classes;
 mod clients;
@@ -31,7 +30,6 @@ pub mod text;
 mod verdict;
 mod witness;
 
-pub use addresses::AddressSet;
 pub use answers::Answers;
 pub use audit::{Audit, Surroundings};
 pub use classes::{Classes, Cuts, ServerClasses};

@@ -4,7 +4,6 @@
 //! not; so "it holds" is a proof and not a sample. It is looked at now, and again behind the end of every
 //! denial that has one: only there does more become possible without anybody changing a line.
 
-use crate::addresses::AddressSet;
 use crate::audit::Place;
 use crate::classes::{Classes, Cuts};
 use crate::clients::ClientClass;
@@ -13,7 +12,7 @@ use crate::table::{Cell, Link, ServerTable, Table};
 use crate::witness::Witness;
 use config::{Config, Server};
 use invariant::{Client, Domains, Invariant, Never, Prefix, Ranges};
-use mail::{Identity, Net, Timestamp};
+use mail::{AddressSet, Identity, Net, Timestamp};
 use policy::{Mode, RuleBook, RuleId, Term, Who};
 use std::net::IpAddr;
 

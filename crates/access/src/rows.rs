@@ -5,14 +5,13 @@
 
 mod who;
 
-use crate::addresses::AddressSet;
 use crate::classes::ServerClasses;
 use crate::clients::{ClientClass, Names};
 use crate::identities::{IdentityClass, Member};
 use crate::recipients::{DomainPattern, RecipientForm};
 use crate::senders::SenderClass;
 use crate::table::{Cell, Link};
-use mail::Identity;
+use mail::{AddressSet, Identity};
 use policy::{Addresses, Borrower, Who};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,19 +178,7 @@ impl Words {
 
 /// A list as it is said: the first few, and how many more.
 pub(crate) fn said(items: &[String], last: &str) -> String {
-    said_at_most(items, last, SAID)
-}
-
-/// As [`said`], of a length of one's own; one more than that is said, too, for `and 1 more` is no shorter.
-pub(crate) fn said_at_most(items: &[String], last: &str, most: usize) -> String {
-    if items.len() > most.saturating_add(1) {
-        return format!("{} and {} more", items[..most].join(", "), items.len() - most);
-    }
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
-    }
+    mail::said(items, last, SAID)
 }
 
 fn from(classes: &ServerClasses, places: &BTreeSet<usize>) -> String {

@@ -4,6 +4,7 @@
 //! protocol step, a file or a socket. The other crates speak to one another in these words.
 
 mod address;
+mod addresses;
 mod authors;
 mod day;
 mod digits;
@@ -16,6 +17,7 @@ mod status;
 mod time;
 
 pub use address::{AddressError, Domain, Host, LocalPart, Mailbox, Path, ReversePath};
+pub use addresses::{AddressSet, Span, intervals, said};
 pub use authors::{Author, Authors};
 pub use day::{Day, NotADay};
 pub use header::{HeaderName, Hop, Protocol, received};

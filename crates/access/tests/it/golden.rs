@@ -102,6 +102,21 @@ fn e12_a_relay_list_of_those_who_may_not_is_unsafe() {
 }
 
 #[test]
+fn a_device_that_may_relay_and_cannot_send_is_found() {
+    let server = |more: &str| {
+        format!(
+            "[virtual_server.out]\nlisten = [\"10.0.0.9:25\"]\nauthentication.mechanisms = [\"SCRAM-SHA-256\"]\n\
+             authentication.directories = [\"people\"]\nsend_as.outside = \"refuse\"\nrelay.mode = \"only\"\n\
+             relay.list = [{{ client = \"10.0.5.5\", owner = \"it\" }}, {{ client = \"10.0.5.6\", owner = \"it\" }}]\n{more}"
+        )
+    };
+    let shut_out = |more: &str| found(&server(more)).contains(&"devices-shut-out:out".to_owned());
+    assert!(shut_out("authentication.anonymous = false\n"));
+    assert!(shut_out("connection_control = { mode = \"all-except\", list = [\"10.0.5.6\"] }\n"));
+    assert!(!shut_out("connection_control = { mode = \"only\", list = [\"10.0.5.0/24\"] }\n"));
+}
+
+#[test]
 fn i15_an_open_relay_is_found_even_where_somebody_insists() {
     let server = "[virtual_server.in]\nlisten = [\"203.0.113.25:25\"]\nrelay.mode = \"all-except\"\nrelay.list = []\n\
                   relay.open_relay = \"i-know-this-is-an-open-relay\"\n";

@@ -151,7 +151,6 @@ fn is_said(what: &str, [old, new]: [Fate; 2]) -> bool {
         "is no longer marked" => grade(old) == 1 && grade(new) == 0,
         "is now relayed, not submitted" => submits(old) && relays(new),
         "is now submitted, not relayed" => relays(old) && submits(new),
-        _ if what.ends_with(" is filtered no more") => grade(old) == 2,
         _ if what.ends_with(" unmarked") => grade(old) + grade(new) == 1,
         _ if what.ends_with(" is taken now") => grade(old) == 2 && grade(new) == 0,
         _ if what.ends_with(" is taken now, and marked") => grade(old) == 2 && grade(new) == 1,
@@ -207,14 +206,14 @@ fn a_session_shows_it_where_domains_come_and_go() {
     let others =
         ["\"corp.example\"", "\"corp.example\", \"a.example\"", "\"corp.example\", \"a.example\", \"b.example\""];
     let mut looked = BTreeMap::new();
-    for ((mut dice, draw, old), (_, next, _)) in draws().zip(draws().skip(1)).take(24) {
+    for ((mut dice, draw, old), (_, next, _)) in draws().zip(draws().skip(1)).take(8) {
         let Some(new) = settings(&next.text().replace(DOMAINS, others[dice.below(others.len())])) else { continue };
         assert_ne!(draw.text(), draw.text().replace(DOMAINS, ""), "the domains are there");
         for (kind, count) in look(&[old, new]) {
             *looked.entry(kind).or_insert(0) += count;
         }
     }
-    assert!(looked.get("headers").is_some_and(|count| *count > 30), "{looked:?}");
+    assert!(looked.get("headers").is_some_and(|count| *count > 10), "{looked:?}");
 }
 
 /// Nothing but what is lent differs: whoever can use an address under one of the settings alone is in the plan.

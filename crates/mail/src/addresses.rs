@@ -5,14 +5,16 @@
 
 mod words;
 
-use mail::{Net, canonical};
+use crate::network::{Net, canonical};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use words::Words;
 
+pub use words::said;
+
 /// One of the two address families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
+enum Family {
     /// 32 bits.
     V4,
     /// 128 bits.
@@ -76,7 +78,8 @@ fn number(address: IpAddr) -> (Family, u128) {
 
 /// All addresses, cut wherever one of the prefixes begins or ends: within an interval, no prefix tells one
 /// address from another.
-pub(crate) fn intervals(nets: &[Net]) -> Vec<Span> {
+#[must_use]
+pub fn intervals(nets: &[Net]) -> Vec<Span> {
     let spans: Vec<Span> = nets.iter().map(|net| Span::of(*net)).collect();
     let mut out = Vec::with_capacity(2 * spans.len() + 2);
     for family in Family::ALL {

@@ -4,7 +4,7 @@
 //! recognises. The shortest form is found on the tree of prefixes, from below.
 
 use super::{AddressSet, Family, Span, size};
-use mail::Net;
+use crate::network::Net;
 use std::fmt;
 
 /// Networks that are said one by one; behind them stands how many more there are.
@@ -66,10 +66,23 @@ impl fmt::Display for Words {
     }
 }
 
-/// The first few, and how many more.
 fn listed(items: &[impl ToString], most: usize) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();
-    crate::rows::said_at_most(&items, "and", most)
+    said(&items, "and", most)
+}
+
+/// A list as a person says it: with a word before the last; of a long one the first few, and how many more. One more
+/// than `most` is said, too, for `and 1 more` is no shorter.
+#[must_use]
+pub fn said(items: &[String], last: &str, most: usize) -> String {
+    if items.len() > most.saturating_add(1) {
+        return format!("{} and {} more", items[..most].join(", "), items.len() - most);
+    }
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
+    }
 }
 
 /// The shortest form of what a set has of one family.
@@ -128,7 +141,6 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mail::Net;
     use proptest::prelude::*;
     use std::net::{IpAddr, Ipv4Addr};
 
