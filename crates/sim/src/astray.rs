@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How long whatever is still going on is given to come to rest.
+/// How long whatever is still going on is given to come to rest, by the simulated clock: nobody waits for it.
 const REST: Duration = Duration::from_secs(5);
 
 /// What was seen of a case.

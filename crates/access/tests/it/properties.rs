@@ -145,16 +145,25 @@ fn written(server: &Server, drawn: &Drawn, class: SenderClass) -> Option<Reverse
 }
 
 fn judge<V>(drawn: &Drawn, ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>) -> Result<V, Refusal> {
+    let found = |query: &Query| match query {
+        Query::ConfirmedNames(_) => drawn.names.clone(),
+        _ => drawn.exists.clone(),
+    };
+    judged(found, ask)
+}
+
+/// Asks until nothing is missing; `found` says what look-ups find.
+pub(crate) fn judged<V>(
+    found: impl Fn(&Query) -> Found,
+    ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>,
+) -> Result<V, Refusal> {
     let mut ledger = Ledger::new();
     loop {
         match ask(&ledger) {
             Ok(decision) => return decision.verdict,
             Err(Missing(query)) => {
-                let found = match &query {
-                    Query::ConfirmedNames(_) => &drawn.names,
-                    _ => &drawn.exists,
-                };
-                ledger.enter(query, found.clone());
+                let answer = found(&query);
+                ledger.enter(query, answer);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::NOW;
 use crate::draw::Draw;
-use crate::properties::{draws, settings};
+use crate::properties::{draws, judged, settings};
 use access::plan::Line;
 use access::{Direction, Link, Plan, Shown, Witness};
 use config::{Config, Server};
@@ -33,22 +33,14 @@ enum Fate {
 }
 
 fn judge<V>(session: &Witness, ask: impl Fn(&Ledger) -> Result<Decision<V>, Missing>) -> Result<V, Refusal> {
-    let mut ledger = Ledger::new();
-    loop {
-        match ask(&ledger) {
-            Ok(decision) => return decision.verdict,
-            Err(Missing(query)) => {
-                let found = match &query {
-                    Query::ConfirmedNames(_) => {
-                        assert_ne!(session.names, access::Names::Any, "a name is asked for: {session}");
-                        session.names.found()
-                    }
-                    _ => session.found.clone().unwrap_or_else(|| panic!("a directory is asked: {session}")),
-                };
-                ledger.enter(query, found);
-            }
+    let found = |query: &Query| match query {
+        Query::ConfirmedNames(_) => {
+            assert_ne!(session.names, access::Names::Any, "a name is asked for: {session}");
+            session.names.found()
         }
-    }
+        _ => session.found.clone().unwrap_or_else(|| panic!("a directory is asked: {session}")),
+    };
+    judged(found, ask)
 }
 
 /// Whether somebody can be this on this link: all that is drawn has passwords.
